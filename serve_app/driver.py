@@ -1,0 +1,61 @@
+"""Ends a bare `serve run` whose stack cannot run, which by itself would wait for ever."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import ray
+from ray._private.state import state as cluster_state
+
+logger = logging.getLogger("ray.serve")
+
+READING_TIME_S = 3.0
+"""Ray needs a moment to bring a worker's last log line to the terminal of the driver."""
+
+
+def end_bare_serve_run(message: str) -> None:
+    """Interrupt the `serve run` that asked for this build, on this machine, once the message has reached its terminal.
+
+    Ray builds the graph in a worker process, and `serve run FILE` does not look at what
+    became of it: it sleeps until interrupted. Any other driver (`parle serve`, `serve
+    deploy`, a test) looks for itself and is left alone.
+    """
+    driver = _bare_serve_run()
+    if driver is None:
+        return
+    print(message, file=sys.stderr, flush=True)  # noqa: T201 - a worker's stderr is what Ray shows on the driver's terminal
+    time.sleep(READING_TIME_S)
+    _interrupt(driver)
+
+
+def _bare_serve_run() -> psutil.Process | None:
+    if not ray.is_initialized() or ray.get_runtime_context().worker.mode != ray.WORKER_MODE:
+        return None
+    job_id = ray.get_runtime_context().get_job_id()
+    for job in cluster_state.job_table():
+        if job["JobID"] != job_id or job["DriverIPAddress"] != ray.util.get_node_ip_address():
+            continue
+        try:
+            driver = psutil.Process(job["DriverPid"])
+            command = [Path(part).name for part in driver.cmdline()]
+        except psutil.Error:
+            return None
+        if any(first == "serve" and second == "run" for first, second in itertools.pairwise(command)):
+            return driver
+    return None
+
+
+def _interrupt(driver: psutil.Process) -> None:
+    try:
+        driver.send_signal(signal.SIGINT)
+        driver.wait(10)
+    except psutil.TimeoutExpired:
+        driver.terminate()  # a shell's background job ignores SIGINT
+    except psutil.NoSuchProcess:
+        logger.info("serve run has ended already")

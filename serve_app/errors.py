@@ -1,0 +1,104 @@
+"""Everything that can go wrong in a way a person can act on.
+
+Each error carries a stable `code`, a `message` that says what to do, the `stage` it
+happened in (when there is one) and the HTTP status of a refusal. The three ways out
+(HTTP, SSE, WebSocket) all use `body()`; nothing else of an exception reaches a client.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ParleError(Exception):
+    """Base of the family; survives pickling between Ray processes with all its fields."""
+
+    code = "internal"
+    status = 500
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        stage: str | None = None,
+        status: int | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.stage = stage
+        self.status = status or type(self).status
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, self.code, self.stage, self.status, self.retry_after_s))
+
+    def body(self) -> dict[str, str]:
+        """The published JSON form: `code`, `message` and, inside a turn, `stage`."""
+        body = {"code": self.code, "message": self.message}
+        if self.stage:
+            body["stage"] = self.stage
+        return body
+
+
+def _rebuild(
+    kind: type[ParleError], message: str, code: str, stage: str | None, status: int, retry_after_s: int | None
+) -> ParleError:
+    return kind(message, code=code, stage=stage, status=status, retry_after_s=retry_after_s)
+
+
+class StackError(ParleError):
+    """The stack cannot run here: a wrong YAML, a missing wheel, no GPU. Ends the start, never a turn."""
+
+    code = "stack"
+
+
+class BadAudio(ParleError):
+    """No recording, or one that cannot be decoded."""
+
+    code = "bad_audio"
+    status = 400
+
+
+class TooLarge(ParleError):
+    """The body or the recording is over the stack's limits."""
+
+    code = "too_large"
+    status = 413
+
+
+class InvalidField(ParleError):
+    """A form field or a setting has a value that means nothing here."""
+
+    code = "invalid_field"
+    status = 422
+
+
+class NoSpeech(ParleError):
+    """The recording holds no words; the learner should try again."""
+
+    code = "no_speech"
+    status = 400
+
+
+class Busy(ParleError):
+    """The stack is full; the client may come back after `retry_after_s`."""
+
+    code = "busy"
+    status = 503
+
+
+class StageFailed(ParleError):
+    """A stage of the turn failed or its replica died; the next turn may work."""
+
+    code = "stage_failed"
+    status = 500
+
+
+class TurnTimeout(ParleError):
+    """The turn took longer than the stack's limit."""
+
+    code = "turn_timeout"
+    status = 504

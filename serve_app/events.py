@@ -1,0 +1,157 @@
+"""The events of a turn, typed, and their two forms on the wire: SSE and WebSocket.
+
+Field names and order are the published contract (docs/wire.md); an addition is a new
+event or a new field, never a change.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from serve_app.audio import wav
+from serve_app.errors import ParleError
+from serve_app.protocols import Audio, LevelEstimate, Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A stage begins."""
+
+    name: ClassVar[str] = "status"
+    stage: str
+
+    def data(self) -> dict[str, Any]:
+        return {"stage": self.stage}
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the learner said."""
+
+    name: ClassVar[str] = "transcript"
+    transcript: Transcript
+    stt_ms: int
+    session_id: str
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "transcript": self.transcript.text,
+            "stt_ms": self.stt_ms,
+            "words": [asdict(word) for word in self.transcript.words],
+            "session_id": self.session_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The level the tutor speaks at. With a fixed level, `fixed` is true and `estimate` still tells what was heard."""
+
+    name: ClassVar[str] = "level"
+    level: str | None
+    estimate: LevelEstimate
+    cefr_ms: int
+    fixed: bool
+
+    def data(self) -> dict[str, Any]:
+        return {
+            "level": self.level,
+            "confidence": round(self.estimate.confidence, 3),
+            "cefr_ms": self.cefr_ms,
+            "estimate": self.estimate.level,
+            "probabilities": {label: round(p, 3) for label, p in self.estimate.probabilities.items()},
+            "utterances": self.estimate.utterances,
+            "fixed": self.fixed,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of the reply as it is written."""
+
+    name: ClassVar[str] = "delta"
+    text: str
+
+    def data(self) -> dict[str, Any]:
+        return {"text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The whole reply."""
+
+    name: ClassVar[str] = "response"
+    response: str
+    llm_ms: int
+
+    def data(self) -> dict[str, Any]:
+        return {"response": self.response, "llm_ms": self.llm_ms}
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """One piece of the reply, spoken. `samples` is float32 mono at `sample_rate`."""
+
+    name: ClassVar[str] = "audio"
+    index: int
+    text: str
+    samples: Audio
+    sample_rate: int
+
+    def wav(self) -> bytes:
+        """The piece as a complete WAV file."""
+        return wav(self.samples, self.sample_rate)
+
+    def data(self) -> dict[str, Any]:
+        return {"chunk": base64.b64encode(self.wav()).decode("ascii"), "index": self.index, "text": self.text}
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The turn is done. `timing` holds the stages' times in ms; a stage the stack lacks is left out."""
+
+    name: ClassVar[str] = "complete"
+    transcript: str
+    response: str
+    timing: dict[str, int] = field(default_factory=dict)
+
+    def data(self) -> dict[str, Any]:
+        return {"transcript": self.transcript, "response": self.response, "timing": self.timing}
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The turn ended with an error; nothing follows it."""
+
+    name: ClassVar[str] = "error"
+    code: str
+    message: str
+    stage: str
+
+    @classmethod
+    def of(cls, error: ParleError, stage: str) -> Failed:
+        return cls(error.code, error.message, error.stage or stage)
+
+    def data(self) -> dict[str, Any]:
+        return {"code": self.code, "message": self.message, "stage": self.stage}
+
+
+Event = Status | Heard | Level | Delta | Response | Spoken | Complete | Failed
+
+
+def sse(event: Event) -> bytes:
+    """One server-sent event."""
+    return f"event: {event.name}\ndata: {_json(event.data())}\n\n".encode()
+
+
+def websocket(event: Event) -> str | bytes:
+    """One WebSocket message: audio is a binary WAV file, everything else JSON text."""
+    if isinstance(event, Spoken):
+        return event.wav()
+    return _json({"event": event.name, **event.data()})
+
+
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,105 @@
+"""The graph builder and the ingress: HTTP and WebSocket in, the stages chained behind it.
+
+`build` must see its parameter's class, not a string: so this module has no
+`from __future__ import annotations`, which silently turns Ray's conversion off.
+"""
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+
+from serve_app import preflight
+from serve_app.cefr import CefrClassifier
+from serve_app.conversation import MemoryStore
+from serve_app.driver import end_bare_serve_run
+from serve_app.errors import StackError
+from serve_app.llm import TutorLLM
+from serve_app.remote import (
+    RemoteCefrClassifier,
+    RemoteExtras,
+    RemoteSpeechToText,
+    RemoteTextToSpeech,
+    RemoteTutorLLM,
+)
+from serve_app.routes import app_for
+from serve_app.session import Lessons
+from serve_app.stack import IngressSettings, StackArgs, StageConfig
+from serve_app.stage import settings
+from serve_app.stt import SpeechToText
+from serve_app.tts import TextToSpeech
+from serve_app.turn import Stages
+
+logger = logging.getLogger("ray.serve")
+
+
+@serve.deployment(
+    name="Ingress",
+    ray_actor_options={"num_cpus": 0},
+    # Admission is decided in the handlers, where a WebSocket can be told why; an open one holds a slot for life.
+    max_ongoing_requests=1000,
+    health_check_period_s=2,
+    health_check_timeout_s=30,
+    graceful_shutdown_timeout_s=5,
+)
+@serve.ingress()
+class Ingress:
+    """Holds the conversations and the turns in flight; knows the stages only by their handles."""
+
+    async def __init__(
+        self,
+        args: StackArgs,
+        stt: DeploymentHandle,
+        cefr: DeploymentHandle | None,
+        llm: DeploymentHandle,
+        tts: DeploymentHandle,
+    ) -> None:
+        self._args = args
+        stages = Stages(
+            RemoteSpeechToText(stt),
+            RemoteCefrClassifier(cefr) if cefr is not None else None,
+            RemoteTutorLLM(llm),
+            RemoteTextToSpeech(tts),
+        )
+        handles = {"stt": stt, "cefr": cefr, "llm": llm, "tts": tts}
+        extras = RemoteExtras({name: handle for name, handle in handles.items() if handle is not None})
+        limits = args.limits
+        store = MemoryStore(limits.kept_conversations, limits.conversation_idle_s)
+        self._lessons = Lessons(stages, extras, store, limits)
+
+    def reconfigure(self, user_config: dict[str, Any]) -> None:
+        self._lessons.configure(settings(IngressSettings, user_config))
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return app_for(self._args, self._lessons)
+
+
+def build(args: StackArgs) -> serve.Application:
+    """The graph of one stack: five deployments, or four where the stack has no `cefr`.
+
+    Raises:
+        RayServeException: the stack cannot run here; one readable line, which Ray reports without trying again.
+    """
+    try:
+        preflight.check(args)
+    except StackError as error:
+        end_bare_serve_run(error.message)
+        raise RayServeException(error.message) from None
+    return Ingress.bind(
+        args,
+        _bind(SpeechToText, args.stt),
+        _bind(CefrClassifier, args.cefr) if args.cefr else None,
+        _bind(TutorLLM, args.llm),
+        _bind(TextToSpeech, args.tts),
+    )
+
+
+def _bind(deployment: Any, config: StageConfig) -> serve.Application:
+    """One stage with its share of the card. The empty user_config makes Ray call `reconfigure` at start."""
+    options: dict[str, Any] = {"num_cpus": 0}
+    if config.num_gpus:
+        options["num_gpus"] = config.num_gpus
+    return deployment.options(ray_actor_options=options, user_config={}).bind(config)

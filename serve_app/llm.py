@@ -1,0 +1,75 @@
+"""The TutorLLM deployment: an utterance and its history in, the tutor's reply out as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from ray import serve
+
+from serve_app import tutor
+from serve_app.conversation import Exchange
+from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
+from serve_app.stack import LlamaCppConfig, LlmConfig, LlmSettings
+from serve_app.stage import DEFAULTS, failing_as, load, settings
+from serve_app.weights import resolve
+
+
+def build_engine(config: LlmConfig) -> ChatEngine:
+    """Load the engine the YAML names; blocks for seconds to minutes."""
+    if isinstance(config, LlamaCppConfig):
+        from serve_app.engines.llama_cpp import LlamaCpp
+
+        return LlamaCpp(
+            resolve(config.model),
+            context_tokens=config.context_tokens,
+            slots=config.slots,
+            threads=config.threads,
+            prompt_cache_mib=config.prompt_cache_mib,
+            chat_template=tutor.transcript_template() if config.chat_template == "transcript" else None,
+            niceness=config.niceness,
+        )
+    from serve_app.engines import not_on_this_machine
+
+    raise not_on_this_machine("llm", config.engine)
+
+
+@serve.deployment(name="TutorLLM", **DEFAULTS)
+class TutorLLM:
+    """Owns the tutor's prompt, so that every replica can warm its own prompt cache with it."""
+
+    async def __init__(self, config: LlmConfig) -> None:
+        self._prompt = tutor.default_prompt()
+        self._sampling = Sampling()
+        self._warmed: tutor.TutorPrompt | None = None
+        self._engine = await load(lambda: build_engine(config))
+
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take a new prompt or sampling; replies being written go on with the old ones."""
+        wanted = settings(LlmSettings, user_config)
+        self._sampling = Sampling(**wanted.sampling.model_dump())
+        self._prompt = wanted.prompt or tutor.default_prompt()
+        if self._warmed != self._prompt:
+            with failing_as("llm"):
+                await self._engine.warm(tutor.prefix(self._prompt))
+            self._warmed = self._prompt
+
+    async def reply(self, request: tutor.TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
+        """Write the tutor's reply: deltas, then one Usage. Closing the stream aborts the generation."""
+        sampling = replace(self._sampling, max_tokens=request.max_tokens)
+        messages = tutor.messages(self._prompt, request)
+        with failing_as("llm"):
+            async with aclosing(self._engine.stream(messages, sampling)) as stream:
+                async for item in stream:
+                    yield item
+
+    async def warm(self, history: tuple[Exchange, ...]) -> None:
+        """Read a shortened conversation into the prompt cache before the learner's next turn needs it."""
+        with failing_as("llm"):
+            await self._engine.warm(tutor.history_messages(self._prompt, history))
+
+    async def ready(self) -> bool:
+        """True as soon as the replica answers: it does so only with its weights loaded."""
+        return True

@@ -1,0 +1,139 @@
+"""What a stage takes and gives, and the shape of the engine behind it.
+
+An engine knows its library, numpy and its Protocol here, and neither Ray nor HTTP. All
+its methods are safe to call from one event loop: work that blocks runs in the engine's
+own threads. Closing a stream (`aclose()`, or cancelling its consumer) stops the work at
+the next point where the library can be interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+Audio = NDArray[np.float32]
+"""Mono samples in -1..1, shape [samples]."""
+
+LEVELS = ("A1", "A2", "B1", "B2", "C1", "C2")
+"""The CEFR levels, lowest first."""
+
+STT_SAMPLE_RATE = 16_000
+"""Samples per second that every SpeechToText engine takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One spoken word with its place in the recording (seconds) and its probability (0..1)."""
+
+    text: str
+    start: float
+    end: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was heard. `no_speech` means that nobody spoke; `text` is then empty."""
+
+    text: str
+    words: tuple[Word, ...] = ()
+    no_speech: bool = False
+
+
+class SpeechToTextEngine(Protocol):
+    async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
+        """Transcribe one utterance at 16 kHz; `prompt` is context that was said before it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LevelEstimate:
+    """The learner's level as far as it can be told.
+
+    `level` is None while too little was said to tell; `probabilities` (per label, sum 1,
+    empty when level is None) and `confidence` (that of `level`) say how sure it is;
+    `utterances` is how many utterances it rests on.
+    """
+
+    level: str | None
+    confidence: float
+    probabilities: dict[str, float] = field(default_factory=dict)
+    utterances: int = 0
+
+
+class CefrEngine(Protocol):
+    async def classify(self, text: str, earlier: Sequence[str] = ()) -> LevelEstimate:
+        """Estimate from this utterance and the learner's `earlier` ones, oldest first."""
+        ...
+
+
+class Message(TypedDict):
+    """One chat message in the form every chat template takes."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the tutor's tokens are drawn."""
+
+    temperature: float = 0.4
+    top_p: float = 0.9
+    max_tokens: int = 90
+    repeat_penalty: float = 1.1
+    seed: int | None = None
+    stop: tuple[str, ...] = ("\n", "[")
+    """Texts that end the reply: a spoken reply is one paragraph, and "[" opens the next level tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the reply as the model writes it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The last item of a finished stream: what it cost, in tokens, and why it ended."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    finish_reason: str
+
+
+class ChatEngine(Protocol):
+    def stream(
+        self, messages: Sequence[Message], sampling: Sampling
+    ) -> AsyncGenerator[TextDelta | Usage, None]:
+        """Write the reply: deltas, then one Usage. Closing the stream aborts the generation."""
+        ...
+
+    async def warm(self, messages: Sequence[Message]) -> None:
+        """Put the prefix `messages` into the prompt cache, so that the next stream starts from it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A part of a spoken text: float32 mono `samples` at `sample_rate` per second."""
+
+    samples: Audio
+    sample_rate: int
+
+
+class TextToSpeechEngine(Protocol):
+    sample_rate: int
+    """Samples per second of what `synthesize` yields."""
+    voices: Sequence[str]
+    """The names `voice` may have; the first is the default."""
+
+    def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
+        """Speak `text`: float32 pieces in order, without gaps between them."""
+        ...

@@ -1,0 +1,59 @@
+"""The ways in, one file each; `app_for` mounts those that the YAML names.
+
+Whatever way an error leaves, it leaves as `{"code", "message"}`: refused requests are
+mapped here, errors inside a turn by serve_app.events.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from serve_app.errors import ParleError
+from serve_app.routes import sse, system, websocket
+from serve_app.session import Lessons
+from serve_app.stack import StackArgs
+
+logger = logging.getLogger("ray.serve")
+
+
+def app_for(args: StackArgs, lessons: Lessons) -> FastAPI:
+    """The web application of one stack."""
+    app = FastAPI(title="Parle", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(ParleError, refuse)
+    app.add_exception_handler(HTTPException, refuse_http)
+    app.add_exception_handler(Exception, refuse_unknown)
+    if args.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=args.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
+        )
+    app.include_router(system.router(args, lessons))
+    if "sse" in args.routes:
+        app.include_router(sse.router(lessons))
+    app.include_router(websocket.router(lessons) if "websocket" in args.routes else websocket.closed_router())
+    return app
+
+
+async def refuse(_: Request, error: Exception) -> JSONResponse:
+    """A refused request: plain status, `{"code", "message"}`, Retry-After where waiting helps."""
+    assert isinstance(error, ParleError)
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {}
+    return JSONResponse({"code": error.code, "message": error.message}, error.status, headers)
+
+
+async def refuse_http(_: Request, error: Exception) -> JSONResponse:
+    """A route or method that this stack does not have."""
+    assert isinstance(error, HTTPException)
+    known = {404: ("not_found", "This stack has no such route; GET /api/info lists those it has.")}
+    code, message = known.get(error.status_code, ("http", str(error.detail)))
+    return JSONResponse({"code": code, "message": message}, error.status_code, dict(error.headers or {}))
+
+
+async def refuse_unknown(_: Request, error: Exception) -> JSONResponse:
+    """The outermost edge of HTTP: logged here, and nothing of it reaches the client."""
+    logger.error("request failed", exc_info=error)
+    return JSONResponse({"code": "internal", "message": "The server failed; please try again."}, 500)

@@ -1,0 +1,185 @@
+"""A reply in the making -> pieces worth speaking.
+
+The first piece is short, because the learner waits for it. Every later piece is as large
+as the audio already promised allows: large pieces sound better and cost less per word,
+but one that is not ready when the one before it ends leaves a silent gap.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+FIRST_CHARACTERS = 5
+"""Shortest first piece: less is not worth a synthesis ("Oi," is 3)."""
+
+LONG_CHARACTERS = 70
+"""A stretch without punctuation may be cut between words from here on, so that nothing waits for a comma."""
+
+PIECE_CHARACTERS = 220
+"""Longest piece given to a synthesiser at once."""
+
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*")
+_CLAUSE_END = re.compile(r"[,;:—–][\"'”’)\]]*")
+_ABBREVIATIONS = frozenset(("sr", "sra", "srta", "dr", "dra", "prof", "profa", "av", "ex", "etc", "pág", "nº", "vs"))
+_JOINING_WORDS = r"e|mas|ou|que|porque|para|com|quando|se|onde|como|de|do|da|em|no|na"
+_WORD_CUT = re.compile(rf"\s+(?=(?:{_JOINING_WORDS})\s)")
+_UNSPEAKABLE = re.compile(r"[*_#`~<>|\\\[\]{}]|[\U0001F000-\U0001FAFF\u2600-\u27BF\uFE0F\u200D]")
+_SPACES = re.compile(r"\s+")
+
+
+def speakable(text: str) -> str:
+    """The text without what cannot be read aloud: Markdown marks, emoji, repeated space."""
+    text = _SPACES.sub(" ", _UNSPEAKABLE.sub("", text)).strip()
+    return text if any(map(str.isalnum, text)) else ""
+
+
+def cuts(text: str, *, final: bool) -> list[tuple[int, bool]]:
+    """Where `text` may be cut: (position after the mark, ends a sentence), in order.
+
+    A mark at the very end counts only if more text cannot change its meaning: a full stop
+    may still become "3.5" or "...", an exclamation mark may not. With `final` the end of
+    the text is a cut in any case.
+    """
+    found: dict[int, bool] = {}
+    for pattern, ends_sentence in ((_CLAUSE_END, False), (_SENTENCE_END, True)):
+        for match in pattern.finditer(text):
+            if _is_cut(text, match, ends_sentence):
+                found[match.end()] = ends_sentence
+    if final and text.strip():
+        found[len(text)] = True
+    return sorted(found.items())
+
+
+def _is_cut(text: str, match: re.Match[str], ends_sentence: bool) -> bool:
+    before, mark, after = text[: match.start()], match.group(), text[match.end() :]
+    if not before.strip():
+        return False
+    if ends_sentence and mark.startswith(".") and before.split()[-1].lower().lstrip("(\"'“") in _ABBREVIATIONS:
+        return False
+    if after:
+        return after[0].isspace()
+    return mark[0] in "!?,;" and not before[-1].isdigit()
+
+
+def split_long(text: str, limit: int) -> list[str]:
+    """Cut a finished text into parts of at most `limit` characters, at the best place there is."""
+    parts = []
+    rest = speakable(text)
+    while len(rest) > limit:
+        at = _best_cut(rest, limit)
+        parts.append(rest[:at].strip())
+        rest = rest[at:].strip()
+    return [*parts, rest] if rest else parts
+
+
+def _best_cut(text: str, limit: int) -> int:
+    head = text[:limit]
+    marks = cuts(head + " ", final=False)
+    sentences = [position for position, ends_sentence in marks if ends_sentence]
+    if sentences:
+        return sentences[-1]
+    if marks:
+        return marks[-1][0]
+    space = head.rfind(" ")
+    return space if space > 0 else limit
+
+
+@dataclass
+class Pace:
+    """How fast the voice is made and spoken, learned from the pieces already made.
+
+    Starts from figures of a slow CPU; a few pieces on a GPU teach it better.
+    """
+
+    fixed_s: float = 0.2
+    synthesis_s_per_character: float = 0.03
+    speech_s_per_character: float = 0.062
+
+    def synthesis_s(self, characters: int) -> float:
+        """Expected time to synthesise a piece of that many characters."""
+        return self.fixed_s + self.synthesis_s_per_character * characters
+
+    def learn(self, characters: int, synthesis_s: float, speech_s: float) -> None:
+        """Move a quarter of the way to what this piece took."""
+        if characters < FIRST_CHARACTERS:
+            return
+        observed = max(0.0, synthesis_s - self.fixed_s) / characters
+        self.synthesis_s_per_character += 0.25 * (observed - self.synthesis_s_per_character)
+        if synthesis_s < self.fixed_s:
+            self.fixed_s += 0.25 * (synthesis_s - self.fixed_s)
+        self.speech_s_per_character += 0.25 * (speech_s / characters - self.speech_s_per_character)
+
+
+class PieceCutter:
+    """Collects deltas and hands out the next piece to speak, given how long there is to make it."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._text = ""
+        self._first = True
+        self._final = False
+
+    def feed(self, delta: str) -> None:
+        self._text += delta
+
+    def finish(self) -> None:
+        """No more text will come; what is left is the last piece."""
+        self._final = True
+
+    @property
+    def exhausted(self) -> bool:
+        return self._final and not speakable(self._text)
+
+    def next_piece(self, slack_s: float) -> str | None:
+        """The piece to synthesise now, or None: better wait for more text.
+
+        `slack_s` is for how long the audio already sent goes on playing. Call again when
+        text was fed, or when `wait_s(slack_s)` is over.
+        """
+        position = self._first_cut() if self._first else self._later_cut(slack_s)
+        if position is None:
+            return None
+        piece, self._text = speakable(self._text[:position]), self._text[position:]
+        if not piece:
+            return self.next_piece(slack_s) if self._text else None
+        self._first = False
+        return piece
+
+    def wait_s(self, slack_s: float) -> float | None:
+        """How long waiting for more text is free of risk; None when only text can help."""
+        ready = self._ready()
+        if not ready:
+            return None
+        return max(0.02, slack_s - 1.3 * self._pace.synthesis_s(ready[-1][0]))
+
+    def _ready(self) -> list[tuple[int, bool]]:
+        return cuts(self._text, final=self._final)
+
+    def _first_cut(self) -> int | None:
+        for position, _ in self._ready():
+            if len(speakable(self._text[:position])) >= FIRST_CHARACTERS:
+                return position
+        return self._word_cut()
+
+    def _later_cut(self, slack_s: float) -> int | None:
+        ready = self._ready()
+        if not ready:
+            return self._word_cut() if slack_s < self._pace.synthesis_s(LONG_CHARACTERS) else None
+        fitting = [cut for cut in ready if cut[0] <= PIECE_CHARACTERS]
+        if not fitting:
+            return _best_cut(self._text, PIECE_CHARACTERS)
+        in_time = [cut for cut in fitting if 1.3 * self._pace.synthesis_s(cut[0]) <= slack_s]
+        if not in_time:
+            return fitting[0][0]
+        sentences = [position for position, ends_sentence in in_time if ends_sentence]
+        if sentences:
+            return sentences[-1]
+        waiting_is_free = slack_s > 1.3 * self._pace.synthesis_s(ready[-1][0]) + 0.05
+        return None if waiting_is_free and not self._final else in_time[-1][0]
+
+    def _word_cut(self) -> int | None:
+        if len(self._text) < LONG_CHARACTERS:
+            return None
+        places = [match.start() for match in _WORD_CUT.finditer(self._text) if match.start() >= LONG_CHARACTERS // 3]
+        return places[-1] if places else (self._text.rfind(" ") if " " in self._text.strip() else None)

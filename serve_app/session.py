@@ -1,0 +1,222 @@
+"""What all ways in share: the turns in flight, the conversations, what a client may choose."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from serve_app import audio
+from serve_app.conversation import Conversation, ConversationStore, Exchange
+from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge
+from serve_app.events import Event
+from serve_app.sentences import Pace
+from serve_app.stack import IngressSettings, Limits, Order, unknown
+from serve_app.stage import explain
+from serve_app.turn import Stages, Turn, Utterance
+from serve_app.tutor import CefrLevel
+
+logger = logging.getLogger("ray.serve")
+
+RETRY_AFTER_S = 5
+
+
+class Choice(BaseModel):
+    """What a client may choose for a turn; nothing chosen leaves it to the stack."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    session_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = None
+    level: CefrLevel | None = None
+    voice: str | None = None
+    speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_means_unset(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and value.strip() in ("", "auto") else value
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    def changed(self, fields: dict[str, Any]) -> Choice:
+        """This choice with `fields` set or, where None, unset.
+
+        Raises:
+            InvalidField: an unknown field or a value that means nothing.
+        """
+        for name in fields:
+            if name not in Choice.model_fields:
+                raise InvalidField(unknown("field", name, list(Choice.model_fields)))
+        try:
+            return Choice.model_validate({**self.model_dump(), **fields})
+        except ValidationError as error:
+            raise InvalidField(explain(error)) from None
+
+
+class Extras(Protocol):
+    """What the ways in ask of the stages beside turns."""
+
+    async def voices(self) -> list[str]: ...
+
+    async def warm(self, history: tuple[Exchange, ...]) -> None: ...
+
+    async def ready(self) -> dict[str, bool]: ...
+
+
+class Lessons:
+    """The lessons of one ingress replica."""
+
+    def __init__(self, stages: Stages, extras: Extras, store: ConversationStore, limits: Limits) -> None:
+        self._stages = stages
+        self._extras = extras
+        self._store = store
+        self._yaml_limits = limits
+        self._pace = Pace()
+        self._default_level: CefrLevel | None = None
+        self._voices: list[str] = []
+        self._warmings: dict[str, asyncio.Task[None]] = {}
+        self.limits = limits
+        self.turns = 0
+        self.sessions = 0
+
+    def configure(self, wanted: IngressSettings) -> None:
+        """Take new settings; turns in flight keep theirs."""
+        limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
+        self.limits = limits
+        self._default_level = wanted.level
+
+    async def ready(self) -> dict[str, bool]:
+        """Per stage, whether it can serve."""
+        return await self._extras.ready()
+
+    async def voices(self) -> list[str]:
+        return await self._extras.voices()
+
+    @contextmanager
+    def turn_slot(self) -> Iterator[None]:
+        """Room for one turn.
+
+        Raises:
+            Busy: the server is full.
+        """
+        if self.turns >= self.limits.max_turns:
+            raise Busy(
+                f"All {self.limits.max_turns} places are taken; try again in a few seconds.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self.turns += 1
+        try:
+            yield
+        finally:
+            self.turns -= 1
+
+    @contextmanager
+    def session_slot(self) -> Iterator[None]:
+        """Room for one open connection.
+
+        Raises:
+            Busy: the server is full.
+        """
+        if self.sessions >= self.limits.max_sessions:
+            raise Busy(
+                f"All {self.limits.max_sessions} connections are taken; try again later.", retry_after_s=RETRY_AFTER_S
+            )
+        self.sessions += 1
+        try:
+            yield
+        finally:
+            self.sessions -= 1
+
+    async def utterance(self, recording: bytes, choice: Choice, order: Order) -> Utterance:
+        """Decode a recording and check the choice that goes with it.
+
+        Raises:
+            BadAudio, TooLarge, InvalidField: what the client has to change.
+        """
+        received_at = time.perf_counter()
+        if not recording:
+            raise BadAudio("The recording is empty; send one recorded utterance.", code="no_audio")
+        self.check_size(len(recording))
+        await self.check_voice(choice.voice)
+        samples = await asyncio.to_thread(audio.decode, recording, max_seconds=self.limits.max_audio_s)
+        return Utterance(
+            samples,
+            choice.session_id or uuid.uuid4().hex,
+            uuid.uuid4().hex[:12],
+            received_at,
+            choice.level,
+            choice.voice,
+            choice.speed,
+            order,
+        )
+
+    def check_size(self, size: int) -> None:
+        """Refuse a body of more bytes than the stack takes.
+
+        Raises:
+            TooLarge: with the limit.
+        """
+        if size > self.limits.max_body_mb * 1e6:
+            raise TooLarge(f"The recording is larger than {self.limits.max_body_mb:g} MB; send a shorter one.")
+
+    async def check_voice(self, voice: str | None) -> None:
+        """Refuse a voice the stack does not have.
+
+        Raises:
+            InvalidField: with the names it has.
+        """
+        if voice is None or voice in self._voices:
+            return
+        self._voices = await self._extras.voices()
+        if voice not in self._voices:
+            raise InvalidField(f"There is no voice '{voice}' here; choose one of: {', '.join(self._voices)}.")
+
+    def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
+        """The events of one turn; see Turn.events."""
+        self._stop_warming(utterance.session_id)
+        turn = Turn(
+            self._stages,
+            self._store,
+            self.limits,
+            self._pace,
+            default_level=self._default_level,
+            trimmed=self._start_warming,
+        )
+        logger.info("turn %s of session %s", utterance.turn_id, utterance.session_id)
+        return turn.events(utterance)
+
+    def _start_warming(self, conversation: Conversation) -> None:
+        """Warm the prompt cache with a shortened conversation while the learner listens; at most one per session."""
+        session_id = conversation.session_id
+        self._stop_warming(session_id)
+        task = asyncio.create_task(self._warm(conversation), name=f"warm-{session_id}")
+        self._warmings[session_id] = task
+        task.add_done_callback(_forget(self._warmings, session_id))
+
+    async def _warm(self, conversation: Conversation) -> None:
+        try:
+            await self._extras.warm(conversation.exchanges)
+        except ParleError as error:
+            logger.warning("session %s: its prompt cache stays cold: %s", conversation.session_id, error.message)
+
+    def _stop_warming(self, session_id: str) -> None:
+        """The learner speaks already: what is read so far stays cached, the turn itself reads the rest."""
+        if task := self._warmings.pop(session_id, None):
+            task.cancel()
+
+
+def _forget(tasks: dict[str, asyncio.Task[None]], name: str) -> Callable[[asyncio.Task[None]], None]:
+    def forget(task: asyncio.Task[None]) -> None:
+        if tasks.get(name) is task:
+            del tasks[name]
+
+    return forget

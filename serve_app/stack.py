@@ -1,0 +1,272 @@
+"""The YAML, typed: what one stack runs, on which share of the card, with which limits.
+
+`args` is what the builder checks before anything loads. `user_config` of a deployment is
+what may change in place while the stack serves. Both refuse a key they do not know and
+name the nearest one they do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from serve_app.protocols import Sampling
+from serve_app.tutor import CefrLevel, TutorPrompt
+
+Route = Literal["sse", "websocket"]
+Order = Literal["documented", "eager"]
+GpuShare = Annotated[float, Field(ge=0, le=8)]
+
+
+class Strict(BaseModel):
+    """Refuses unknown keys with the nearest known one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_every_key(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise ValueError(unknown("key", str(key), list(cls.model_fields)))
+        return data
+
+
+def unknown(kind: str, name: str, known: list[str]) -> str:
+    """The sentence that refuses a name: the nearest known one, or all of them."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}."
+    return f"unknown {kind} '{name}'; {hint}"
+
+
+class FasterWhisperConfig(Strict):
+    """Whisper through CTranslate2: int8 on a CPU, float16 on CUDA."""
+
+    engine: Literal["faster-whisper"]
+    model: str = "wheel:whisper-base"
+    num_gpus: GpuShare = 0
+    compute_type: Literal["int8", "int8_float16", "float16", "float32"] = "int8"
+    threads: Annotated[int, Field(ge=1)] = 2
+    beam_size: Annotated[int, Field(ge=1, le=10)] = 5
+
+
+class TransformersWhisperConfig(Strict):
+    """Whisper through transformers, the checkpoint as published; needs a GPU."""
+
+    engine: Literal["transformers"]
+    model: str
+    num_gpus: GpuShare
+
+
+class LexicalCefrConfig(Strict):
+    """Level from word frequencies and grammar; no model files."""
+
+    engine: Literal["lexical"]
+    num_gpus: GpuShare = 0
+
+
+class TransformersCefrConfig(Strict):
+    """Level from a sequence classifier, labels as its config says; needs a GPU."""
+
+    engine: Literal["transformers"]
+    model: str
+    num_gpus: GpuShare
+
+
+class LlamaCppConfig(Strict):
+    """A GGUF chat model through llama.cpp."""
+
+    engine: Literal["llama-cpp"]
+    model: str = "wheel:qwen2.5-coder-1.5b-instruct"
+    num_gpus: GpuShare = 0
+    context_tokens: Annotated[int, Field(ge=512)] = 4096
+    """Per slot: the longest conversation, the tutor's prompt included."""
+    slots: Annotated[int, Field(ge=1, le=64)] = 2
+    """Replies written at the same time."""
+    threads: Annotated[int, Field(ge=1)] = 2
+    prompt_cache_mib: Annotated[int, Field(ge=0)] = 512
+    """Host memory for the conversations whose slot was taken by another."""
+    chat_template: Literal["model", "transcript"] = "model"
+    """`transcript` for base models without a chat template of their own."""
+    niceness: Annotated[int, Field(ge=0, le=19)] = 0
+    """How far the model gives way to speech on the same cores (0: not at all)."""
+
+
+class VllmConfig(Strict):
+    """A chat model through vLLM's async engine; needs a GPU."""
+
+    engine: Literal["vllm"]
+    model: str
+    num_gpus: GpuShare
+    context_tokens: Annotated[int, Field(ge=512)] = 8192
+
+
+class KokoroOnnxConfig(Strict):
+    """Kokoro through onnxruntime on a CPU."""
+
+    engine: Literal["kokoro-onnx"]
+    model: str = "wheel:kokoro-82m"
+    num_gpus: GpuShare = 0
+    voices_folder: Path | None = None
+    """A folder of Kokoro voice files, NAME.bin; by default the three Portuguese voices that come with Parle."""
+    language: str = "pt-br"
+    threads: Annotated[int, Field(ge=1)] = 2
+
+
+class KokoroConfig(Strict):
+    """Kokoro through its own pipeline on PyTorch; needs a GPU."""
+
+    engine: Literal["kokoro"]
+    model: str
+    num_gpus: GpuShare
+
+
+class Qwen3TtsConfig(Strict):
+    """Qwen3-TTS, streamed inside a sentence; needs a GPU."""
+
+    engine: Literal["qwen3-tts"]
+    model: str
+    num_gpus: GpuShare
+
+
+SttConfig = Annotated[FasterWhisperConfig | TransformersWhisperConfig, Field(discriminator="engine")]
+CefrConfig = Annotated[LexicalCefrConfig | TransformersCefrConfig, Field(discriminator="engine")]
+LlmConfig = Annotated[LlamaCppConfig | VllmConfig, Field(discriminator="engine")]
+TtsConfig = Annotated[KokoroOnnxConfig | KokoroConfig | Qwen3TtsConfig, Field(discriminator="engine")]
+StageConfig = SttConfig | CefrConfig | LlmConfig | TtsConfig
+
+
+class Limits(Strict):
+    """What one client may ask for."""
+
+    max_body_mb: Annotated[float, Field(gt=0, le=512)] = 15.0
+    """Largest recording, in megabytes (1e6 bytes)."""
+    max_audio_s: Annotated[float, Field(gt=0)] = 60.0
+    """Longest utterance, in seconds."""
+    reply_tokens: Annotated[int, Field(ge=8)] = 90
+    """Longest reply, in tokens of the LLM."""
+    history_tokens: Annotated[int, Field(ge=256)] = 2400
+    """A conversation with more tokens than this, the tutor's prompt included, loses its older half."""
+    turn_s: Annotated[float, Field(gt=0)] = 120.0
+    """Longest turn, in seconds."""
+    max_turns: Annotated[int, Field(ge=1)] = 8
+    """Turns at the same time; one more is refused with 503."""
+    max_sessions: Annotated[int, Field(ge=1)] = 100
+    """Open WebSockets; one more is closed with 1013."""
+    kept_conversations: Annotated[int, Field(ge=1)] = 1000
+    """Conversations kept in memory."""
+    conversation_idle_s: Annotated[float, Field(gt=0)] = 3600.0
+    """A conversation is forgotten this long after its last turn."""
+
+
+class StackArgs(Strict):
+    """`args` of the application."""
+
+    routes: Annotated[list[Route], Field(min_length=1)] = ["sse", "websocket"]
+    stt: SttConfig = FasterWhisperConfig(engine="faster-whisper")
+    cefr: CefrConfig | None = None
+    llm: LlmConfig = LlamaCppConfig(engine="llama-cpp")
+    tts: TtsConfig = KokoroOnnxConfig(engine="kokoro-onnx")
+    limits: Limits = Limits()
+    cors_origins: list[str] = []
+    """Origins of web apps that may call the SSE route from a browser; "*" for any."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_every_engine(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for stage, engines in ENGINES.items():
+                config = data.get(stage)
+                if isinstance(config, dict) and config.get("engine") not in engines:
+                    raise ValueError(f"{stage}: " + unknown("engine", str(config.get("engine")), engines))
+        return data
+
+    @field_validator("routes", mode="before")
+    @classmethod
+    def _know_every_route(cls, routes: Any) -> Any:
+        for route in routes if isinstance(routes, list) else ():
+            if route not in ROUTES:
+                raise ValueError(unknown("route", str(route), ROUTES))
+        return routes
+
+    def stages(self) -> dict[str, StageConfig]:
+        """The stages this stack has, in the order a turn passes them."""
+        stages = {"stt": self.stt, "cefr": self.cefr, "llm": self.llm, "tts": self.tts}
+        return {name: config for name, config in stages.items() if config is not None}
+
+    def gpus(self) -> float:
+        """The cards that the stages share, in cards."""
+        return sum(config.num_gpus for config in self.stages().values())
+
+
+ROUTES: list[str] = ["sse", "websocket"]
+ENGINES: dict[str, list[str]] = {
+    "stt": ["faster-whisper", "transformers"],
+    "cefr": ["lexical", "transformers"],
+    "llm": ["llama-cpp", "vllm"],
+    "tts": ["kokoro-onnx", "kokoro", "qwen3-tts"],
+}
+
+
+class SttSettings(Strict):
+    """`user_config` of SpeechToText."""
+
+    language: str = "pt"
+    prompt: str | None = None
+    """Text that Whisper takes for what was said before: names and words to expect."""
+
+
+class CefrSettings(Strict):
+    """`user_config` of CefrClassifier."""
+
+    utterances: Annotated[int, Field(ge=1, le=20)] = 10
+    """How many of the learner's latest utterances an estimate rests on."""
+
+
+_SAMPLING = Sampling()
+
+
+class SamplingSettings(Strict):
+    """How the tutor's tokens are drawn; the reply's length is `limits.reply_tokens`."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = _SAMPLING.temperature
+    top_p: Annotated[float, Field(gt=0, le=1)] = _SAMPLING.top_p
+    repeat_penalty: Annotated[float, Field(ge=1, le=2)] = _SAMPLING.repeat_penalty
+    seed: int | None = None
+
+
+class LlmSettings(Strict):
+    """`user_config` of TutorLLM."""
+
+    prompt: TutorPrompt | None = None
+    sampling: SamplingSettings = SamplingSettings()
+
+
+class TtsSettings(Strict):
+    """`user_config` of TextToSpeech: what is used where the client names nothing."""
+
+    voice: str | None = None
+    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+
+
+class IngressSettings(Strict):
+    """`user_config` of Ingress."""
+
+    level: CefrLevel | None = None
+    """Level for learners of whom nothing is known yet; A2 where none is given."""
+    limits: dict[str, float] = {}
+    """Limits that replace those of `args.limits`."""
+
+
+SETTINGS: dict[str, type[Strict]] = {
+    "SpeechToText": SttSettings,
+    "CefrClassifier": CefrSettings,
+    "TutorLLM": LlmSettings,
+    "TextToSpeech": TtsSettings,
+    "Ingress": IngressSettings,
+}
+"""The deployments of the graph and what their `user_config` takes."""

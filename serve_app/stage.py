@@ -1,0 +1,86 @@
+"""What the four model stages share: loading off the event loop, and failing in a way others can read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from serve_app.errors import ParleError, StackError, StageFailed
+from serve_app.stack import Strict
+
+logger = logging.getLogger("ray.serve")
+
+Engine = TypeVar("Engine")
+Settings = TypeVar("Settings", bound=Strict)
+
+DEFAULTS: dict[str, Any] = {
+    "ray_actor_options": {"num_cpus": 0},
+    "max_ongoing_requests": 32,
+    "max_queued_requests": 64,
+    "health_check_period_s": 2,
+    "health_check_timeout_s": 30,
+    "graceful_shutdown_timeout_s": 5,
+}
+"""Deployment options of every model stage; `deployments:` in the YAML overrides them.
+
+No CPU is reserved: a reservation would be bookkeeping only, and on a laptop with two
+cores five replicas would never be placed."""
+
+
+async def load(build: Callable[[], Engine]) -> Engine:
+    """Build an engine in a thread, so that the replica still answers while weights load.
+
+    Raises:
+        StackError: a library that the engine needs is not installed, or what the engine raises.
+    """
+    try:
+        return await asyncio.to_thread(build)
+    except ModuleNotFoundError as error:
+        raise StackError(missing_library(error)) from None
+
+
+def missing_library(error: ModuleNotFoundError) -> str:
+    return f"The library '{error.name}' is not installed: pip install 'parle-serve[cpu]' (or [gpu] for a GPU stack)."
+
+
+def settings(kind: type[Settings], user_config: dict[str, Any] | None) -> Settings:
+    """The typed `user_config` of a deployment.
+
+    Raises:
+        StackError: a key or value it does not take.
+    """
+    try:
+        return kind.model_validate(user_config or {})
+    except ValidationError as error:
+        raise StackError(f"user_config: {explain(error)}") from None
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong with a configuration, one clause a fault: where, and what would be right."""
+    faults = []
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"])
+        what = fault["msg"].removeprefix("Value error, ")
+        faults.append(f"{where}: {what}" if where else what)
+    return "; ".join(faults)
+
+
+@contextmanager
+def failing_as(stage: str) -> Iterator[None]:
+    """The outermost edge of a stage: what its library raises is logged here and leaves as our own light error.
+
+    A library's exception must not cross to another process: to read it, that process
+    would have to import the library.
+    """
+    try:
+        yield
+    except ParleError:
+        raise
+    except Exception as error:
+        logger.exception("stage %s failed", stage)
+        raise StageFailed(f"The {stage} stage failed ({type(error).__name__}).", stage=stage) from None
