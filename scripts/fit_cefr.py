@@ -40,7 +40,7 @@ SENTENCES = ROOT / "scripts" / "cefr_sentences.json"
 OUT = ROOT / "serve_app" / "data" / "cefr_lexical.json"
 PENALTIES = (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
 FOLDS = 10
-GROUPS = 200  # drawn per level and number of utterances
+GROUPS = 400  # drawn per level and number of utterances
 MOST_UTTERANCES = 8
 EASY = 0.25
 AGREEMENT = 0.8
@@ -141,8 +141,9 @@ def fit(x: Floats, y: Ints) -> Model:
     for n in range(1, MOST_UTTERANCES + 1):
         rows, levels = groups(y, n, GROUPS, rng, EASY)
         mean = tried[penalty][rows].mean(axis=1)
-        candidates = [round(n * share, 2) for share in np.arange(0.3, 1.01, 0.05)]
+        candidates = [round(float(gain), 1) for gain in np.arange(0.5, n + 0.05, 0.1)]
         gains.append(min(candidates, key=lambda gain: log_loss(gain * mean, levels)))
+    gains = np.maximum.accumulate(gains).tolist()  # what falls is the noise of the draw
     return questions(x, y, penalty).model_copy(update={"gains": gains, "agreement": AGREEMENT})
 
 

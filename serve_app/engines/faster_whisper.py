@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment
 
+from serve_app.audio import dbfs
 from serve_app.protocols import Audio, Transcript, Word
 
 SILENCE_DBFS = -60.0
@@ -48,7 +48,7 @@ class FasterWhisper:
         return await loop.run_in_executor(self._pool, self._transcribe, audio, language, prompt)
 
     def _transcribe(self, audio: Audio, language: str, prompt: str | None) -> Transcript:
-        if len(audio) == 0 or rms_dbfs(audio) < SILENCE_DBFS:
+        if len(audio) == 0 or dbfs(audio) < SILENCE_DBFS:
             return Transcript("", no_speech=True)
         options: dict[str, Any] = {
             "language": language,
@@ -61,12 +61,6 @@ class FasterWhisper:
         }
         segments, _ = self._model.transcribe(audio, **options)
         return _assemble(segments)
-
-
-def rms_dbfs(audio: Audio) -> float:
-    """Root mean square level in dB relative to full scale."""
-    power = float(np.mean(np.square(audio, dtype=np.float64)))
-    return 10 * float(np.log10(max(power, 1e-20)))
 
 
 def _assemble(segments: Iterable[Segment]) -> Transcript:

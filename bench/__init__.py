@@ -1,0 +1,1 @@
+"""What the README's figures come from. Each module runs by itself: `python -m bench.turns --help`."""

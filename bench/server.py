@@ -1,0 +1,157 @@
+"""A real `parle serve` for a measurement, and a client that notes when each event arrives."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import yaml
+
+STACK = Path(__file__).parent.parent / "configs/cpu_stack.yaml"
+START_TIMEOUT_S = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    ready_s: float
+    process: psutil.Process
+
+    def memory_gb(self) -> float:
+        """Memory of the process tree in GB: proportional set size, so that what processes share counts once."""
+        tree = [self.process, *self.process.children(recursive=True)]
+        total = 0
+        for process in tree:
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_full_info().pss
+        return total / 1e9
+
+
+@contextlib.contextmanager
+def serving(user_configs: dict[str, dict[str, Any]] | None = None) -> Iterator[Server]:
+    """Start the CPU stack on a free port, with other `user_config`s where given; stop it at the end."""
+    stack = yaml.safe_load(STACK.read_text("utf-8"))
+    for deployment in stack["applications"][0]["deployments"]:
+        deployment["user_config"].update((user_configs or {}).get(deployment["name"], {}))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "stack.yaml")
+        path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
+        port = _free_port()
+        command = [str(Path(sys.executable).parent / "parle"), "serve", str(path)]
+        started = time.perf_counter()
+        with Path(folder, "log").open("wb") as log:
+            process = subprocess.Popen(
+                command, env={**os.environ, "PORT": str(port)}, stdout=log, stderr=log, start_new_session=True
+            )
+            try:
+                url = f"http://127.0.0.1:{port}"
+                _wait_ready(url, process, Path(folder, "log"))
+                yield Server(url, time.perf_counter() - started, psutil.Process(process.pid))
+            finally:
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.perf_counter() + START_TIMEOUT_S
+    while time.perf_counter() < deadline and process.poll() is None:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"the server did not become ready:\n{log.read_text('utf-8', 'replace')[-4000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass(slots=True)
+class Heard:
+    """One turn as a client saw it. Times in seconds since the recording was sent."""
+
+    transcript: str = ""
+    response: str = ""
+    llm_first_token_s: float = 0.0
+    first_audio_s: float = 0.0
+    total_s: float = 0.0
+    pieces: list[tuple[float, float]] = field(default_factory=list)
+    """Per piece: when it arrived, how long it plays."""
+    timing: dict[str, int] = field(default_factory=dict)
+
+    def gap_s(self) -> float:
+        """How long a listener who plays each piece as soon as possible hears nothing between two of them."""
+        silent, playing_until = 0.0, self.pieces[0][0]
+        for arrived, duration in self.pieces:
+            silent += max(0.0, arrived - playing_until)
+            playing_until = max(playing_until, arrived) + duration
+        return silent
+
+
+def turn(url: str, recording: bytes, session_id: str, order: str = "eager") -> Heard:
+    """Send one recording and note what comes back when.
+
+    Raises:
+        RuntimeError: the turn ended with an error.
+    """
+    heard = Heard()
+    started = time.perf_counter()
+    llm_started = 0.0
+    fields = {"session_id": session_id, "order": order}
+    with httpx.stream(
+        "POST", f"{url}/api/stream-audio", files={"audio": recording}, data=fields, timeout=300
+    ) as response:
+        response.raise_for_status()
+        event = ""
+        for line in response.iter_lines():
+            now = time.perf_counter() - started
+            if line.startswith("event: "):
+                event = line.removeprefix("event: ")
+                continue
+            if not line.startswith("data: "):
+                continue
+            data = json.loads(line.removeprefix("data: "))
+            match event:
+                case "status" if data["stage"] == "llm":
+                    llm_started = now
+                case "delta" if not heard.llm_first_token_s:
+                    heard.llm_first_token_s = now - llm_started
+                case "audio":
+                    heard.first_audio_s = heard.first_audio_s or now
+                    heard.pieces.append((now, _seconds(base64.b64decode(data["chunk"]))))
+                case "complete":
+                    heard.transcript, heard.response, heard.timing = (
+                        data["transcript"],
+                        data["response"],
+                        data["timing"],
+                    )
+                    heard.total_s = now
+                case "error":
+                    raise RuntimeError(f"the turn failed: {data}")
+    return heard
+
+
+def _seconds(wav_file: bytes) -> float:
+    with wave.open(io.BytesIO(wav_file)) as opened:
+        return opened.getnframes() / opened.getframerate()

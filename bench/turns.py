@@ -1,0 +1,112 @@
+"""One conversation, three ways, turn by turn: through the server, chained in one process, and one model after the other.
+
+All figures that are promised are ratios within one run, because the machine's speed
+varies from hour to hour. Keep the machine idle while it runs (about five minutes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+import statistics
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from . import inprocess
+from .recordings import recordings
+from .server import Heard, Server, serving, turn
+
+GREEDY = {"sampling": {"temperature": 0.0}}
+"""The three ways must be asked the same and answer the same."""
+
+COMPARED_TURNS = 10
+CONVERSATION_TURNS = 20
+
+
+async def compare(server: Server, audio: Sequence[bytes]) -> dict[str, Any]:
+    """Ten turns three ways, interleaved; then the server's conversation goes on to twenty."""
+    stages = await inprocess.stages(GREEDY)
+    chained = inprocess.Chained(stages)
+    plain = inprocess.OneAfterTheOther(stages, await inprocess.tutor(GREEDY))
+    session = uuid.uuid4().hex
+    served: list[Heard] = []
+    local: list[Heard] = []
+    sequential: list[float] = []
+    for number, recording in enumerate(audio):
+        served.append(await asyncio.to_thread(turn, server.url, recording, session))
+        if number < COMPARED_TURNS:
+            local.append(await chained.turn(recording))
+            sequential.append(await plain.turn(recording))
+    return {"served": served, "local": local, "sequential": sequential}
+
+
+def figures(server: Server, measured: dict[str, Any]) -> dict[str, Any]:
+    """The promised figures, from the raw times."""
+    served, local, sequential = measured["served"], measured["local"], measured["sequential"]
+    ten = served[:COMPARED_TURNS]
+    overheads = [a.total_s - b.total_s for a, b in zip(ten, local, strict=True) if a.response == b.response]
+    first_token = [heard.llm_first_token_s for heard in served]
+    return {
+        "first_audio_s": _median(heard.first_audio_s for heard in ten),
+        "one_after_the_other_s": _median(sequential),
+        "first_audio_ratio": _median(a.first_audio_s / b for a, b in zip(ten, sequential, strict=True)),
+        "gap_s": _median(heard.gap_s() for heard in ten),
+        "first_token_turn_3_s": first_token[2],
+        "first_token_turn_20_s": first_token[-1],
+        "first_token_ratio": first_token[-1] / first_token[2],
+        "first_token_ratio_of_medians": _median(first_token[-3:]) / _median(first_token[1:4]),
+        "ray_overhead_ms": 1000 * _median(overheads) if overheads else None,
+        "ray_overhead_share": _median(overheads) / _median(heard.total_s for heard in local) if overheads else None,
+        "ray_first_audio_ms": 1000 * _median(a.first_audio_s - b.first_audio_s for a, b in zip(ten, local, strict=True)),
+        "same_replies": len(overheads),
+        "ready_s": server.ready_s,
+        "memory_gb": server.memory_gb(),
+    }
+
+
+PROMISED = {
+    "first_audio_ratio": 0.55,
+    "gap_s": 0.9,
+    "first_token_ratio": 1.5,
+    "ray_overhead_ms": 60,
+    "ray_overhead_share": 0.08,
+    "ready_s": 40,
+    "memory_gb": 6,
+}
+"""Each figure's upper bound."""
+
+
+def _median(values: Any) -> float:
+    return float(statistics.median(values))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write the figures and every turn's times as JSON")
+    arguments = parser.parse_args()
+    audio = recordings(CONVERSATION_TURNS)
+    with serving({"TutorLLM": GREEDY}) as server:
+        measured = asyncio.run(compare(server, audio))
+        result = figures(server, measured)
+    for name, value in result.items():
+        bound = f"  (at most {PROMISED[name]:g})" if name in PROMISED else ""
+        shown = "-" if value is None else f"{value:.3f}"
+        print(f"{name:32} {shown:>9}{bound}")
+    if arguments.save:
+        turns = {
+            "served": [asdict(heard) for heard in measured["served"]],
+            "chained_in_one_process": [asdict(heard) for heard in measured["local"]],
+            "one_after_the_other_s": measured["sequential"],
+        }
+        machine = {"machine": platform.machine(), "python": platform.python_version()}
+        saved = json.dumps({"figures": result, **machine, "turns": turns}, ensure_ascii=False, indent=1)
+        arguments.save.write_text(saved + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
