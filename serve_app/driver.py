@@ -15,7 +15,9 @@ from ray._private.state import state as cluster_state
 
 logger = logging.getLogger("ray.serve")
 
-READING_TIME_S = 3.0
+SERVE = ("serve", "ray.serve.scripts")
+"""How the command line of `serve` names it: the console script, or `python -m`."""
+READING_TIME_S = 2.0
 """Ray needs a moment to bring a worker's last log line to the terminal of the driver."""
 
 
@@ -46,7 +48,7 @@ def _bare_serve_run() -> psutil.Process | None:
             command = [Path(part).name for part in driver.cmdline()]
         except psutil.Error:
             return None
-        if any(first == "serve" and second == "run" for first, second in itertools.pairwise(command)):
+        if any(first in SERVE and second == "run" for first, second in itertools.pairwise(command)):
             return driver
     return None
 

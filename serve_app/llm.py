@@ -70,6 +70,10 @@ class TutorLLM:
         with failing_as("llm"):
             await self._engine.warm(tutor.history_messages(self._prompt, history))
 
+    async def work(self) -> int:
+        """What this replica's engine has done since its start; see `work_done` of the engine."""
+        return await self._engine.work_done()
+
     async def ready(self) -> bool:
         """True as soon as the replica answers: it does so only with its weights loaded."""
         return True

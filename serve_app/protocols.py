@@ -49,6 +49,10 @@ class SpeechToTextEngine(Protocol):
         """Transcribe one utterance at 16 kHz; `prompt` is context that was said before it."""
         ...
 
+    async def work_done(self) -> int:
+        """Segments transcribed since the start, wanted or not: what a cancelled turn still cost shows here."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LevelEstimate:
@@ -119,6 +123,10 @@ class ChatEngine(Protocol):
         """Put the prefix `messages` into the prompt cache, so that the next stream starts from it."""
         ...
 
+    async def work_done(self) -> int:
+        """Steps of the model since the start, wanted or not: a batch of the prompt or a token each."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Speech:
@@ -136,4 +144,8 @@ class TextToSpeechEngine(Protocol):
 
     def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
         """Speak `text`: float32 pieces in order, without gaps between them."""
+        ...
+
+    async def work_done(self) -> int:
+        """Pieces of audio made since the start, wanted or not."""
         ...

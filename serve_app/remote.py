@@ -134,6 +134,12 @@ class RemoteExtras:
     async def warm(self, history: tuple[Exchange, ...]) -> None:
         await call(self.handles["llm"].warm, history, stage="llm")
 
+    async def work(self) -> dict[str, int]:
+        """Per model stage, what one replica has done since its start."""
+        counted = ("stt", "llm", "tts")
+        done = await asyncio.gather(*(call(self.handles[name].work, stage=name) for name in counted))
+        return dict(zip(counted, done, strict=True))
+
     async def ready(self) -> dict[str, bool]:
         """Per stage, whether a replica answers within a second."""
         answered = await asyncio.gather(*(answers(handle, 1.0) for handle in self.handles.values()))

@@ -13,8 +13,14 @@ from dataclasses import dataclass
 FIRST_CHARACTERS = 5
 """Shortest first piece: less is not worth a synthesis ("Oi," is 3)."""
 
-LONG_CHARACTERS = 70
+LONG_CHARACTERS = 45
 """A stretch without punctuation may be cut between words from here on, so that nothing waits for a comma."""
+
+PHRASE_CHARACTERS = 20
+"""Shortest piece that ends between words: it is heard as a phrase, and lasts longer than it takes to make."""
+
+SAFETY = 1.3
+"""A piece is started this much earlier than it would have to be by the pace so far."""
 
 PIECE_CHARACTERS = 220
 """Longest piece given to a synthesiser at once."""
@@ -22,8 +28,7 @@ PIECE_CHARACTERS = 220
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*")
 _CLAUSE_END = re.compile(r"[,;:—–][\"'”’)\]]*")
 _ABBREVIATIONS = frozenset(("sr", "sra", "srta", "dr", "dra", "prof", "profa", "av", "ex", "etc", "pág", "nº", "vs"))
-_JOINING_WORDS = r"e|mas|ou|que|porque|para|com|quando|se|onde|como|de|do|da|em|no|na"
-_WORD_CUT = re.compile(rf"\s+(?=(?:{_JOINING_WORDS})\s)")
+_PHRASE_CUT = re.compile(r"\s+(?=(?:e|mas|ou|que|porque|pois|para|com|sem|quando|enquanto|onde|como)\s)")
 _UNSPEAKABLE = re.compile(r"[*_#`~<>|\\\[\]{}]|[\U0001F000-\U0001FAFF\u2600-\u27BF\uFE0F\u200D]")
 _SPACES = re.compile(r"\s+")
 
@@ -148,38 +153,42 @@ class PieceCutter:
 
     def wait_s(self, slack_s: float) -> float | None:
         """How long waiting for more text is free of risk; None when only text can help."""
-        ready = self._ready()
-        if not ready:
+        possible = [*self._marks(), *self._phrases()]
+        if not possible:
             return None
-        return max(0.02, slack_s - 1.3 * self._pace.synthesis_s(ready[-1][0]))
+        longest = max(position for position, _ in possible)
+        return max(0.02, slack_s - self._needed_s(longest))
 
-    def _ready(self) -> list[tuple[int, bool]]:
-        return cuts(self._text, final=self._final)
+    def _marks(self) -> list[tuple[int, bool]]:
+        return [cut for cut in cuts(self._text, final=self._final) if speakable(self._text[: cut[0]])]
+
+    def _phrases(self) -> list[tuple[int, bool]]:
+        """Cuts between words, before one that joins two phrases: for when no mark comes in time."""
+        places = (match.start() for match in _PHRASE_CUT.finditer(self._text))
+        return [(place, False) for place in places if PHRASE_CHARACTERS <= place <= PIECE_CHARACTERS]
+
+    def _needed_s(self, characters: int) -> float:
+        return SAFETY * self._pace.synthesis_s(characters)
 
     def _first_cut(self) -> int | None:
-        for position, _ in self._ready():
-            if len(speakable(self._text[:position])) >= FIRST_CHARACTERS:
+        for position, _ in self._marks():
+            if len(speakable(self._text[:position])) >= FIRST_CHARACTERS and position <= PIECE_CHARACTERS:
                 return position
-        return self._word_cut()
+        if len(self._text) < LONG_CHARACTERS:
+            return len(self._text) if self._final else None
+        phrases = self._phrases()
+        return phrases[0][0] if phrases else _best_cut(self._text, LONG_CHARACTERS)
 
     def _later_cut(self, slack_s: float) -> int | None:
-        ready = self._ready()
-        if not ready:
-            return self._word_cut() if slack_s < self._pace.synthesis_s(LONG_CHARACTERS) else None
-        fitting = [cut for cut in ready if cut[0] <= PIECE_CHARACTERS]
-        if not fitting:
-            return _best_cut(self._text, PIECE_CHARACTERS)
-        in_time = [cut for cut in fitting if 1.3 * self._pace.synthesis_s(cut[0]) <= slack_s]
-        if not in_time:
-            return fitting[0][0]
+        marks = [cut for cut in self._marks() if cut[0] <= PIECE_CHARACTERS]
+        in_time = [cut for cut in marks if self._needed_s(cut[0]) <= slack_s]
         sentences = [position for position, ends_sentence in in_time if ends_sentence]
         if sentences:
             return sentences[-1]
-        waiting_is_free = slack_s > 1.3 * self._pace.synthesis_s(ready[-1][0]) + 0.05
-        return None if waiting_is_free and not self._final else in_time[-1][0]
-
-    def _word_cut(self) -> int | None:
-        if len(self._text) < LONG_CHARACTERS:
-            return None
-        places = [match.start() for match in _WORD_CUT.finditer(self._text) if match.start() >= LONG_CHARACTERS // 3]
-        return places[-1] if places else (self._text.rfind(" ") if " " in self._text.strip() else None)
+        possible = sorted({position for position, _ in [*marks, *self._phrases()]})
+        if not possible:
+            return _best_cut(self._text, PIECE_CHARACTERS) if len(self._text) > PIECE_CHARACTERS else None
+        if not self._final and self._needed_s(possible[-1]) + 0.05 < slack_s:
+            return None  # a better cut may still come in time
+        fitting = [position for position in possible if self._needed_s(position) <= slack_s + 0.1]
+        return fitting[-1] if fitting else possible[0]

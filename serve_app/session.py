@@ -71,6 +71,8 @@ class Extras(Protocol):
 
     async def ready(self) -> dict[str, bool]: ...
 
+    async def work(self) -> dict[str, int]: ...
+
 
 class Lessons:
     """The lessons of one ingress replica."""
@@ -100,6 +102,10 @@ class Lessons:
 
     async def voices(self) -> list[str]:
         return await self._extras.voices()
+
+    async def work(self) -> dict[str, int]:
+        """Per model stage, what it has done since its start; see `work_done` of the engines."""
+        return await self._extras.work()
 
     @contextmanager
     def turn_slot(self) -> Iterator[None]:

@@ -261,6 +261,15 @@ class IngressSettings(Strict):
     limits: dict[str, float] = {}
     """Limits that replace those of `args.limits`."""
 
+    @field_validator("limits")
+    @classmethod
+    def _know_every_limit(cls, limits: dict[str, float]) -> dict[str, float]:
+        for name in limits:
+            if name not in Limits.model_fields:
+                raise ValueError(unknown("limit", name, list(Limits.model_fields)))
+        Limits.model_validate(limits)
+        return limits
+
 
 SETTINGS: dict[str, type[Strict]] = {
     "SpeechToText": SttSettings,

@@ -85,6 +85,10 @@ class TextToSpeech:
                 async for part in parts:
                     yield Speech(np.concatenate([smooth_edges(part, rate), pause]), rate)
 
+    async def work(self) -> int:
+        """What this replica's engine has done since its start; see `work_done` of the engine."""
+        return await self._engine.work_done()
+
     async def ready(self) -> bool:
         """True as soon as the replica answers: it does so only with its weights loaded."""
         return True

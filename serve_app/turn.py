@@ -141,8 +141,9 @@ class Turn:
         """Work through the turn; whatever happens, `waiting` ends with None unless the turn was closed."""
         run = _Run(self._stages, self._limits, self._pace, utterance, waiting)
         progress = run.progress
-        conversation = await self._store.load(utterance.session_id)
+        conversation = Conversation(utterance.session_id)
         try:
+            conversation = await self._store.load(utterance.session_id)
             async with asyncio.timeout(self._limits.turn_s):
                 await run.answer(conversation, self._default_level)
             await self._remember(conversation, progress, progress.reply)

@@ -8,7 +8,8 @@ through higher temperatures costs 10 s on sub-second clips.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ UNSURE_LOG_PROBABILITY = -1.0
 class FasterWhisper:
     """One Whisper model; utterances are transcribed one after the other.
 
-    A transcription in progress cannot be interrupted inside a 30 s window; one that is
-    still waiting is dropped when its caller goes.
+    A transcription in progress cannot be interrupted inside a 30 s window, but between two;
+    one that is still waiting is dropped when its caller goes.
     """
 
     def __init__(
@@ -42,12 +43,20 @@ class FasterWhisper:
         self._model = WhisperModel(str(model), device=device, compute_type=compute_type, cpu_threads=threads)
         self._beam_size = beam_size
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
+        self._work_done = 0
 
     async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._transcribe, audio, language, prompt)
+        closed = threading.Event()
+        try:
+            return await loop.run_in_executor(self._pool, self._transcribe, audio, language, prompt, closed)
+        finally:
+            closed.set()
 
-    def _transcribe(self, audio: Audio, language: str, prompt: str | None) -> Transcript:
+    async def work_done(self) -> int:
+        return self._work_done
+
+    def _transcribe(self, audio: Audio, language: str, prompt: str | None, closed: threading.Event) -> Transcript:
         if len(audio) == 0 or dbfs(audio) < SILENCE_DBFS:
             return Transcript("", no_speech=True)
         options: dict[str, Any] = {
@@ -60,13 +69,20 @@ class FasterWhisper:
             "condition_on_previous_text": False,
         }
         segments, _ = self._model.transcribe(audio, **options)
-        return _assemble(segments)
+        return _assemble(self._until(closed, segments))
+
+    def _until(self, closed: threading.Event, segments: Iterable[Segment]) -> Iterator[Segment]:
+        for segment in segments:  # the library transcribes here, window by window
+            self._work_done += 1
+            if closed.is_set():
+                return
+            yield segment
 
 
 def _assemble(segments: Iterable[Segment]) -> Transcript:
     spoken = [segment for segment in segments if _is_speech(segment)]
     words = tuple(
-        Word(word.word.strip(), round(float(word.start), 2), round(float(word.end), 2), round(word.probability, 3))
+        Word(word.word.strip(), round(float(word.start), 2), round(float(word.end), 2), round(float(word.probability), 3))
         for segment in spoken
         for word in segment.words or ()
     )

@@ -49,6 +49,7 @@ class KokoroOnnx:
         self._language = language
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="kokoro")
         self.voices: Sequence[str] = tuple(voices)
+        self._work_done = 0
 
     async def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
         loop = asyncio.get_running_loop()
@@ -61,6 +62,9 @@ class KokoroOnnx:
         finally:
             closed.set()
 
+    async def work_done(self) -> int:
+        return self._work_done
+
     def _speak(self, text: str, voice: str, speed: float, closed: threading.Event) -> Audio | None:
         if closed.is_set():
             return None
@@ -71,6 +75,7 @@ class KokoroOnnx:
             if "phonemes" in str(error):
                 return None
             raise
+        self._work_done += 1
         return np.ascontiguousarray(audio, dtype=np.float32)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -63,6 +64,7 @@ class LlamaCpp:
         params.cache_ram_mib = prompt_cache_mib
         params.verbosity = QUIET
         params.ui = False
+        params.endpoint_metrics = True
         # The library opens a port on the loopback address that we do not use; nobody else shall.
         params.api_keys = [secrets.token_hex(32)]
         if chat_template is not None:
@@ -104,6 +106,11 @@ class LlamaCpp:
         """Evaluate the prompt and write one token, which is thrown away."""
         async for _ in self.stream(messages, Sampling(max_tokens=1)):
             pass
+
+    async def work_done(self) -> int:
+        metrics: str = await asyncio.to_thread(self._server.handle_metrics)
+        steps = re.search(r"^llamacpp:n_decode_total (\d+)", metrics, re.MULTILINE)
+        return int(steps[1]) if steps else 0
 
     def _generate(self, request: dict[str, Any], deliver: Deliver, closed: threading.Event) -> None:
         """Runs in a worker thread until the reply is written or `closed` is set.

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from serve_app import __version__
+from serve_app.errors import ParleError
 from serve_app.session import Lessons
 from serve_app.stack import StackArgs
+
+
+async def known(asked: Awaitable[Any]) -> Any:
+    """What a stage answers within two seconds, else None: this page must come even while a stage is down."""
+    try:
+        async with asyncio.timeout(2):
+            return await asked
+    except (TimeoutError, ParleError):
+        return None
 
 
 def router(args: StackArgs, lessons: Lessons) -> APIRouter:
@@ -37,10 +49,11 @@ def router(args: StackArgs, lessons: Lessons) -> APIRouter:
             "version": __version__,
             "stages": stages,
             "routes": args.routes,
-            "voices": await lessons.voices(),
+            "voices": await known(lessons.voices()),
             "limits": lessons.limits.model_dump(),
             "turns": lessons.turns,
             "sessions": lessons.sessions,
+            "work": await known(lessons.work()),
         }
 
     return routes

@@ -1,0 +1,212 @@
+"""The command `parle`: serve a stack file, check one, talk to a server."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from serve_app import __version__, terminal
+from serve_app.errors import ParleError, StackError
+
+# Ray and the web clients are imported where they are used: --help must not wait for them.
+
+FILE = click.Path(path_type=Path)
+
+RAY_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # by default a dead proxy is missed only after 30 s
+}
+"""Ray reads these when it is imported; what the user has set stays."""
+
+
+def main() -> None:
+    """The console script: every failure is one line on stderr and an exit code."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "parle"
+        sys.exit(_fail(f"{error.format_message()} (see {path} --help)", 2))
+    except click.ClickException as error:
+        sys.exit(_fail(error.format_message(), error.exit_code))
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone: nobody to tell
+        sys.exit(1)
+    except ParleError as error:
+        for line in getattr(error, "faults", None) or [error.message]:
+            _fail(line)
+        if "serve_app.launch" in sys.modules:
+            os._exit(1)  # Ray's threads and exit handlers would go on talking after the one line
+        sys.exit(1)
+
+
+def _fail(line: str, code: int = 1) -> int:
+    click.echo(f"parle: {line}", err=True)
+    return code
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="parle")
+def cli() -> None:
+    """A spoken Portuguese lesson as a server: speech in, a tutor's spoken answer out.
+
+    \b
+      parle check configs/cpu_stack.yaml        is this file right, and can it run here?
+      parle serve configs/cpu_stack.yaml        run it until Ctrl-C
+      parle talk question.wav                   say something to it
+    """
+
+
+@cli.command("serve")
+@click.argument("file", type=FILE)
+@click.option("--host", envvar="HOST", show_envvar=True, help="Address to listen on; by default http_options.host.")
+@click.option(
+    "--port",
+    envvar="PORT",
+    show_envvar=True,
+    type=int,
+    help="Port to listen on (0: any); by default http_options.port.",
+)
+@click.option(
+    "--address",
+    envvar="RAY_ADDRESS",
+    show_envvar=True,
+    help="A running Ray cluster to serve on; by default one of its own is started on this machine.",
+)
+@click.option("--verbose", is_flag=True, help="Show what Ray and the stages log, and tracebacks.")
+def serve_command(file: Path, host: str | None, port: int | None, address: str | None, verbose: bool) -> None:
+    """Run the stack of FILE until SIGINT (Ctrl-C) or SIGTERM; a second signal kills it.
+
+    The file is checked first, as `parle check` does. Exit code: 0 after a signal, 1 when the
+    stack cannot run or was ended by something else, with one line that says why.
+
+    \b
+      parle serve configs/cpu_stack.yaml
+      HOST=0.0.0.0 PORT=9000 parle serve configs/cpu_stack.yaml
+
+    A running stack changes in place when its edited file is deployed from a second shell. Ray
+    guards its clusters with a token (~/.ray/auth_token), so that shell says it has one:
+
+    \b
+      RAY_AUTH_MODE=token serve deploy FILE -a http://127.0.0.1:8265
+      RAY_AUTH_MODE=token serve status -a http://127.0.0.1:8265
+    """
+    for name, value in RAY_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    with terminal.signals() as signals:
+        try:
+            from serve_app import cluster, launch, lint, preflight
+
+            stack = lint.read(file)
+            http = stack.schema.http_options
+            http.host = host or http.host
+            http.port = cluster.check_port(http.host, http.port if port is None else port)
+            if address is None:
+                preflight.check(stack.args)
+            launch.run(stack, signals, address=address, verbose=verbose)
+        except terminal.Stopped:
+            pass
+        except StackError:
+            if verbose:
+                traceback.print_exc()
+            raise
+
+
+@cli.command()
+@click.argument("file", type=FILE)
+def check(file: Path) -> None:
+    """Check FILE, and whether its stack can run on this machine. Starts nothing.
+
+    Every key must be known, from the top of the file to the last setting: Ray Serve itself
+    ignores those it does not know. Exit code: 0, or 1 with one line for each fault.
+
+    \b
+      parle check configs/local_stack.yaml
+    """
+    from serve_app import lint, preflight
+
+    stack = lint.read(file)
+    preflight.check(stack.args)
+    click.echo(f"{file}: right, and can run here")
+    for stage, config in stack.args.stages().items():
+        share = f", {config.num_gpus:g} of a GPU" if config.num_gpus else ""
+        click.echo(f"  {stage:5} {config.engine}  {getattr(config, 'model', '')}{share}".rstrip())
+    http = stack.schema.http_options
+    click.echo(f"  routes {', '.join(stack.args.routes)} on {http.host}:{http.port}")
+
+
+@cli.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The server.")
+@click.option("--session", help="Continue this conversation.")
+@click.option("--level", type=click.Choice(["A1", "A2", "B1", "B2", "C1", "C2"], case_sensitive=False))
+@click.option("--voice", help="A voice of the server's; GET /api/info lists them.")
+@click.option("--speed", type=click.FloatRange(0.5, 2.0), help="Of the tutor's speech, 0.5 to 2.")
+@click.option(
+    "--order",
+    type=click.Choice(["eager", "documented"]),
+    help="eager sends the first audio as soon as it exists (the default here); documented keeps the published order.",
+)
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the answer to this WAV file.")
+@click.option("--play/--no-play", default=None, help="Play the answer; by default on a terminal that has a player.")
+@click.option("--ws", is_flag=True, help="Over the WebSocket instead of SSE.")
+def talk(
+    file: Path,
+    url: str,
+    session: str | None,
+    level: str | None,
+    voice: str | None,
+    speed: float | None,
+    order: str | None,
+    save: Path | None,
+    play: bool | None,
+    ws: bool,
+) -> None:
+    """Send the recording FILE to a server and show each event with its milliseconds since the upload ended.
+
+    \b
+      parle talk question.wav --save answer.wav
+      parle talk question.webm --session ana --level A2 --ws
+    """
+    from serve_app import talk as talking
+
+    if ws and order:
+        raise click.UsageError("--order is for SSE; a WebSocket is always eager.")
+    command = talking.player()
+    if play and command is None:
+        raise click.UsageError(f"--play needs one of {', '.join(talking.PLAYERS)} to be installed; use --save.")
+    chosen = {"session_id": session, "level": level, "voice": voice, "speed": speed}
+    fields = {name: str(value) for name, value in chosen.items() if value is not None}
+    url = _server_url(url)
+    if ws:
+        events = talking.over_websocket(url, file, fields)
+    else:
+        events = talking.over_sse(url, file, {**fields, "order": order or "eager"})
+    wavs = talking.show(events)
+    if not wavs:
+        return
+    answer = talking.joined(wavs)
+    if save:
+        save.write_bytes(answer)
+        click.echo(f"saved to {save}")
+    if play or (play is None and command and not save and sys.stdout.isatty()):
+        talking.play(answer, command or [])
+
+
+def _server_url(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return url.rstrip("/")
+    except ValueError:
+        pass  # the port is no port
+    raise click.UsageError(f"--url must look like http://127.0.0.1:8000, not '{url}'.")

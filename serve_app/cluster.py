@@ -1,0 +1,124 @@
+"""One local Ray instance around one server: started small, watched, and gone without a trace afterwards."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import psutil
+import ray
+from ray._private import worker as ray_worker
+from ray.exceptions import RayError
+from ray.serve._private.constants import SERVE_NAMESPACE
+
+from serve_app.errors import StackError
+
+DASHBOARD_PORT = 8265
+OBJECT_STORE_BYTES = 200_000_000
+"""Ray would take 30 % of the memory; one turn's audio passes between stages in pieces far below 1 MB."""
+LAST_BREATH_S = 3.0
+"""What Ray's processes get to end by themselves once it is shut down."""
+VITAL = ("gcs_server", "raylet")
+"""Ray's own processes without which nothing serves; it restarts the others or lives without them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The running instance. `dashboard` is where `serve deploy` and `serve status` talk to, if anywhere."""
+
+    dashboard: str | None
+    logs: str
+
+
+def start(*, address: str | None, verbose: bool) -> Cluster:
+    """Start Ray here, or join the cluster at `address`.
+
+    Raises:
+        StackError: it does not start; the reason in one line.
+    """
+    try:
+        if address is None:
+            context = ray.init(
+                "local",
+                namespace=SERVE_NAMESPACE,
+                include_dashboard=True,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=verbose,
+                logging_level=logging.INFO if verbose else logging.ERROR,
+            )
+        else:
+            context = ray.init(address, namespace=SERVE_NAMESPACE, log_to_driver=verbose)
+    except (RuntimeError, ConnectionError, OSError, ValueError, TimeoutError, RayError) as error:
+        raise StackError(f"Ray does not start: {last_line(str(error))}") from error
+    info = cast(Any, context).address_info
+    url = info.get("webui_url")
+    logs = os.path.join(info["session_dir"], "logs", "serve")
+    return Cluster(f"http://{url}" if url else None, logs)
+
+
+def auth_mode() -> str:
+    """What a second shell must set RAY_AUTH_MODE to. Where nobody chose, Ray has set it to "token" in this process."""
+    return os.environ.get("RAY_AUTH_MODE", "token")
+
+
+def dead() -> str | None:
+    """The name of a vital process of ours that has ended, None while all live."""
+    node = ray_worker._global_node
+    if node is None:
+        return None
+    ended = cast(list[tuple[str, Any]], node.dead_processes())
+    return next((name for name, _ in ended if name in VITAL), None)
+
+
+def stop() -> None:
+    """Shut Ray down and give its processes a moment; those that lost their parent meanwhile are ended."""
+    family = psutil.Process().children(recursive=True)
+    ray.shutdown()
+    _, alive = psutil.wait_procs(family, LAST_BREATH_S)
+    _kill(alive)
+
+
+def kill() -> None:
+    """End every process below this one at once, whatever state it is in."""
+    _kill(psutil.Process().children(recursive=True))
+
+
+def _kill(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def check_port(host: str, port: int) -> int:
+    """The port to serve on: `port`, or a free one for 0.
+
+    Ray's proxy shares its port with whoever listens there already, and the two would split
+    the clients between them: so it must be free.
+
+    Raises:
+        StackError: it is taken, not ours to take, or the host is no address of this machine.
+    """
+    if not 0 <= port <= 65535:
+        raise StackError(f"PORT must be between 0 and 65535, not {port}.")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return probe.getsockname()[1]
+    except OSError as error:
+        reason = "something else listens there" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+        raise StackError(
+            f"cannot serve on {host}:{port}: {reason}; stop it, or choose another with PORT=... or --port"
+        ) from None
+
+
+def last_line(text: str) -> str:
+    """The line of a long message that says what happened."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"

@@ -1,0 +1,86 @@
+"""Serve's view of one application, read so that a person can act on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ray
+from ray.serve._private.application_state import StatusOverview
+from ray.serve._private.client import ServeControllerClient
+from ray.serve._private.common import DeploymentStatus
+from ray.serve.generated import serve_pb2
+from ray.serve.schema import ApplicationStatus
+
+ANSWER_S = 15.0
+_OUR_ERROR = re.compile(r"serve_app\.errors\.\w+: (?P<message>.+)")
+_ANY_ERROR = re.compile(r"^[\w.]*(?:Error|Exception|Exit|Interrupt|Timeout)\b.*: \S.*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look at the application. `messages` are Serve's own words about a deployment that is not healthy."""
+
+    application: ApplicationStatus
+    message: str
+    deployments: dict[str, DeploymentStatus]
+    messages: dict[str, str]
+
+    def failure(self) -> str | None:
+        """Why this stack cannot run, in one line; None while it may yet.
+
+        Serve starts a failing replica three times over. Where the failure is our own
+        StackError another try would say the same, so the first one counts.
+        """
+        for name, message in self.messages.items():
+            if found := ours(message):
+                return f"{name}: {found}"
+        if self.application is ApplicationStatus.DEPLOY_FAILED:
+            for name, message in self.messages.items():
+                if self.deployments[name] is DeploymentStatus.DEPLOY_FAILED:
+                    return f"{name}: {reason(message)}"
+            return reason(self.message)
+        return None
+
+
+def look(client: ServeControllerClient, application: str) -> Snapshot:
+    """Ask the controller.
+
+    Raises:
+        RayError: it is gone, or restarting, or has not answered in time.
+    """
+    answer = ray.get(client._controller.get_serve_status.remote(application), timeout=ANSWER_S)
+    proto = serve_pb2.StatusOverview  # pyright: ignore[reportAttributeAccessIssue] - generated without stubs
+    overview = StatusOverview.from_proto(proto.FromString(answer))
+    deployments = {status.name: status for status in overview.deployment_statuses}
+    return Snapshot(
+        overview.app_status.status,
+        overview.app_status.message,
+        {name: status.status for name, status in deployments.items()},
+        {
+            name: status.message
+            for name, status in deployments.items()
+            if status.message and status.status is not DeploymentStatus.HEALTHY
+        },
+    )
+
+
+def ours(message: str) -> str | None:
+    """The message of our own error in a traceback that Ray passed on, if one is in it."""
+    found = [match["message"].strip() for line in _lines(message) if (match := _OUR_ERROR.search(line))]
+    return found[-1] if found else None
+
+
+def reason(message: str) -> str:
+    """The line of Ray's message that says what happened: our error, else the last exception, else its first line."""
+    if found := ours(message):
+        return found
+    lines = list(_lines(message))
+    errors = [line for line in lines if _ANY_ERROR.match(line)]
+    return errors[-1] if errors else (lines[0] if lines else "no reason given")
+
+
+def _lines(text: str) -> Iterator[str]:
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return (line.strip() for line in plain.splitlines() if line.strip())

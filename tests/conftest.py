@@ -1,0 +1,86 @@
+"""What the tests share: a speaker, a listener, and two real servers, each started once and only if a test asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import servers
+import yaml
+from servers import Server
+from speech import Speaker, resampled
+
+from serve_app.engines.faster_whisper import FasterWhisper
+from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript
+from serve_app.weights import resolve
+
+ROOT = Path(__file__).parent.parent
+CPU_STACK = ROOT / "configs/cpu_stack.yaml"
+
+Listener = Callable[[Audio, int], Transcript]
+
+
+@pytest.fixture(scope="session")
+def speech(pytestconfig: pytest.Config) -> Speaker:
+    """Says Portuguese texts; kept in pytest's cache, so that a second run need not say them again."""
+    assert pytestconfig.cache is not None
+    return Speaker(pytestconfig.cache.mkdir("speech"))
+
+
+@pytest.fixture(scope="session")
+def whisper() -> FasterWhisper:
+    """The STT engine of the CPU stack."""
+    return FasterWhisper(resolve("wheel:whisper-base"))
+
+
+@pytest.fixture(scope="session")
+def listen(whisper: FasterWhisper) -> Listener:
+    """Transcribes samples of any rate, outside the server: what a listener understands."""
+    thread = ThreadPoolExecutor(1)
+
+    def listening(audio: Audio, rate: int) -> Transcript:
+        heard = resampled(audio, rate, STT_SAMPLE_RATE)
+        return thread.submit(asyncio.run, whisper.transcribe(heard, language="pt")).result()
+
+    return listening
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """The stack that a stranger runs: `parle serve configs/cpu_stack.yaml`."""
+    with servers.serving(CPU_STACK, tmp_path_factory.mktemp("server") / "terminal.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def small_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """A stack of other choices: a fast base model, no level stage, no WebSocket, tight limits."""
+    folder = tmp_path_factory.mktemp("small-server")
+    stack = yaml.safe_load(CPU_STACK.read_text("utf-8"))
+    application = stack["applications"][0]
+    args = application["args"]
+    args["routes"] = ["sse"]
+    del args["cefr"]
+    args["llm"].update(model="wheel:gemma-3-270m", chat_template="transcript", context_tokens=2048)
+    args["limits"] = {"max_audio_s": 8, "max_body_mb": 1, "history_tokens": 500, "reply_tokens": 24, "max_turns": 1}
+    application["deployments"] = [
+        deployment for deployment in application["deployments"] if deployment["name"] != "CefrClassifier"
+    ]
+    path = folder / "small_stack.yaml"
+    path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
+    with servers.serving(path, folder / "terminal.log") as running:
+        yield running
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the servers wrote beside a test that failed against them."""
+    report = yield
+    if report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, Server):
+                report.sections.append((f"terminal of {name}", value.log.read_text("utf-8", "replace")[-4000:]))
+    return report

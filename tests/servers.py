@@ -1,0 +1,125 @@
+"""A real `parle serve` in a process of its own, for tests that come in by the front door."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+START_TIMEOUT_S = 240
+STOP_TIMEOUT_S = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that is ready. `log` is what it wrote to its terminal."""
+
+    url: str
+    process: psutil.Process
+    log: Path
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", timeout=60)
+
+    def info(self) -> dict[str, Any]:
+        return self.get("/api/info").raise_for_status().json()
+
+    def work(self) -> dict[str, int]:
+        """What the engines have done since their start."""
+        return self.info()["work"]
+
+    def wait_until_idle(self, seconds: float = 30) -> None:
+        """Until no turn runs; raises when one is still there after that time."""
+        wait_for(lambda: self.info()["turns"] == 0, seconds, "the end of all turns")
+
+    def wait_until_ready(self, seconds: float = 120) -> None:
+        wait_for(lambda: self.get("/readyz").status_code == 200, seconds, "all stages to be ready")
+
+    def replica(self, deployment: str) -> psutil.Process:
+        """The process of that deployment's only replica."""
+        [found] = self._replicas(deployment)
+        return found
+
+    def replica_ids(self, deployment: str) -> set[int]:
+        return {process.pid for process in self._replicas(deployment)}
+
+    def _replicas(self, deployment: str) -> list[psutil.Process]:
+        title = f"ray::ServeReplica:parle:{deployment}"
+        return [process for process in family(self.process) if _title(process).startswith(title)]
+
+
+def wait_for(condition: Any, seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+def family(process: psutil.Process) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def _title(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+@contextlib.contextmanager
+def serving(stack: Path, log: Path) -> Iterator[Server]:
+    """`parle serve STACK` on a free port until the block is left; then nothing of it is left."""
+    command = [str(Path(sys.executable).with_name("parle")), "serve", str(stack)]
+    port = free_port()
+    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "RAY_USAGE_STATS_ENABLED": "0"}
+    environment.pop("RAY_ADDRESS", None)
+    with log.open("wb") as terminal:
+        started = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, start_new_session=True
+        )
+    process = psutil.Process(started.pid)
+    try:
+        server = Server(f"http://127.0.0.1:{port}", process, log)
+        _wait_until_up(server, started)
+        yield server
+    finally:
+        _stop(started, family(process))
+
+
+def _wait_until_up(server: Server, started: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and started.poll() is None:
+        with contextlib.suppress(httpx.HTTPError):
+            if server.get("/readyz").status_code == 200:
+                return
+        time.sleep(0.2)
+    text = server.log.read_text("utf-8", "replace")[-6000:]
+    raise AssertionError(f"the server did not become ready (exit code {started.poll()}):\n{text}")
+
+
+def _stop(started: subprocess.Popen[bytes], members: list[psutil.Process]) -> None:
+    started.send_signal(signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        started.wait(STOP_TIMEOUT_S)
+    for member in members:  # each is known by its start time too, so no stranger is hit
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    started.wait(10)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

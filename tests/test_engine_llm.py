@@ -1,0 +1,177 @@
+"""What every chat engine must do. To test another one, give it to the fixture `engine`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from serve_app import tutor
+from serve_app.conversation import Exchange
+from serve_app.engines.llama_cpp import BATCH_TOKENS, LlamaCpp
+from serve_app.errors import StackError, StageFailed
+from serve_app.protocols import ChatEngine, Message, Sampling, TextDelta, Usage
+from serve_app.tutor import TutorRequest
+from serve_app.weights import resolve
+
+CONTEXT_TOKENS = 1024
+GREEDY = Sampling(temperature=0, max_tokens=24)
+STORY = Sampling(temperature=0, max_tokens=400, stop=())
+SHORT_STORY = Sampling(temperature=0, max_tokens=40, stop=())
+PROMPT = tutor.default_prompt()
+
+
+@pytest.fixture(scope="module")
+def engine() -> ChatEngine:
+    """Gemma 3 270M, a base model: small and fast, kept to the lesson by the transcript template."""
+    return LlamaCpp(
+        resolve("wheel:gemma-3-270m"),
+        context_tokens=CONTEXT_TOKENS,
+        slots=2,
+        chat_template=tutor.transcript_template(),
+    )
+
+
+def asking(utterance: str, *history: Exchange) -> list[Message]:
+    return tutor.messages(PROMPT, TutorRequest(utterance, "A2", history))
+
+
+async def reply(engine: ChatEngine, messages: Sequence[Message], sampling: Sampling = GREEDY) -> tuple[str, Usage]:
+    """The whole reply and what it cost."""
+    *deltas, usage = [item async for item in engine.stream(messages, sampling)]
+    assert isinstance(usage, Usage)
+    assert all(isinstance(delta, TextDelta) and delta.text for delta in deltas)
+    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), usage
+
+
+async def settled(engine: ChatEngine) -> int:
+    """Work done once the engine has come to rest; fails if it does not."""
+    async with asyncio.timeout(30):
+        done = -1
+        while (now := await engine.work_done()) != done:
+            done = now
+            await asyncio.sleep(1)
+    return done
+
+
+async def test_deltas_come_one_by_one_and_then_one_usage(engine: ChatEngine) -> None:
+    items = [item async for item in engine.stream(asking("Eu gosto de futebol."), GREEDY)]
+    assert len(items) > 4
+    assert [type(item) for item in items] == [TextDelta] * (len(items) - 1) + [Usage]
+    usage = items[-1]
+    assert isinstance(usage, Usage)
+    assert usage.prompt_tokens > 100
+    assert len(items) - 2 <= usage.completion_tokens <= GREEDY.max_tokens
+
+
+async def test_a_base_model_answers_as_the_teacher_and_stops_at_the_end_of_the_line(engine: ChatEngine) -> None:
+    for utterance in ("Eu gosto de futebol.", "Ontem eu fui na praia.", "Meu irmão mora em Lisboa."):
+        text, usage = await reply(engine, asking(utterance), Sampling(temperature=0, max_tokens=90))
+        assert len(text.split()) >= 2
+        assert usage.finish_reason == "stop"
+        assert not any(mark in text for mark in ("\n", "[", "Aluno:", "Professora:"))
+
+
+async def test_a_reply_ends_at_its_limit(engine: ChatEngine) -> None:
+    _, usage = await reply(engine, asking("Conta uma história."), Sampling(temperature=0, max_tokens=5, stop=()))
+    assert (usage.completion_tokens, usage.finish_reason) == (5, "length")
+
+
+async def test_only_what_is_new_in_a_turn_is_read(engine: ChatEngine) -> None:
+    text, first = await reply(engine, asking("Eu moro em Porto Alegre."))
+    later = asking("Gosto do parque.", Exchange("Eu moro em Porto Alegre.", text.strip(), "A2"))
+    _, second = await reply(engine, later)
+    assert second.cached_tokens >= 0.9 * first.prompt_tokens
+    assert second.cached_tokens < second.prompt_tokens
+
+
+async def test_a_warmed_prefix_need_not_be_read_again(engine: ChatEngine) -> None:
+    prompt = tutor.TutorPrompt(system="Fale do mar, das ondas, da areia, dos barcos e dos peixes. " * 4)
+    await engine.warm(tutor.prefix(prompt))
+    _, usage = await reply(engine, tutor.messages(prompt, TutorRequest("Oi.")))
+    assert usage.cached_tokens >= 0.8 * (usage.prompt_tokens - 12)
+
+
+async def test_a_closed_stream_writes_no_more(engine: ChatEngine) -> None:
+    before = await settled(engine)
+    async with aclosing(engine.stream(asking("Conta uma história longa."), STORY)) as stream:
+        for _ in range(5):
+            await anext(stream)
+        at_closing = await engine.work_done()
+    after = await settled(engine)
+    assert at_closing > before
+    # At 80 tokens a second, 200 ms are 16.
+    assert after - at_closing <= 20
+    assert after - before < STORY.max_tokens / 2
+
+
+async def test_a_cancelled_reader_stops_the_writing_too(engine: ChatEngine) -> None:
+    before = await settled(engine)
+    reading = asyncio.create_task(reply(engine, asking("Conta outra história longa."), STORY))
+    while await engine.work_done() < before + 10:
+        await asyncio.sleep(0.02)
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert await settled(engine) - before < STORY.max_tokens / 2
+
+
+async def test_a_prompt_that_nobody_waits_for_is_not_read_to_its_end(engine: ChatEngine) -> None:
+    words = " ".join(f"palavra{number}" for number in range(170))
+    messages: list[Message] = [{"role": "user", "content": words}]
+    before = await settled(engine)
+    _, usage = await reply(engine, messages, Sampling(temperature=0, max_tokens=1))
+    batches = await settled(engine) - before
+    assert batches >= usage.prompt_tokens / BATCH_TOKENS
+
+    messages[0]["content"] = "Outra " + words
+    before = await settled(engine)
+    reading = asyncio.create_task(reply(engine, messages, STORY))
+    while await engine.work_done() == before:
+        await asyncio.sleep(0.005)
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert await settled(engine) - before <= 0.6 * batches
+
+
+async def test_a_closed_stream_frees_its_place(engine: ChatEngine) -> None:
+    """More streams are begun and closed than there are slots; the next request is served all the same."""
+    for _ in range(3):
+        async with aclosing(engine.stream(asking("Conta uma história longa."), STORY)) as stream:
+            await anext(stream)
+    async with asyncio.timeout(60):
+        text, _ = await reply(engine, asking("Eu gosto de café."))
+    assert text.strip()
+
+
+async def test_two_replies_are_written_side_by_side(engine: ChatEngine) -> None:
+    order: list[int] = []
+
+    async def write(number: int) -> None:
+        async for item in engine.stream(asking(f"Eu tenho {number} gatos. Conta uma história."), SHORT_STORY):
+            if isinstance(item, TextDelta):
+                order.append(number)
+
+    await asyncio.gather(write(1), write(2))
+    switches = sum(one != other for one, other in zip(order, order[1:], strict=False))
+    assert {1, 2} == set(order)
+    assert switches > 10
+
+
+async def test_a_conversation_longer_than_the_context_is_refused_with_what_to_change(engine: ChatEngine) -> None:
+    messages: list[Message] = [{"role": "user", "content": "uma palavra e outra " * CONTEXT_TOKENS}]
+    with pytest.raises(StageFailed, match=r"limits\.history_tokens.*llm\.context_tokens") as refusal:
+        await reply(engine, messages)
+    assert (refusal.value.code, refusal.value.stage) == ("context_full", "llm")
+    assert (await reply(engine, asking("Oi.")))[1].completion_tokens > 0
+
+
+def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
+    wrong = tmp_path / "model.gguf"
+    with pytest.raises(StackError, match=r"model\.gguf"):
+        LlamaCpp(wrong)
+    wrong.write_bytes(b"not a model")
+    with pytest.raises(StackError, match=r"model\.gguf"):
+        LlamaCpp(wrong)
