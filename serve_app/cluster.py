@@ -21,6 +21,7 @@ from serve_app.errors import StackError
 DASHBOARD_PORT = 8265
 OBJECT_STORE_BYTES = 200_000_000
 """Ray would take 30 % of the memory; one turn's audio passes between stages in pieces far below 1 MB."""
+REACH_S = 5.0
 LAST_BREATH_S = 3.0
 """What Ray's processes get to end by themselves once it is shut down."""
 VITAL = ("gcs_server", "raylet")
@@ -52,6 +53,7 @@ def start(*, address: str | None, verbose: bool) -> Cluster:
                 logging_level=logging.INFO if verbose else logging.ERROR,
             )
         else:
+            _check_reachable(address)
             context = ray.init(address, namespace=SERVE_NAMESPACE, log_to_driver=verbose)
     except (RuntimeError, ConnectionError, OSError, ValueError, TimeoutError, RayError) as error:
         raise StackError(f"Ray does not start: {last_line(str(error))}") from error
@@ -59,6 +61,17 @@ def start(*, address: str | None, verbose: bool) -> Cluster:
     url = info.get("webui_url")
     logs = os.path.join(info["session_dir"], "logs", "serve")
     return Cluster(f"http://{url}" if url else None, logs)
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes. `auto` and `ray://` it must find by itself.
+
+    Raises:
+        OSError: nothing listens at that HOST:PORT.
+    """
+    host, separator, port = address.rpartition(":")
+    if separator and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=REACH_S).close()
 
 
 def auth_mode() -> str:

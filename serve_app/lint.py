@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from ray.runtime_env import RuntimeEnv
 from ray.serve.schema import ServeDeploySchema
 
-from serve_app.stack import ENGINES, SETTINGS, LexicalCefrConfig, Limits, StackArgs, Strict, unknown
+from serve_app.stack import ENGINES, SETTINGS, IngressSettings, LexicalCefrConfig, Limits, StackArgs, Strict, unknown
 from serve_app.yaml_file import Place, WrongFile, YamlFile
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -159,19 +159,21 @@ class _Lint:
             if name in seen:
                 self._fault((*here, "name"), "is there twice")
             seen.add(name)
-            self._settings(name, deployment.get("user_config"), args, (*here, "user_config"))
+            self._settings(name, deployment.get("user_config"), (*here, "user_config"))
             self._actor_options(name, deployment.get("ray_actor_options"), args, (*here, "ray_actor_options"))
 
-    def _settings(self, name: str, given: Any, args: StackArgs | None, place: Place) -> None:
+    def _settings(self, name: str, given: Any, place: Place) -> None:
         if not isinstance(given, dict):
             return
         kind: type[Strict] = SETTINGS[name]
-        settings = self.validated(kind, self.known_keys(given, kind, place), place)
-        limits = getattr(settings, "limits", None)
-        if limits:
+        known = self.known_keys(given, kind, place)
+        if isinstance(limits := known.get("limits"), dict) and kind is IngressSettings:
+            # Typed as a plain dict, since only those that are given replace the stack's.
             inner = (*place, "limits")
-            kept = self.known_keys(limits, Limits, inner)
-            self.validated(Limits, {**(args.limits.model_dump() if args else {}), **kept}, inner)
+            known["limits"] = self.known_keys(limits, Limits, inner)
+            if self.validated(Limits, known["limits"], inner) is None:
+                del known["limits"]
+        self.validated(kind, known, place)
 
     def _actor_options(self, name: str, options: Any, args: StackArgs | None, place: Place) -> None:
         """The YAML's options replace those of the code whole: what the code gives must then be given again."""

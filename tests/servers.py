@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import psutil
+from waiting import wait_for
 
 START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 40
@@ -57,13 +58,6 @@ class Server:
     def _replicas(self, deployment: str) -> list[psutil.Process]:
         title = f"ray::ServeReplica:parle:{deployment}"
         return [process for process in family(self.process) if _title(process).startswith(title)]
-
-
-def wait_for(condition: Any, seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:

@@ -1,4 +1,4 @@
-"""Portuguese speech for tests, by Kokoro: clean, with an accent, in noise, in a room; and how to judge what is heard."""
+"""Portuguese speech by Kokoro: clean, with an accent, in noise, in a room; and how to judge what is heard."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ class Speaker:
         self._engines: dict[Accent, KokoroOnnx] = {}
         self._thread = ThreadPoolExecutor(1)
 
-    def __call__(
-        self, text: str, voice: str = "pf_dora", *, accent: Accent = "pt-br", speed: float = 1.0
-    ) -> Audio:
+    def __call__(self, text: str, voice: str = "pf_dora", *, accent: Accent = "pt-br", speed: float = 1.0) -> Audio:
         named = f"{text}|{voice}|{accent}|{speed}|{self._model_name}"
         path = self._folder / f"{hashlib.sha256(named.encode()).hexdigest()[:24]}.npy"
         if not path.exists():
@@ -77,7 +75,8 @@ def resampled(audio: Audio, rate: int, wanted: int) -> Audio:
     resampler = av.AudioResampler("flt", "mono", wanted)
     frame = av.AudioFrame.from_ndarray(audio.reshape(1, -1), "flt", "mono")
     frame.sample_rate = rate
-    return np.concatenate([part.to_ndarray().reshape(-1) for part in (*resampler.resample(frame), *resampler.resample(None))])
+    parts = [*resampler.resample(frame), *resampler.resample(None)]
+    return np.concatenate([part.to_ndarray().reshape(-1) for part in parts]).astype(np.float32)
 
 
 def silence(seconds: float) -> Audio:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage, Word
-from serve_app.tutor import TutorRequest
 from serve_app.turn import Stages
+from serve_app.tutor import TutorRequest
 
 RATE = 24_000
 Log = list[str]

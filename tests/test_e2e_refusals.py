@@ -97,7 +97,12 @@ def test_http_refuses_a_wrong_field_and_names_what_would_be_right(
 
 
 @pytest.mark.parametrize(
-    "sound", [pytest.param(silence(2), id="silence"), pytest.param(white_noise(2), id="noise"), pytest.param(hum(2), id="hum")]
+    "sound",
+    [
+        pytest.param(silence(2), id="silence"),
+        pytest.param(white_noise(2), id="noise"),
+        pytest.param(hum(2), id="hum"),
+    ],
 )
 def test_http_answers_a_recording_without_speech_with_an_event(server: Server, sound: Any) -> None:
     turn = ask(server.url, wav(sound, 16_000))

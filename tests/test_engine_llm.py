@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from waiting import at_rest, until_more
 
 from serve_app import tutor
 from serve_app.conversation import Exchange
@@ -45,16 +47,6 @@ async def reply(engine: ChatEngine, messages: Sequence[Message], sampling: Sampl
     assert isinstance(usage, Usage)
     assert all(isinstance(delta, TextDelta) and delta.text for delta in deltas)
     return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), usage
-
-
-async def settled(engine: ChatEngine) -> int:
-    """Work done once the engine has come to rest; fails if it does not."""
-    async with asyncio.timeout(30):
-        done = -1
-        while (now := await engine.work_done()) != done:
-            done = now
-            await asyncio.sleep(1)
-    return done
 
 
 async def test_deltas_come_one_by_one_and_then_one_usage(engine: ChatEngine) -> None:
@@ -96,12 +88,12 @@ async def test_a_warmed_prefix_need_not_be_read_again(engine: ChatEngine) -> Non
 
 
 async def test_a_closed_stream_writes_no_more(engine: ChatEngine) -> None:
-    before = await settled(engine)
+    before = await at_rest(engine.work_done)
     async with aclosing(engine.stream(asking("Conta uma história longa."), STORY)) as stream:
         for _ in range(5):
             await anext(stream)
         at_closing = await engine.work_done()
-    after = await settled(engine)
+    after = await at_rest(engine.work_done)
     assert at_closing > before
     # At 80 tokens a second, 200 ms are 16.
     assert after - at_closing <= 20
@@ -109,31 +101,29 @@ async def test_a_closed_stream_writes_no_more(engine: ChatEngine) -> None:
 
 
 async def test_a_cancelled_reader_stops_the_writing_too(engine: ChatEngine) -> None:
-    before = await settled(engine)
+    before = await at_rest(engine.work_done)
     reading = asyncio.create_task(reply(engine, asking("Conta outra história longa."), STORY))
-    while await engine.work_done() < before + 10:
-        await asyncio.sleep(0.02)
+    await until_more(engine.work_done, before + 10)
     reading.cancel()
     await asyncio.wait([reading])
-    assert await settled(engine) - before < STORY.max_tokens / 2
+    assert await at_rest(engine.work_done) - before < STORY.max_tokens / 2
 
 
 async def test_a_prompt_that_nobody_waits_for_is_not_read_to_its_end(engine: ChatEngine) -> None:
     words = " ".join(f"palavra{number}" for number in range(170))
     messages: list[Message] = [{"role": "user", "content": words}]
-    before = await settled(engine)
+    before = await at_rest(engine.work_done)
     _, usage = await reply(engine, messages, Sampling(temperature=0, max_tokens=1))
-    batches = await settled(engine) - before
+    batches = await at_rest(engine.work_done) - before
     assert batches >= usage.prompt_tokens / BATCH_TOKENS
 
     messages[0]["content"] = "Outra " + words
-    before = await settled(engine)
+    before = await at_rest(engine.work_done)
     reading = asyncio.create_task(reply(engine, messages, STORY))
-    while await engine.work_done() == before:
-        await asyncio.sleep(0.005)
+    await until_more(engine.work_done, before)
     reading.cancel()
     await asyncio.wait([reading])
-    assert await settled(engine) - before <= 0.6 * batches
+    assert await at_rest(engine.work_done) - before <= 0.6 * batches
 
 
 async def test_a_closed_stream_frees_its_place(engine: ChatEngine) -> None:
@@ -150,12 +140,11 @@ async def test_two_replies_are_written_side_by_side(engine: ChatEngine) -> None:
     order: list[int] = []
 
     async def write(number: int) -> None:
-        async for item in engine.stream(asking(f"Eu tenho {number} gatos. Conta uma história."), SHORT_STORY):
-            if isinstance(item, TextDelta):
-                order.append(number)
+        async for _ in engine.stream(asking(f"Eu tenho {number} gatos. Conta uma história."), SHORT_STORY):
+            order.append(number)  # noqa: PERF401 - each as it comes, between those of the other
 
     await asyncio.gather(write(1), write(2))
-    switches = sum(one != other for one, other in zip(order, order[1:], strict=False))
+    switches = sum(one != other for one, other in pairwise(order))
     assert {1, 2} == set(order)
     assert switches > 10
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +21,7 @@ from speech import (
     with_noise,
     word_error_rate,
 )
+from waiting import until_more
 
 from serve_app.engines.faster_whisper import FasterWhisper
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
@@ -88,7 +90,7 @@ def test_words_have_their_place_in_the_recording_in_order(heard: dict[Accent, He
     for i, (text, transcript) in enumerate(heard["pt-br"]):
         seconds = len(speech(text, VOICE_NAMES[i % 3])) / STT_SAMPLE_RATE
         assert all(0 <= word.start <= word.end <= seconds + 0.1 for word in transcript.words)
-        assert all(one.start < other.start and one.end <= other.start + 0.1 for one, other in pairwise(transcript.words))
+        assert all(one.start < next.start and one.end <= next.start + 0.1 for one, next in pairwise(transcript.words))
         # Not all at one place: the words span most of the recording.
         assert transcript.words[-1].end - transcript.words[0].start > 0.5 * seconds
 
@@ -110,11 +112,9 @@ def test_clean_speech_is_heard_with_more_confidence_than_a_strong_accent(heard: 
 async def test_speech_in_noise_and_across_a_room_is_still_understood(
     engine: SpeechToTextEngine, speech: Speaker
 ) -> None:
-    pairs = []
-    for text in SENTENCES[:3]:
-        for audio in (with_noise(speech(text), snr_db=15), in_a_room(speech(text))):
-            pairs.append((text, (await hear(engine, audio)).text))
-    assert total_word_error_rate(pairs) <= 0.15
+    for spoil in (partial(with_noise, snr_db=15), in_a_room):
+        pairs = [(text, (await hear(engine, spoil(speech(text)))).text) for text in SENTENCES[:3]]
+        assert total_word_error_rate(pairs) <= 0.15
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,7 @@ def many_sentences(speech: Speaker) -> Audio:
     return np.concatenate([part for audio in said for part in (audio, silence(0.4))])
 
 
-async def test_a_transcription_that_nobody_waits_for_ends_early(
-    engine: SpeechToTextEngine, speech: Speaker
-) -> None:
+async def test_a_transcription_that_nobody_waits_for_ends_early(engine: SpeechToTextEngine, speech: Speaker) -> None:
     audio = many_sentences(speech)
     assert len(audio) > 36 * STT_SAMPLE_RATE
     before = await engine.work_done()
@@ -161,14 +159,13 @@ async def test_a_transcription_that_nobody_waits_for_ends_early(
 
     before = await engine.work_done()
     abandoned = asyncio.create_task(hear(engine, audio))
-    while await engine.work_done() == before:
-        await asyncio.sleep(0.02)
+    await until_more(engine.work_done, before)
     abandoned.cancel()
     await asyncio.wait([abandoned])
     assert abandoned.cancelled()
-    # The engine answers the next one, so whatever is left of the other has ended.
+    # The engine answers the next one, so the other has ended: with its first window of 30 s, not with the second.
     assert not (await hear(engine, speech(SENTENCES[4]))).no_speech
-    assert await engine.work_done() - before - 1 < 0.7 * whole
+    assert await engine.work_done() - before - 1 < whole
 
 
 async def test_an_utterance_that_waits_its_turn_is_dropped_when_its_caller_goes(

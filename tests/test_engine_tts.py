@@ -11,11 +11,8 @@ from conftest import Listener
 from speech import VOICE_NAMES, total_word_error_rate, voice_files, word_error_rate
 
 from serve_app.engines.kokoro_onnx import MAX_CHARACTERS, KokoroOnnx
-from serve_app.errors import InvalidField
-from serve_app.protocols import Audio, Speech, TextToSpeechEngine
+from serve_app.protocols import Audio, TextToSpeechEngine
 from serve_app.sentences import split_long
-from serve_app.stack import KokoroOnnxConfig, TtsConfig
-from serve_app.tts import CLAUSE_PAUSE_S, SENTENCE_PAUSE_S, TextToSpeech
 from serve_app.weights import resolve
 
 TEXT = "Que bom! Você foi à praia com seus amigos. E como estava o mar?"
@@ -30,18 +27,11 @@ LONG_SENTENCES = (
 
 
 @pytest.fixture(scope="module")
-def config() -> TtsConfig:
-    return KokoroOnnxConfig(engine="kokoro-onnx")
-
-
-@pytest.fixture(scope="module")
-def engine(config: TtsConfig) -> TextToSpeechEngine:
+def engine() -> TextToSpeechEngine:
     return KokoroOnnx(resolve("wheel:kokoro-82m"), voices=voice_files())
 
 
-async def speak(
-    engine: TextToSpeechEngine, text: str, *, voice: str | None = None, speed: float = 1.0
-) -> list[Audio]:
+async def speak(engine: TextToSpeechEngine, text: str, *, voice: str | None = None, speed: float = 1.0) -> list[Audio]:
     return [part async for part in engine.synthesize(text, voice=voice or engine.voices[0], speed=speed)]
 
 
@@ -73,9 +63,7 @@ async def test_what_cannot_be_pronounced_yields_nothing_and_fails_nothing(
     assert await speak(engine, "Oi!") != []
 
 
-async def test_a_long_text_is_spoken_whole_with_or_without_marks(
-    engine: TextToSpeechEngine, listen: Listener
-) -> None:
+async def test_a_long_text_is_spoken_whole_with_or_without_marks(engine: TextToSpeechEngine, listen: Listener) -> None:
     text = f"{' '.join((LONG_SENTENCES * 2)[:10])}. {'. '.join(LONG_SENTENCES * 2)[:400]}"
     assert 850 < len(text) < 1000
     parts = await speak(engine, text)
@@ -108,55 +96,3 @@ async def test_a_text_that_waits_its_turn_is_dropped_when_its_stream_closes(engi
     assert len(tasks[0].result()) == 1
     await speak(engine, "Oi!")
     assert await engine.work_done() - before == 2
-
-
-# --- the stage around it -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def stage(config: TtsConfig) -> TextToSpeech:
-    """The deployment's class without Ray, as Ray starts it."""
-
-    async def start() -> TextToSpeech:
-        stage: TextToSpeech = object.__new__(TextToSpeech.func_or_class)  # pyright: ignore[reportFunctionMemberAccess]
-        await stage.__init__(config)
-        stage.reconfigure({"voice": "pm_alex"})
-        return stage
-
-    return asyncio.run(start())
-
-
-async def said(stage: TextToSpeech, text: str, voice: str | None = None, speed: float | None = None) -> list[Speech]:
-    return [part async for part in stage.synthesize(text, voice, speed)]
-
-
-async def test_the_stage_speaks_pieces_that_begin_and_end_at_zero(stage: TextToSpeech) -> None:
-    for part in await said(stage, TEXT):
-        assert abs(part.samples[0]) < 1e-4
-        assert abs(part.samples[-1]) < 1e-4
-        steps = np.abs(np.diff(np.concatenate([[0], part.samples, [0]])))
-        assert steps[:50].max() < 0.05
-        assert steps[-50:].max() < 0.05
-
-
-@pytest.mark.parametrize(("text", "pause_s"), [("Que bom!", SENTENCE_PAUSE_S), ("Que bom,", CLAUSE_PAUSE_S)])
-async def test_the_stage_pauses_as_the_last_mark_asks(stage: TextToSpeech, text: str, pause_s: float) -> None:
-    [part] = await said(stage, text)
-    pause = round(pause_s * part.sample_rate)
-    assert not part.samples[-pause:].any()
-    assert part.samples[-pause - part.sample_rate // 5 : -pause].any()
-
-
-async def test_the_stage_uses_its_own_voice_unless_the_client_names_one(stage: TextToSpeech) -> None:
-    default, named, other = [
-        np.concatenate([part.samples for part in await said(stage, "Bom dia!", voice)])
-        for voice in (None, "pm_alex", "pf_dora")
-    ]
-    np.testing.assert_array_equal(default, named)
-    assert len(default) != len(other) or not np.allclose(default, other)
-
-
-async def test_the_stage_refuses_a_voice_it_does_not_have_and_names_those_it_has(stage: TextToSpeech) -> None:
-    with pytest.raises(InvalidField, match=r"'robot'.*pf_dora, pm_alex, pm_santa"):
-        await said(stage, "Oi!", "robot")
-    assert set(stage.voices()) == set(VOICE_NAMES)

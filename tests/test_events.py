@@ -45,7 +45,11 @@ EVENTS: list[tuple[Event, str, dict[str, object]]] = [
     ),
     (Delta("Que\n\nbom"), "delta", {"text": "Que\n\nbom"}),
     (Response("Que bom!", 34), "response", {"response": "Que bom!", "llm_ms": 34}),
-    (Complete("Olá.", "Que bom!", TIMING), "complete", {"transcript": "Olá.", "response": "Que bom!", "timing": TIMING}),
+    (
+        Complete("Olá.", "Que bom!", TIMING),
+        "complete",
+        {"transcript": "Olá.", "response": "Que bom!", "timing": TIMING},
+    ),
     (
         Failed("no_speech", "Ninguém falou.", "stt"),
         "error",

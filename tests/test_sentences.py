@@ -18,7 +18,7 @@ REPLIES = (
     "É.",
     "Que bom! O café custa R$ 3,50 e o bolo R$ 1.500. Você quer às 10:30 ou às 11:00?",
     "Bem... eu não sei. O Sr. Silva mora na Av. Brasil, nº 10, não é?!",
-    "Entendo: você trabalha — e estuda; \"que vida!\" (cansa, né?) Mas vale a pena…",
+    'Entendo: você trabalha — e estuda; "que vida!" (cansa, né?) Mas vale a pena…',
     "**Muito** bem! 😀 Você foi à praia_ontem_ com seus amigos. E como estava o mar? 🌊",
     "eu acho que a gente podia ir todo mundo junto para a casa dela amanhã de manhã quando o sol nascer " * 4,
     "Palavra" * 60,
@@ -144,7 +144,7 @@ def test_a_mark_inside_a_number_an_abbreviation_or_a_name_is_no_cut(whole: str) 
 
 
 def test_marks_that_belong_together_stay_together() -> None:
-    text = "É mesmo?! Bem... vamos. \"Sim!\" disse ela"
+    text = 'É mesmo?! Bem... vamos. "Sim!" disse ela'
     ends = [text[:position] for position, ends_sentence in cuts(text, final=False) if ends_sentence]
     assert [end.split()[-1] for end in ends] == ["mesmo?!", "Bem...", "vamos.", '"Sim!"']
 
@@ -170,7 +170,9 @@ def test_later_pieces_are_as_large_as_the_slack_allows() -> None:
             pieces.append(piece)
         return pieces
 
-    assert later_pieces(MUCH_SLACK) == ["Você foi à praia. Estava sol, e o mar estava calmo. E depois, o que vocês fizeram lá?"]
+    assert later_pieces(MUCH_SLACK) == [
+        "Você foi à praia. Estava sol, e o mar estava calmo. E depois, o que vocês fizeram lá?"
+    ]
     lengths = [len(later_pieces(slack)[0]) for slack in (0.0, 1.0, 2.0, 3.0, MUCH_SLACK)]
     assert lengths == sorted(lengths)
     assert lengths[0] < lengths[3] < lengths[-1]

@@ -1,0 +1,144 @@
+"""The stages as Ray starts them, but without Ray: the deployments' own classes around the CPU stack's engines."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import pytest
+from speech import VOICE_NAMES
+
+from serve_app.cefr import CefrClassifier
+from serve_app.conversation import Exchange
+from serve_app.errors import InvalidField, StackError
+from serve_app.llm import TutorLLM
+from serve_app.protocols import Speech, TextDelta, Usage
+from serve_app.stack import KokoroOnnxConfig, LexicalCefrConfig, LlamaCppConfig
+from serve_app.tts import CLAUSE_PAUSE_S, SENTENCE_PAUSE_S, TextToSpeech
+from serve_app.tutor import TutorRequest
+
+
+async def started(deployment: Any, config: Any, user_config: dict[str, Any]) -> Any:
+    """One replica, in the order Ray calls it. `Any`, since Ray hides the class behind its Deployment."""
+    replica = object.__new__(deployment.func_or_class)
+    await replica.__init__(config)
+    await reconfigured(replica, user_config)
+    return replica
+
+
+async def reconfigured(replica: Any, user_config: dict[str, Any]) -> None:
+    if (pending := replica.reconfigure(user_config)) is not None:
+        await pending
+
+
+# --- TextToSpeech ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tts() -> Any:
+    return asyncio.run(started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {"voice": "pm_alex"}))
+
+
+async def said(tts: Any, text: str, voice: str | None = None, speed: float | None = None) -> list[Speech]:
+    return [part async for part in tts.synthesize(text, voice, speed)]
+
+
+async def test_pieces_begin_and_end_at_zero_without_a_step(tts: Any) -> None:
+    for text in ("Que bom! Você foi à praia.", "E como estava o mar,", "Oi"):
+        for part in await said(tts, text):
+            steps = np.abs(np.diff(part.samples))
+            assert abs(part.samples[0]) < 1e-4
+            assert abs(part.samples[-1]) < 1e-4
+            assert steps[:50].max() < 0.05
+            assert steps[-50:].max() < 0.05
+
+
+@pytest.mark.parametrize(("text", "pause_s"), [("Que bom!", SENTENCE_PAUSE_S), ("Que bom,", CLAUSE_PAUSE_S)])
+async def test_a_piece_pauses_as_its_last_mark_asks(tts: Any, text: str, pause_s: float) -> None:
+    [part] = await said(tts, text)
+    pause = round(pause_s * part.sample_rate)
+    assert not part.samples[-pause:].any()
+    assert part.samples[-pause - part.sample_rate // 5 : -pause].any()
+
+
+async def test_the_stacks_voice_and_speed_hold_unless_the_client_names_others(tts: Any) -> None:
+    choices: list[tuple[str | None, float | None]] = [(None, None), ("pm_alex", 1.0), ("pf_dora", None), (None, 1.5)]
+    default, named, other, fast = [
+        np.concatenate([part.samples for part in await said(tts, "Bom dia, tudo bem?", voice, speed)])
+        for voice, speed in choices
+    ]
+    np.testing.assert_array_equal(default, named)
+    assert len(default) != len(other) or not np.allclose(default, other)
+    assert len(fast) < 0.85 * len(default)
+
+
+async def test_a_voice_the_stack_does_not_have_is_refused_with_those_it_has(tts: Any) -> None:
+    with pytest.raises(InvalidField, match=r"'robot'.*pf_dora, pm_alex, pm_santa"):
+        await said(tts, "Oi!", "robot")
+    with pytest.raises(InvalidField, match="robot"):
+        await reconfigured(tts, {"voice": "robot"})
+    assert set(tts.voices()) == set(VOICE_NAMES)
+
+
+# --- TutorLLM ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def llm() -> Any:
+    config = LlamaCppConfig(
+        engine="llama-cpp", model="wheel:gemma-3-270m", chat_template="transcript", context_tokens=1024, slots=1
+    )
+    return asyncio.run(started(TutorLLM, config, {"sampling": {"temperature": 0}}))
+
+
+async def replied(llm: Any, request: TutorRequest) -> tuple[str, Usage]:
+    *deltas, usage = [item async for item in llm.reply(request)]
+    assert isinstance(usage, Usage)
+    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), usage
+
+
+async def test_the_tutors_prompt_is_read_before_the_first_learner_comes(llm: Any) -> None:
+    _, usage = await replied(llm, TutorRequest("Oi.", "A1", max_tokens=4))
+    assert usage.cached_tokens >= 0.8 * usage.prompt_tokens
+
+
+async def test_a_reply_keeps_to_the_tokens_of_the_request(llm: Any) -> None:
+    _, usage = await replied(llm, TutorRequest("Conta uma história.", max_tokens=3))
+    assert usage.completion_tokens <= 3
+
+
+async def test_a_trimmed_conversation_is_read_ahead_of_its_next_turn(llm: Any) -> None:
+    history = (Exchange("Eu moro numa casa azul perto do rio.", "Que bonito! Você pesca nesse rio?", "A2"),)
+    await llm.warm(history)
+    _, usage = await replied(llm, TutorRequest("Sim.", "A2", history, max_tokens=4))
+    assert usage.cached_tokens >= 0.8 * usage.prompt_tokens
+
+
+async def test_a_new_prompt_takes_the_place_of_the_old_one_while_serving(llm: Any) -> None:
+    prompt = {"system": "Fale do mar, das ondas, da areia e dos barcos. " * 3, "examples": []}
+    request = TutorRequest("Oi.", max_tokens=4)
+    _, before = await replied(llm, request)
+    await reconfigured(llm, {"prompt": prompt})
+    _, after = await replied(llm, request)
+    await reconfigured(llm, {})
+    _, again = await replied(llm, request)
+    assert after.prompt_tokens < 0.5 * before.prompt_tokens
+    assert after.cached_tokens > 0.5 * after.prompt_tokens  # read before it was needed
+    assert again.prompt_tokens == before.prompt_tokens
+
+
+async def test_a_misspelt_setting_is_refused_with_the_right_one(llm: Any) -> None:
+    with pytest.raises(StackError, match="did you mean 'sampling'"):
+        await reconfigured(llm, {"samplng": {}})
+
+
+# --- CefrClassifier ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("utterances", "rests_on"), [(1, 1), (3, 3), (10, 5)])
+async def test_an_estimate_rests_on_as_many_utterances_as_the_stack_says(utterances: int, rests_on: int) -> None:
+    cefr = await started(CefrClassifier, LexicalCefrConfig(engine="lexical"), {"utterances": utterances})
+    earlier = ["Eu gosto muito de jogar futebol no parque."] * 4
+    estimate = await cefr.classify("Ontem eu fui ao mercado e comprei frutas.", earlier)
+    assert estimate.utterances == rests_on
