@@ -1,4 +1,4 @@
-"""One conversation, three ways, turn by turn: through the server, chained in one process, and one model after the other.
+"""One conversation, three ways, turn by turn: by the server, chained in one process, one model after the other.
 
 All figures that are promised are ratios within one run, because the machine's speed
 varies from hour to hour. Keep the machine idle while it runs (about five minutes).
@@ -62,7 +62,8 @@ def figures(server: Server, measured: dict[str, Any]) -> dict[str, Any]:
         "first_token_ratio_of_medians": _median(first_token[-3:]) / _median(first_token[1:4]),
         "ray_overhead_ms": 1000 * _median(overheads) if overheads else None,
         "ray_overhead_share": _median(overheads) / _median(heard.total_s for heard in local) if overheads else None,
-        "ray_first_audio_ms": 1000 * _median(a.first_audio_s - b.first_audio_s for a, b in zip(ten, local, strict=True)),
+        "ray_first_audio_ms": 1000
+        * _median(a.first_audio_s - b.first_audio_s for a, b in zip(ten, local, strict=True)),
         "same_replies": len(overheads),
         "ready_s": server.ready_s,
         "memory_gb": server.memory_gb(),

@@ -67,11 +67,14 @@ def _check_reachable(address: str) -> None:
     """Ray itself would try for minutes. `auto` and `ray://` it must find by itself.
 
     Raises:
-        OSError: nothing listens at that HOST:PORT.
+        StackError: nothing listens at that HOST:PORT.
     """
     host, separator, port = address.rpartition(":")
     if separator and port.isdecimal() and "/" not in host:
-        socket.create_connection((host, int(port)), timeout=REACH_S).close()
+        try:
+            socket.create_connection((host, int(port)), timeout=REACH_S).close()
+        except OSError as error:
+            raise StackError(f"no Ray cluster answers at {address}: {error.strerror or error}") from None
 
 
 def auth_mode() -> str:

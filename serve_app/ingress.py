@@ -43,6 +43,7 @@ logger = logging.getLogger("ray.serve")
     max_ongoing_requests=1000,
     health_check_period_s=2,
     health_check_timeout_s=30,
+    graceful_shutdown_wait_loop_s=0.5,
     graceful_shutdown_timeout_s=5,
 )
 @serve.ingress()

@@ -24,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "max_queued_requests": 64,
     "health_check_period_s": 2,
     "health_check_timeout_s": 30,
+    "graceful_shutdown_wait_loop_s": 0.5,
     "graceful_shutdown_timeout_s": 5,
 }
 """Deployment options of every model stage; `deployments:` in the YAML overrides them.

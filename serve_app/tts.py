@@ -15,7 +15,7 @@ from serve_app.audio import silence, smooth_edges
 from serve_app.errors import InvalidField, StackError
 from serve_app.protocols import Speech, TextToSpeechEngine
 from serve_app.stack import KokoroOnnxConfig, TtsConfig, TtsSettings
-from serve_app.stage import DEFAULTS, failing_as, load, settings
+from serve_app.stage import DEFAULTS, failing_as, load, logger, settings
 from serve_app.weights import resolve
 
 SENTENCE_PAUSE_S = 0.2
@@ -54,16 +54,28 @@ class TextToSpeech:
 
     async def __init__(self, config: TtsConfig) -> None:
         self._settings = TtsSettings()
+        self._configured = False
         self._engine = await load(lambda: build_engine(config))
         with failing_as("tts"):
             async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):
                 pass  # the first synthesis of a session is slow; the first learner shall not pay for it
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take new defaults. An unknown voice ends the start; in a stage that serves already it changes nothing.
+
+        Raises:
+            InvalidField: at the start, naming the voices there are.
+        """
         wanted = settings(TtsSettings, user_config)
-        if wanted.voice is not None:
+        try:
             self._check_voice(wanted.voice)
+        except InvalidField as error:
+            if not self._configured:
+                raise
+            logger.error("the settings stay as they were: %s", error.message)
+            return
         self._settings = wanted
+        self._configured = True
 
     def voices(self) -> list[str]:
         """The names a client may choose from."""
@@ -93,8 +105,8 @@ class TextToSpeech:
         """True as soon as the replica answers: it does so only with its weights loaded."""
         return True
 
-    def _check_voice(self, voice: str) -> None:
-        if voice not in self._engine.voices:
+    def _check_voice(self, voice: str | None) -> None:
+        if voice is not None and voice not in self._engine.voices:
             known = ", ".join(self._engine.voices)
             raise InvalidField(f"There is no voice '{voice}' here; choose one of: {known}.", stage="tts")
 

@@ -82,7 +82,9 @@ class FasterWhisper:
 def _assemble(segments: Iterable[Segment]) -> Transcript:
     spoken = [segment for segment in segments if _is_speech(segment)]
     words = tuple(
-        Word(word.word.strip(), round(float(word.start), 2), round(float(word.end), 2), round(float(word.probability), 3))
+        Word(
+            word.word.strip(), round(float(word.start), 2), round(float(word.end), 2), round(float(word.probability), 3)
+        )
         for segment in spoken
         for word in segment.words or ()
     )
@@ -93,4 +95,3 @@ def _assemble(segments: Iterable[Segment]) -> Transcript:
 def _is_speech(segment: Segment) -> bool:
     silent = segment.no_speech_prob > NO_SPEECH_PROBABILITY
     return not (silent and segment.avg_logprob < UNSURE_LOG_PROBABILITY)
-

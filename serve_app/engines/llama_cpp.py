@@ -75,9 +75,7 @@ class LlamaCpp:
             raise StackError(f"llama.cpp cannot load {model}: {error}") from error
         self._pool = ThreadPoolExecutor(4 * slots, thread_name_prefix="llama")
 
-    async def stream(
-        self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncGenerator[TextDelta | Usage, None]:
+    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
         loop = asyncio.get_running_loop()
         # Bounded by sampling.max_tokens: a callback cannot wait for its reader.
         items: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
