@@ -37,8 +37,8 @@ async def _stage(deployment: Any, config: Any, user_config: dict[str, Any]) -> A
     return stage
 
 
-async def tutor(llm_settings: dict[str, Any]) -> Any:
-    return await _stage(TutorLLM, ARGS.llm, llm_settings)
+async def tutor(llm_settings: dict[str, Any], **changes: Any) -> Any:
+    return await _stage(TutorLLM, ARGS.llm.model_copy(update=changes), llm_settings)
 
 
 async def stages(llm_settings: dict[str, Any]) -> Stages:

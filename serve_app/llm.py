@@ -29,7 +29,7 @@ def build_engine(config: LlmConfig) -> ChatEngine:
             threads=config.threads,
             prompt_cache_mib=config.prompt_cache_mib,
             chat_template=tutor.transcript_template() if config.chat_template == "transcript" else None,
-            niceness=config.niceness,
+            decode_threads=config.decode_threads,
         )
     from serve_app.engines import not_on_this_machine
 

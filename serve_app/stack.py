@@ -88,12 +88,13 @@ class LlamaCppConfig(Strict):
     slots: Annotated[int, Field(ge=1, le=64)] = 2
     """Replies written at the same time."""
     threads: Annotated[int, Field(ge=1)] = 2
+    """CPU threads that read the prompt."""
+    decode_threads: Annotated[int, Field(ge=1)] = 1
+    """CPU threads that write the reply; leave a core for the voice, which is made at the same time."""
     prompt_cache_mib: Annotated[int, Field(ge=0)] = 512
     """Host memory for the conversations whose slot was taken by another."""
     chat_template: Literal["model", "transcript"] = "model"
     """`transcript` for base models without a chat template of their own."""
-    niceness: Annotated[int, Field(ge=0, le=19)] = 0
-    """How far the model gives way to speech on the same cores (0: not at all)."""
 
 
 class VllmConfig(Strict):
