@@ -35,14 +35,19 @@ class Dialogue:
     lines: tuple[Line, ...]
 
 
-GLAD = r"^\W*(que (legal|bom|ótim[oa]|maravilha|delícia)|parabéns|ótimo|excelente|adoro)"
+GLAD = r"^\W*(tudo ótimo|muito bem|que (legal|bom|ótim[oa]|maravilha|delícia)|parabéns|ótimo|excelente|adoro)"
 
 DIALOGUES = (
     Dialogue(
         "A1, Spanish",
         "A1",
         (
-            Line("Oi, eu soy Marta, sou de México e tengo vinte anos.", "error", r"do México|tem (vinte|20) anos", r"tengo|soy"),
+            Line(
+                "Oi, eu soy Marta, sou de México e tengo vinte anos.",
+                "error",
+                r"do México|tem (vinte|20) anos",
+                r"tengo|soy",
+            ),
             Line(
                 "Eu tenho dois hermanos e uma irmã, eles vive em Guadalajara.",
                 "error",
@@ -58,7 +63,10 @@ DIALOGUES = (
         "A2",
         (
             Line(
-                "Ontem eu foi no supermercado e eu comprei muito frutas.", "error", r"muitas frutas|foi ao super", r"muito frutas"
+                "Ontem eu foi no supermercado e eu comprei muito frutas.",
+                "error",
+                r"muitas frutas|foi ao super",
+                r"muito frutas",
             ),
             Line(
                 "Eu gosto cozinhar com minha esposa, ela é muito bom cozinheira.",
@@ -74,9 +82,17 @@ DIALOGUES = (
         "B1, Italian",
         "B1",
         (
-            Line("Ieri... desculpa, ontem eu sou ido ao cinema com a minha mulher.", "error", r"(foi|foram) ao cinema", r"ido|[Ii]eri"),
             Line(
-                "O filme era muito triste, se eu sabia eu ficava em casa.", "error", r"soubesse|ficaria|teria ficado", r"se você sabia"
+                "Ieri... desculpa, ontem eu sou ido ao cinema com a minha mulher.",
+                "error",
+                r"(foi|foram) ao cinema",
+                r"ido|[Ii]eri",
+            ),
+            Line(
+                "O filme era muito triste, se eu sabia eu ficava em casa.",
+                "error",
+                r"soubesse|ficaria|teria ficado",
+                r"se você sabia",
             ),
             Line("Qual é a diferença entre ser e estar?", "grammar"),
             Line(
@@ -96,7 +112,12 @@ DIALOGUES = (
                 r"perdem",
                 r"pessoas perde\b",
             ),
-            Line("É importante que as cidades tem mais ciclovias.", "error", r"tenham|dev(em|eriam) ter", r"que as cidades t[eê]m\b"),
+            Line(
+                "É importante que as cidades tem mais ciclovias.",
+                "error",
+                r"tenham|dev(em|eriam) ter",
+                r"que as cidades t[eê]m\b",
+            ),
             Line("Tá, mas e você, o que você acha disso?", "off-topic"),
             Line("Não sei, eu não concordo muito com isso não."),
         ),
@@ -106,7 +127,12 @@ DIALOGUES = (
         "C1",
         (
             Line("Confesso que a burocracia me desanima, mas ainda assim pretendo abrir meu próprio negócio."),
-            Line("Se eu teria mais capital, já teria começado no ano passado.", "error", r"tivesse", r"[Ss]e (eu|você) teria"),
+            Line(
+                "Se eu teria mais capital, já teria começado no ano passado.",
+                "error",
+                r"tivesse",
+                r"[Ss]e (eu|você) teria",
+            ),
             Line("Qual é a diferença entre 'embora' e 'apesar de'?", "grammar"),
         ),
     ),
@@ -124,7 +150,12 @@ DIALOGUES = (
         "A1, Japanese",
         "A1",
         (
-            Line("Eu trabalhar em restaurante. Eu é cozinheiro.", "error", r"você trabalha|você é cozinheiro|trabalha (em|no|num)", r"trabalhar em"),
+            Line(
+                "Eu trabalhar em restaurante. Eu é cozinheiro.",
+                "error",
+                r"você trabalha|você é cozinheiro|trabalha (em|no|num)",
+                r"trabalhar em",
+            ),
             Line("Não.", "short"),
             Line("Mim não gosta frio.", "error", r"não gosta (de|do) frio", r"\bmim\b|gosta frio"),
             Line("Ahn... eu... eu...", "hesitation"),
@@ -137,7 +168,12 @@ HELD_OUT = (
         "held out: A2, Spanish",
         "A2",
         (
-            Line("Meu pai é doente, por isso eu no trabajo esta semana.", "error", r"está doente|não (trabalha|vai trabalhar)", rf"trabajo|{GLAD}"),
+            Line(
+                "Meu pai é doente, por isso eu no trabajo esta semana.",
+                "error",
+                r"está doente|não (trabalha|vai trabalhar)",
+                rf"trabajo|{GLAD}",
+            ),
             Line("Amanhã eu vou a visitar ele no hospital.", "error", r"(vai|ir) visit", r"(vai|ir) a visit"),
             Line("Desculpa, como se diz 'nurse' em português?", "word", r"enfermeir[ao]"),
         ),
@@ -146,7 +182,12 @@ HELD_OUT = (
         "held out: B1, Chinese",
         "B1",
         (
-            Line("Eu moro em Brasil desde três anos.", "error", r"no Brasil|(há|faz) três anos", r"em Brasil|desde três anos"),
+            Line(
+                "Eu moro em Brasil desde três anos.",
+                "error",
+                r"no Brasil|(há|faz) três anos",
+                r"em Brasil|desde três anos",
+            ),
             Line("Talvez.", "short"),
             Line("Qual é o plural de 'pão'?", "grammar", r"pães", r"pãos|pões"),
         ),
@@ -155,7 +196,12 @@ HELD_OUT = (
         "held out: C1, French",
         "C1",
         (
-            Line("Eu pedi para ele ficar, mas ele não quis que eu vou com ele.", "error", r"fosse", r"que você v(ai|ou)\b"),
+            Line(
+                "Eu pedi para ele ficar, mas ele não quis que eu vou com ele.",
+                "error",
+                r"fosse",
+                r"que você v(ai|ou)\b",
+            ),
             Line("O problema é que ninguém se responsabiliza por nada, e a culpa acaba recaindo sobre os mais pobres."),
         ),
     ),

@@ -108,7 +108,9 @@ def failures(text: str, line: Line, level: str, finish_reason: str = "stop") -> 
     return tuple(name for name, passed in checks.items() if not passed)
 
 
-async def answer(engine: ChatEngine, prompt: TutorPrompt, request: TutorRequest, sampling: Sampling) -> tuple[str, Usage]:
+async def answer(
+    engine: ChatEngine, prompt: TutorPrompt, request: TutorRequest, sampling: Sampling
+) -> tuple[str, Usage]:
     """The whole reply, and what it cost."""
     text, usage = "", Usage(0, 0, 0, "none")
     async for item in engine.stream(messages(prompt, request), replace(sampling, max_tokens=request.max_tokens)):
@@ -129,7 +131,10 @@ async def lesson(engine: ChatEngine, prompt: TutorPrompt, dialogue: Dialogue, sa
         failed = failures(text, line, dialogue.level, usage.finish_reason)
         replies.append(Reply(dialogue.name, dialogue.level, line, text, usage, failed))
         history += (Exchange(line.said, text, dialogue.level),)
-        print(f"{'ok  ' if not failed else 'FAIL'} [{dialogue.level}] {line.said}\n       {text}  {' | '.join(failed)}", flush=True)
+        print(
+            f"{'ok  ' if not failed else 'FAIL'} [{dialogue.level}] {line.said}\n       {text}  {' | '.join(failed)}",
+            flush=True,
+        )
     return replies
 
 
@@ -160,13 +165,31 @@ def summary(replies: Sequence[Reply]) -> dict[str, float]:
 
 def markdown(title: str, replies: Sequence[Reply], figures: dict[str, float]) -> str:
     """The figures and every reply."""
-    rows = [f"## {title}", "", "| | |", "| --- | --- |", *(f"| {name} | {value:.2f} |" for name, value in figures.items())]
+    rows = [
+        f"## {title}",
+        "",
+        "| | |",
+        "| --- | --- |",
+        *(f"| {name} | {value:.2f} |" for name, value in figures.items()),
+    ]
     name = ""
     for reply in replies:
         if reply.dialogue != name:
             name = reply.dialogue
-            rows += ["", f"### {name}", "", "| learner | tutor | tokens | first piece | not passed |", "| --- | --- | --- | --- | --- |"]
-        cells = (reply.line.said, reply.text, reply.usage.completion_tokens, len(first_piece(reply.text)), ", ".join(reply.failed))
+            rows += [
+                "",
+                f"### {name}",
+                "",
+                "| learner | tutor | tokens | first piece | not passed |",
+                "| --- | --- | --- | --- | --- |",
+            ]
+        cells = (
+            reply.line.said,
+            reply.text,
+            reply.usage.completion_tokens,
+            len(first_piece(reply.text)),
+            ", ".join(reply.failed),
+        )
         rows.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 
@@ -174,8 +197,14 @@ def markdown(title: str, replies: Sequence[Reply], figures: dict[str, float]) ->
 def save(path: Path, section: str) -> None:
     """Replace the section of the same title below the marker; what stands above was written by hand."""
     before, _, after = (path.read_text(encoding="utf-8") if path.exists() else "").partition(GENERATED)
-    kept = [part for part in re.split(r"(?m)^(?=## )", after) if part.strip() and part.split("\n")[0] != section.split("\n")[0]]
-    path.write_text(f"{before.rstrip()}\n\n{GENERATED}\n\n" + "\n".join(part.strip() + "\n" for part in [*kept, section]), "utf-8")
+    kept = [
+        part
+        for part in re.split(r"(?m)^(?=## )", after)
+        if part.strip() and part.split("\n")[0] != section.split("\n")[0]
+    ]
+    path.write_text(
+        f"{before.rstrip()}\n\n{GENERATED}\n\n" + "\n".join(part.strip() + "\n" for part in [*kept, section]), "utf-8"
+    )
 
 
 async def run(args: argparse.Namespace) -> None:
@@ -199,7 +228,9 @@ async def run(args: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Dialogues with the tutor's model, every reply checked.")
     parser.add_argument("--model", default=DEFAULT_MODEL)
-    parser.add_argument("--transcript", action="store_true", help="the model is a base model: write a dialogue that it goes on with")
+    parser.add_argument(
+        "--transcript", action="store_true", help="the model is a base model: write a dialogue that it goes on with"
+    )
     parser.add_argument("--prompt", type=Path, help="a prompt file other than Parle's own")
     parser.add_argument("--held-out", action="store_true", help="the utterances that the prompt was not written with")
     parser.add_argument("--seed", type=int, default=1)

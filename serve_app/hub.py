@@ -85,9 +85,7 @@ def _explain(repo: str, revision: str, error: BaseException) -> str:
     if status == 401:
         return f"the hub refuses the token in HF_TOKEN (for {repo}): make a new one, or unset it"
     if constants.HF_HUB_OFFLINE and isinstance(error, errors.LocalEntryNotFoundError):
-        return (
-            f"{repo} is not wholly in the hub's cache and HF_HUB_OFFLINE is set: unset it, or download first"
-        )
+        return f"{repo} is not wholly in the hub's cache and HF_HUB_OFFLINE is set: unset it, or download first"
     if status is not None:
         return f"{constants.ENDPOINT} answered {status} for {repo}: try again later, see {page}"
     if isinstance(error, errors.LocalEntryNotFoundError):

@@ -113,9 +113,7 @@ class Usage:
 
 
 class ChatEngine(Protocol):
-    def stream(
-        self, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncGenerator[TextDelta | Usage, None]:
+    def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
         """Write the reply: deltas, then one Usage. Closing the stream aborts the generation."""
         ...
 

@@ -42,9 +42,7 @@ class SpeechToText:
     async def transcribe(self, audio: Audio) -> Transcript:
         """Transcribe float32 mono [samples] at 16 kHz."""
         with failing_as("stt"):
-            return await self._engine.transcribe(
-                audio, language=self._settings.language, prompt=self._settings.prompt
-            )
+            return await self._engine.transcribe(audio, language=self._settings.language, prompt=self._settings.prompt)
 
     async def work(self) -> int:
         """What this replica's engine has done since its start; see `work_done` of the engine."""

@@ -227,9 +227,7 @@ class _Run:
     async def _write(self, conversation: Conversation) -> None:
         """Have the reply written; every delta goes to the client and to the cutter."""
         progress = self.progress
-        request = TutorRequest(
-            progress.transcript, progress.level, conversation.exchanges, self._limits.reply_tokens
-        )
+        request = TutorRequest(progress.transcript, progress.level, conversation.exchanges, self._limits.reply_tokens)
         started = time.perf_counter()
         async with aclosing(self._stages.llm.reply(request)) as reply:
             async for item in reply:

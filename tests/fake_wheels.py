@@ -47,9 +47,7 @@ def tiny_model(site: Path, catalogue: Path, *, parts: int = 12) -> bytes:
 
 
 def _file(name: str, content: bytes, parts: Sequence[tuple[str, str]]) -> str:
-    rows = ",".join(
-        f"{{wheel='{wheel}==1.0.0', path='{wheel.replace('-', '_')}/{path}'}}" for wheel, path in parts
-    )
+    rows = ",".join(f"{{wheel='{wheel}==1.0.0', path='{wheel.replace('-', '_')}/{path}'}}" for wheel, path in parts)
     digest = hashlib.sha256(content).hexdigest()
     return f"[[tiny.files]]\nname='{name}'\nsize={len(content)}\nsha256='{digest}'\nparts=[{rows}]\n"
 

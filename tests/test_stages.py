@@ -76,9 +76,16 @@ async def test_the_stacks_voice_and_speed_hold_unless_the_client_names_others(tt
 async def test_a_voice_the_stack_does_not_have_is_refused_with_those_it_has(tts: Any) -> None:
     with pytest.raises(InvalidField, match=r"'robot'.*pf_dora, pm_alex, pm_santa"):
         await said(tts, "Oi!", "robot")
-    with pytest.raises(InvalidField, match="robot"):
-        await reconfigured(tts, {"voice": "robot"})
     assert set(tts.voices()) == set(VOICE_NAMES)
+
+
+async def test_a_wrong_voice_in_the_stack_file_ends_the_start_but_not_a_stage_that_serves(tts: Any) -> None:
+    with pytest.raises(InvalidField, match="robot"):
+        await started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {"voice": "robot"})
+    before = await said(tts, "Oi!")
+    await reconfigured(tts, {"voice": "robot"})
+    after = await said(tts, "Oi!")
+    np.testing.assert_array_equal(before[0].samples, after[0].samples)
 
 
 # --- TutorLLM ----------------------------------------------------------------------------------------------

@@ -210,9 +210,7 @@ def small_disk(tmp_path: Path) -> Generator[Path, None, None]:
     """A file system of 4 MB; skips where mounting is not allowed."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True, check=False
-    )
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True, check=False)
     if mounted.returncode:
         pytest.skip("needs the right to mount a tmpfs")
     yield disk

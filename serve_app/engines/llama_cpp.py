@@ -8,6 +8,7 @@ a conversation that finds its slot taken gets its state back from host memory
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import secrets
 import threading
@@ -16,7 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import xllamacpp
+# GNU OpenMP reads this when the library is loaded. Its threads wait for each other by spinning otherwise: as soon as
+# anything else runs on the same cores, reading a prompt took 5 to 15 times as long (two cores, one other process).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import xllamacpp  # noqa: E402
 
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import Message, Sampling, TextDelta, Usage

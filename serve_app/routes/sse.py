@@ -114,5 +114,3 @@ def _order(value: str | None) -> Order:
     if value not in get_args(Order):
         raise InvalidField(f"order must be one of: {', '.join(get_args(Order))}.")
     return cast(Order, value)
-
-
