@@ -107,7 +107,8 @@ DIALOGUES = (
         "B2",
         (
             Line(
-                "Eu acho que o governo deveria investir mais em transporte público porque as pessoas perde muito tempo no trânsito.",
+                "Eu acho que o governo deveria investir mais em transporte público "
+                "porque as pessoas perde muito tempo no trânsito.",
                 "error",
                 r"perdem",
                 r"pessoas perde\b",

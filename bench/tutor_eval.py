@@ -30,7 +30,7 @@ from .tutor_dialogues import DIALOGUES, HELD_OUT, Dialogue, Line
 DEFAULT_MODEL = "wheel:qwen2.5-coder-1.5b-instruct"
 MOST_WORDS = {"A1": 22, "A2": 26, "B1": 32, "B2": 36, "C1": 40, "C2": 40}
 FIRST_PIECE = range(5, 31)
-"""Characters of the piece that is spoken first: shorter ones are not spoken alone, longer ones keep the learner waiting."""
+"""Characters of the piece that is spoken first: less is not spoken alone, more keeps the learner waiting."""
 
 ECHO_WORDS = 5
 """So many words of the learner in a row, with nothing to recast, is a parrot."""
@@ -70,7 +70,7 @@ def sentences(text: str) -> int:
 
 
 def foreign_words(text: str) -> list[str]:
-    """Words that are not Portuguese, or far more at home in another language. Quoted words and names are let through."""
+    """Words that are not Portuguese, or far more at home elsewhere. Quoted words and names are let through."""
     found = []
     for match in _WORD.finditer(_QUOTED.sub(" ", text)):
         word = match.group()

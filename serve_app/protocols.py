@@ -87,12 +87,14 @@ class Sampling:
     """How the tutor's tokens are drawn."""
 
     temperature: float = 0.4
-    top_p: float = 0.9
+    top_p: float = 0.5
+    """Low: a small model's unlikely words are its mistakes ("Tudo ótimo!" to bad news), yet openings should vary."""
     max_tokens: int = 90
-    repeat_penalty: float = 1.1
+    repeat_penalty: float = 1.0
+    """1 is none. llama.cpp counts the prompt's words as well, so a penalty forbids what a recast is made of."""
     seed: int | None = None
-    stop: tuple[str, ...] = ("\n", "[")
-    """Texts that end the reply: a spoken reply is one paragraph, and "[" opens the next level tag."""
+    stop: tuple[str, ...] = ("\n", "[", "Aluno:")
+    """Texts that end the reply: a spoken reply is one paragraph, "[" opens the next level tag, "Aluno:" a turn."""
 
 
 @dataclass(frozen=True, slots=True)

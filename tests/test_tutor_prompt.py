@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
+
 from bench.tutor_dialogues import Dialogue, Line
 from bench.tutor_eval import FIRST_PIECE, failures, first_piece, foreign_words, lesson, prefix_tokens, sentences
-
 from serve_app.engines.llama_cpp import LlamaCpp
 from serve_app.protocols import Sampling
 from serve_app.tutor import ExampleExchange, default_prompt
@@ -45,8 +43,8 @@ LESSON = (
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[LlamaCpp]:
-    yield LlamaCpp(resolve("wheel:qwen2.5-coder-1.5b-instruct"), slots=1, context_tokens=2048)
+def engine() -> LlamaCpp:
+    return LlamaCpp(resolve("wheel:qwen2.5-coder-1.5b-instruct"), slots=1, context_tokens=2048)
 
 
 EXAMPLES = default_prompt().examples

@@ -21,7 +21,7 @@ from typing import Any
 # anything else runs on the same cores, reading a prompt took 5 to 15 times as long (two cores, one other process).
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-import xllamacpp  # noqa: E402
+import xllamacpp
 
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
