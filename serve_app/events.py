@@ -110,7 +110,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The turn is done. `timing` holds the stages' times in ms; a stage the stack lacks is left out."""
+    """The turn is done. `timing` holds the stages' times in ms; 0 for a stage the stack lacks."""
 
     name: ClassVar[str] = "complete"
     transcript: str

@@ -53,7 +53,7 @@ class TutorLLM:
         self._prompt = wanted.prompt or tutor.default_prompt()
         if self._warmed != self._prompt:
             with failing_as("llm"):
-                await self._engine.warm(tutor.prefix(self._prompt))
+                await self._engine.warm(tutor.prefix(self._prompt), everywhere=True)
             self._warmed = self._prompt
 
     async def reply(self, request: tutor.TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:

@@ -94,7 +94,7 @@ class Sampling:
     """1 is none. llama.cpp counts the prompt's words as well, so a penalty forbids what a recast is made of."""
     seed: int | None = None
     stop: tuple[str, ...] = ("\n", "[", "Aluno:")
-    """Texts that end the reply: a spoken reply is one paragraph, "[" opens the next level tag, "Aluno:" a turn."""
+    """Texts that end the reply: it is one paragraph; "[" opens the next level tag, "Aluno:" the next turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,11 @@ class ChatEngine(Protocol):
         """Write the reply: deltas, then one Usage. Closing the stream aborts the generation."""
         ...
 
-    async def warm(self, messages: Sequence[Message]) -> None:
-        """Put the prefix `messages` into the prompt cache, so that the next stream starts from it."""
+    async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
+        """Put the prefix `messages` into the prompt cache, so that the next stream starts from it.
+
+        `everywhere`: so that as many streams as the engine runs side by side can start from it at once.
+        """
         ...
 
     async def work_done(self) -> int:

@@ -41,7 +41,7 @@ class TutorPrompt(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     system: str
-    """The tutor's role and manner, in the language it teaches."""
+    """The tutor's role and manner; small models follow English instructions about Portuguese best."""
     examples: list[ExampleExchange] = []
     """Exchanges that show the manner; small models follow these more than the system text."""
 

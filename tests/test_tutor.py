@@ -85,7 +85,7 @@ def test_learner_and_tutor_take_turns_and_the_learner_speaks_last(history: tuple
 
 def test_the_prompt_that_comes_with_parle_shows_several_levels() -> None:
     prompt = default_prompt()
-    assert "português" in prompt.system
+    assert "Portuguese" in prompt.system
     assert len({example.level for example in prompt.examples}) >= 3
     # What it shows is what is asked for: it ends with a question.
     assert all(example.tutor.endswith("?") for example in prompt.examples)

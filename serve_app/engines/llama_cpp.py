@@ -14,6 +14,7 @@ import secrets
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,15 @@ class LlamaCpp:
             self._server = xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
         except RuntimeError as error:
             raise StackError(f"llama.cpp cannot load {model}: {error}") from error
+        self._slots = slots
         self._pool = ThreadPoolExecutor(4 * slots, thread_name_prefix="llama")
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
+        async with aclosing(self._stream(_request(messages, sampling))) as items:
+            async for item in items:
+                yield item
+
+    async def _stream(self, request: dict[str, Any]) -> AsyncGenerator[TextDelta | Usage, None]:
         loop = asyncio.get_running_loop()
         # Bounded by sampling.max_tokens: a callback cannot wait for its reader.
         items: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
@@ -91,7 +98,7 @@ class LlamaCpp:
             if not closed.is_set():
                 loop.call_soon_threadsafe(items.put_nowait, item)
 
-        loop.run_in_executor(self._pool, self._generate, _request(messages, sampling), deliver, closed)
+        loop.run_in_executor(self._pool, self._generate, request, deliver, closed)
         finish_reason = "stop"
         try:
             while (item := await items.get()) is not None:
@@ -106,10 +113,14 @@ class LlamaCpp:
         finally:
             closed.set()
 
-    async def warm(self, messages: Sequence[Message]) -> None:
-        """Evaluate the prompt and write one token, which is thrown away."""
-        async for _ in self.stream(messages, Sampling(max_tokens=1)):
-            pass
+    async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
+        """Evaluate the prompt and write one token, which is thrown away; `everywhere`: once in every slot."""
+        request = _request(messages, Sampling(max_tokens=1))
+        places = [{"id_slot": slot} for slot in range(self._slots)] if everywhere else [{}]
+        for place in places:
+            async with aclosing(self._stream({**request, **place})) as items:
+                async for _ in items:
+                    pass
 
     async def work_done(self) -> int:
         metrics: str = await asyncio.to_thread(self._server.handle_metrics)
