@@ -8,7 +8,6 @@ a conversation that finds its slot taken gets its state back from host memory
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import secrets
 import threading
@@ -17,10 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
-
-# GNU OpenMP reads this when the library is loaded. Its threads wait for each other by spinning otherwise: as soon as
-# anything else runs on the same cores, reading a prompt took 5 to 15 times as long (two cores, one other process).
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import xllamacpp
 
