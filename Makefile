@@ -5,20 +5,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 STACK ?= configs/cpu_stack.yaml
 PINS := constraints/cpu.txt
+GPU_VENV := .venv-gpu-engines
+GPU_PINS := constraints/gpu-engines.txt
 export PIP_CONSTRAINT := $(PINS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help serve test lint types bench clean
+.PHONY: help serve test test-gpu-engines resolve-gpu lint types types-gpu bench clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 serve: $(VENV)/.cpu ## build the environment, start the CPU stack (HOST, PORT, STACK) and say where to open it
 	@exec $(BIN)/parle serve $(STACK)
 
 test: $(VENV)/.test ## build what the tests need and run them
 	$(BIN)/python -m pytest $(ARGS)
+
+test-gpu-engines: $(GPU_VENV)/.done ## the GPU engines on this CPU, tiny checkpoints through the real libraries (5 GB of its own)
+	HF_HUB_OFFLINE=1 $(GPU_VENV)/bin/python -m pytest tests/gpu_engines tests/test_engine_stt.py tests/test_engine_cefr.py tests/test_engine_llm.py tests/test_engine_tts.py $(ARGS)
+
+resolve-gpu: $(GPU_VENV)/.done ## resolve the GPU stacks' environment, installing nothing
+	PIP_CONSTRAINT= $(GPU_VENV)/bin/python -m pip install --quiet --dry-run --ignore-installed -c constraints/gpu.txt '.[gpu]'
 
 lint: $(VENV)/.test ## ruff
 	$(BIN)/ruff check .
@@ -27,12 +35,15 @@ lint: $(VENV)/.test ## ruff
 types: $(VENV)/.test ## pyright, standard
 	$(BIN)/pyright
 
+types-gpu: $(VENV)/.test $(GPU_VENV)/.done ## pyright on what needs PyTorch
+	$(BIN)/pyright -p pyright-gpu.json
+
 bench: $(VENV)/.test ## the figures of the README, as ratios in one run (keep the machine idle)
 	$(BIN)/python -m bench.turns --save bench/results.json
 	$(BIN)/python -m bench.cefr
 
-clean: ## remove the environment; the joined weights stay in ~/.cache/parle
-	rm -rf $(VENV)
+clean: ## remove the environments; the joined weights stay in ~/.cache/parle
+	rm -rf $(VENV) $(GPU_VENV)
 
 $(VENV)/.cpu: pyproject.toml $(PINS)
 	$(PYTHON) -m venv $(VENV)
@@ -41,4 +52,10 @@ $(VENV)/.cpu: pyproject.toml $(PINS)
 
 $(VENV)/.test: $(VENV)/.cpu
 	$(BIN)/pip install --quiet --progress-bar on -e '.[cpu,test]'
+	@touch $@
+
+$(GPU_VENV)/.done: pyproject.toml $(GPU_PINS)
+	$(PYTHON) -m venv $(GPU_VENV)
+	PIP_CONSTRAINT= $(GPU_VENV)/bin/python -m pip install --quiet --progress-bar on --no-deps -r $(GPU_PINS)
+	PIP_CONSTRAINT= $(GPU_VENV)/bin/python -m pip install --quiet --no-deps -e .
 	@touch $@

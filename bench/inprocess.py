@@ -26,28 +26,28 @@ ARGS = StackArgs(cefr=LexicalCefrConfig(engine="lexical"))
 TTS_SETTINGS = {"voice": "pf_dora"}
 
 
-async def _stage(deployment: Any, config: Any, user_config: dict[str, Any]) -> Any:
+async def stage(deployment: Any, config: Any, user_config: dict[str, Any]) -> Any:
     """A stage's own class, constructed here instead of in a replica."""
     cls = deployment.func_or_class
-    stage = cls.__new__(cls)
-    await cls.__init__(stage, config)
-    configured = stage.reconfigure(user_config)
+    built = cls.__new__(cls)
+    await cls.__init__(built, config)
+    configured = built.reconfigure(user_config)
     if configured is not None:
         await configured
-    return stage
+    return built
 
 
 async def tutor(llm_settings: dict[str, Any], **changes: Any) -> Any:
-    return await _stage(TutorLLM, ARGS.llm.model_copy(update=changes), llm_settings)
+    return await stage(TutorLLM, ARGS.llm.model_copy(update=changes), llm_settings)
 
 
 async def stages(llm_settings: dict[str, Any]) -> Stages:
     """The four stages of the CPU stack, in this process."""
     return Stages(
-        await _stage(SpeechToText, ARGS.stt, {}),
-        await _stage(CefrClassifier, ARGS.cefr, {}),
+        await stage(SpeechToText, ARGS.stt, {}),
+        await stage(CefrClassifier, ARGS.cefr, {}),
         await tutor(llm_settings),
-        await _stage(TextToSpeech, ARGS.tts, TTS_SETTINGS),
+        await stage(TextToSpeech, ARGS.tts, TTS_SETTINGS),
     )
 
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(user_configs: dict[str, dict[str, Any]] | None = None) -> Iterator[Server]:
+def serving(user_configs: dict[str, dict[str, Any]] | None = None, options: Sequence[str] = ()) -> Iterator[Server]:
     """Start the CPU stack on a free port, with other `user_config`s where given; stop it at the end."""
     stack = yaml.safe_load(STACK.read_text("utf-8"))
     for deployment in stack["applications"][0]["deployments"]:
@@ -53,7 +53,7 @@ def serving(user_configs: dict[str, dict[str, Any]] | None = None) -> Iterator[S
         path = Path(folder, "stack.yaml")
         path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
         port = _free_port()
-        command = [str(Path(sys.executable).parent / "parle"), "serve", str(path)]
+        command = [str(Path(sys.executable).parent / "parle"), "serve", str(path), *options]
         started = time.perf_counter()
         with Path(folder, "log").open("wb") as log:
             process = subprocess.Popen(

@@ -1,35 +1,51 @@
-"""The CefrClassifier deployment: what the learner said in, their level out."""
+"""The CefrClassifier deployment: what a learner said in, an estimate of their level out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ray import serve
+from ray.serve.handle import DeploymentHandle
 
 from serve_app.protocols import CefrEngine, LevelEstimate
+from serve_app.sources import fetched
 from serve_app.stack import CefrConfig, CefrSettings, LexicalCefrConfig
 from serve_app.stage import DEFAULTS, failing_as, load, settings
 
 
-def build_engine(config: CefrConfig) -> CefrEngine:
+def build_engine(config: CefrConfig, model: Path | None) -> CefrEngine:
     """Load the engine the YAML names; blocks for a second or more."""
     if isinstance(config, LexicalCefrConfig):
         from serve_app.engines.lexical import LexicalCefr
 
         return LexicalCefr()
-    from serve_app.engines import not_on_this_machine
+    from serve_app.engines.transformers_cefr import TransformersCefr
 
-    raise not_on_this_machine("cefr", config.engine)
+    assert model is not None
+    return TransformersCefr(
+        model,
+        device=config.device,
+        share=config.num_gpus,
+        dtype=config.dtype,
+        labels=config.labels,
+        max_batch=config.max_batch,
+    )
 
 
 @serve.deployment(name="CefrClassifier", **DEFAULTS)
 class CefrClassifier:
     """Keeps nothing about a learner: the earlier utterances come with each call."""
 
-    async def __init__(self, config: CefrConfig) -> None:
+    async def __init__(self, config: CefrConfig, after: DeploymentHandle | None = None) -> None:
         self._settings = CefrSettings()
-        self._engine = await load(lambda: build_engine(config))
+        self._engine = await load(
+            lambda: None if isinstance(config, LexicalCefrConfig) else fetched(config),
+            lambda model: build_engine(config, model),
+            after,
+        )
+        self._together.set_max_batch_size(self._engine.max_batch)  # pyright: ignore[reportAttributeAccessIssue]
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         self._settings = settings(CefrSettings, user_config)
@@ -37,8 +53,15 @@ class CefrClassifier:
     async def classify(self, text: str, earlier: Sequence[str]) -> LevelEstimate:
         """Estimate the level from `text` and the learner's earlier utterances, oldest first."""
         kept = self._settings.utterances - 1
+        earlier = earlier[-kept:] if kept else ()
         with failing_as("cefr"):
-            return await self._engine.classify(text, earlier[-kept:] if kept else ())
+            if self._engine.max_batch == 1:
+                return await self._engine.classify(text, earlier)
+            return await self._together((text, earlier))
+
+    @serve.batch(batch_wait_timeout_s=0)  # nobody waits for company: a batch is who came while the last one ran
+    async def _together(self, requests: list[tuple[str, Sequence[str]]]) -> list[LevelEstimate]:
+        return await self._engine.classify_batch(requests)
 
     async def ready(self) -> bool:
         """True as soon as the replica answers: it does so only with its weights loaded."""

@@ -23,6 +23,9 @@ RAY_SETTINGS = {
 }
 """Ray reads these when it is imported; what the user has set stays."""
 
+HAPROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
+"""HAProxy in front instead of Ray's own proxy, and handles tuned for throughput."""
+
 
 def main() -> None:
     """The console script: every failure is one line on stderr and an exit code."""
@@ -82,8 +85,17 @@ def cli() -> None:
     show_envvar=True,
     help="A running Ray cluster to serve on; by default one of its own is started on this machine.",
 )
+@click.option(
+    "--transport",
+    type=click.Choice(["ray", "haproxy"]),
+    default="ray",
+    show_default=True,
+    help="What takes the connections; docs/transport.md has figures and risks.",
+)
 @click.option("--verbose", is_flag=True, help="Show what Ray and the stages log, and tracebacks.")
-def serve_command(file: Path, host: str | None, port: int | None, address: str | None, verbose: bool) -> None:
+def serve_command(
+    file: Path, host: str | None, port: int | None, address: str | None, transport: str, verbose: bool
+) -> None:
     """Run the stack of FILE until SIGINT (Ctrl-C) or SIGTERM; a second signal kills it.
 
     The file is checked first, as `parle check` does. Exit code: 0 after a signal, 1 when the
@@ -100,7 +112,7 @@ def serve_command(file: Path, host: str | None, port: int | None, address: str |
       RAY_AUTH_MODE=token serve deploy FILE -a http://127.0.0.1:8265
       RAY_AUTH_MODE=token serve status -a http://127.0.0.1:8265
     """
-    for name, value in RAY_SETTINGS.items():
+    for name, value in (RAY_SETTINGS | (HAPROXY if transport == "haproxy" else {})).items():
         os.environ.setdefault(name, value)
     with terminal.signals() as signals:
         try:
@@ -123,7 +135,8 @@ def serve_command(file: Path, host: str | None, port: int | None, address: str |
 
 @cli.command()
 @click.argument("file", type=FILE)
-def check(file: Path) -> None:
+@click.option("--gpu", metavar="CARD", help="Instead of this machine: would the stack fit on this card (L4, RTX 4090)?")
+def check(file: Path, gpu: str | None) -> None:
     """Check FILE, and whether its stack can run on this machine. Starts nothing.
 
     Every key must be known, from the top of the file to the last setting: Ray Serve itself
@@ -131,9 +144,13 @@ def check(file: Path) -> None:
 
     \b
       parle check configs/local_stack.yaml
+      parle check configs/modal_stack.yaml --gpu L4
     """
     from serve_app import lint, preflight
 
+    if gpu is not None:
+        _check_on_card(file, gpu)
+        return
     stack = lint.read(file)
     preflight.check(stack.args)
     click.echo(f"{file}: right, and can run here")
@@ -142,6 +159,30 @@ def check(file: Path) -> None:
         click.echo(f"  {stage:5} {config.engine}  {getattr(config, 'model', '')}{share}".rstrip())
     http = stack.schema.http_options
     click.echo(f"  routes {', '.join(stack.args.routes)} on {http.host}:{http.port}")
+
+
+def _check_on_card(file: Path, gpu: str) -> None:
+    """The stack of a file on one card of a kind that need not be here: what each stage has and needs of it."""
+    from serve_app import budget, card_plan, cards, lint
+
+    try:
+        card = cards.named(gpu)
+    except StackError as error:
+        raise click.UsageError(error.message) from None
+    plan = card_plan.plan(lint.read(file).args, card)
+    if not plan.rows:
+        click.echo(f"{file}: fits, no stage uses a GPU")
+        return
+    click.echo(f"{file} on one {card.name}, {budget.gib(card.usable_bytes)} GiB for programs; sizes in GiB")
+    lines = [list(card_plan.COLUMNS), *plan.table()]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        named = [cell.ljust(width) for cell, width in zip(line[:2], widths[:2], strict=True)]
+        counted = [cell.rjust(width) for cell, width in zip(line[2:], widths[2:], strict=True)]
+        click.echo("  " + "  ".join([*named, *counted]))
+    if (error := plan.error()) is not None:
+        raise StackError(f"does not fit: {error}")
+    click.echo(f"fits; {budget.gib(plan.unshared)} GiB are nobody's")
 
 
 @cli.command()

@@ -7,13 +7,17 @@ huggingface_hub is imported only here and only when a hub id is used; it keeps i
 from __future__ import annotations
 
 import errno
+import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from serve_app.errors import StackError
+
+Progress = Callable[[int, int], None]
+"""Told the bytes done and the bytes in all."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9]\w*(?:[.-]\w+)*/\w+(?:[.-]\w+)*(?:@[\w./-]+)?", re.ASCII)
 
@@ -40,8 +44,10 @@ def check(name: str, files: Sequence[str] | None = None) -> None:
         download(name, files)
 
 
-def download(name: str, files: Sequence[str] | None = None) -> Path:
+def download(name: str, files: Sequence[str] | None = None, progress: Progress | None = None) -> Path:
     """The model's folder, downloaded where the cache has it not. `files` are glob patterns (None: all).
+
+    `progress` hears of the bytes, done and total; the total grows while the files are looked up.
 
     Raises StackError with one line: gated, unknown, offline, unreachable, broken off, disk full.
     """
@@ -58,10 +64,30 @@ def download(name: str, files: Sequence[str] | None = None) -> Path:
             revision=revision or None,
             allow_patterns=list(files) if files is not None else None,
             ignore_patterns=list(OTHER_FRAMEWORKS),
+            tqdm_class=_told_to(progress) if progress is not None else None,
         )
     except (transport, OSError, RuntimeError, ValueError) as error:
         raise StackError(_explain(repo, revision, error)) from error
     return Path(folder)
+
+
+def _told_to(progress: Progress) -> type[Any]:
+    """A progress bar that draws nothing and tells `progress` of the bytes that are here; the library has others too."""
+    from tqdm.auto import tqdm
+
+    class Told(tqdm):  # pyright: ignore[reportMissingTypeArgument, reportUntypedBaseClass]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            self._counts = options.get("unit") == "B" and options.get("desc") != "Downloading bytes"
+            options.pop("name", None)
+            super().__init__(*args, **{**options, "gui": False, "disable": False, "file": io.StringIO()})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            drawn = super().update(n)
+            if self._counts and self.total:
+                progress(int(min(self.n, self.total)), int(self.total))
+            return drawn
+
+    return Told
 
 
 def _explain(repo: str, revision: str, error: BaseException) -> str:

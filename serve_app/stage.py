@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from ray.serve.handle import DeploymentHandle
 
 from serve_app.errors import ParleError, StackError, StageFailed
 from serve_app.stack import Strict
@@ -16,6 +17,7 @@ from serve_app.stack import Strict
 logger = logging.getLogger("ray.serve")
 
 Engine = TypeVar("Engine")
+Model = TypeVar("Model")
 Settings = TypeVar("Settings", bound=Strict)
 
 DEFAULTS: dict[str, Any] = {
@@ -33,14 +35,22 @@ No CPU is reserved: a reservation would be bookkeeping only, and on a laptop wit
 cores five replicas would never be placed."""
 
 
-async def load(build: Callable[[], Engine]) -> Engine:
-    """Build an engine in a thread, so that the replica still answers while weights load.
+async def load(
+    fetch: Callable[[], Model], build: Callable[[Model], Engine], after: DeploymentHandle | None = None
+) -> Engine:
+    """Fetch an engine's weights and build it, in a thread, so that the replica still answers meanwhile.
+
+    All stages fetch at the same time. `after` is the stage that must have its memory first where
+    both share a card: building waits until that one is ready.
 
     Raises:
         StackError: a library that the engine needs is not installed, or what the engine raises.
     """
     try:
-        return await asyncio.to_thread(build)
+        model = await asyncio.to_thread(fetch)
+        if after is not None:
+            await after.ready.remote()
+        return await asyncio.to_thread(build, model)
     except ModuleNotFoundError as error:
         raise StackError(missing_library(error)) from None
 

@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 from ray import serve
+from ray.serve.handle import DeploymentHandle
 
 from serve_app.protocols import Audio, SpeechToTextEngine, Transcript
+from serve_app.sources import fetched
 from serve_app.stack import FasterWhisperConfig, SttConfig, SttSettings
 from serve_app.stage import DEFAULTS, failing_as, load, settings
-from serve_app.weights import resolve
 
 
-def build_engine(config: SttConfig) -> SpeechToTextEngine:
+def build_engine(config: SttConfig, model: Path) -> SpeechToTextEngine:
     """Load the engine the YAML names; blocks for seconds."""
     if isinstance(config, FasterWhisperConfig):
         from serve_app.engines.faster_whisper import FasterWhisper
 
         return FasterWhisper(
-            resolve(config.model),
+            model,
+            device="cuda" if config.num_gpus else "cpu",
             compute_type=config.compute_type,
             threads=config.threads,
             beam_size=config.beam_size,
+            share=config.num_gpus or None,
         )
-    from serve_app.engines import not_on_this_machine
+    from serve_app.engines.transformers_whisper import TransformersWhisper
 
-    raise not_on_this_machine("stt", config.engine)
+    return TransformersWhisper(
+        model, device=config.device, share=config.num_gpus, dtype=config.dtype, max_batch=config.max_batch
+    )
 
 
 @serve.deployment(name="SpeechToText", **DEFAULTS)
 class SpeechToText:
-    """One replica, one model."""
+    """One replica, one model. Utterances that arrive while it works are transcribed together, as far as that gains."""
 
-    async def __init__(self, config: SttConfig) -> None:
+    async def __init__(self, config: SttConfig, after: DeploymentHandle | None = None) -> None:
         self._settings = SttSettings()
-        self._engine = await load(lambda: build_engine(config))
+        self._engine = await load(lambda: fetched(config), lambda model: build_engine(config, model), after)
+        self._together.set_max_batch_size(self._engine.max_batch)  # pyright: ignore[reportAttributeAccessIssue]
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         self._settings = settings(SttSettings, user_config)
@@ -42,7 +50,21 @@ class SpeechToText:
     async def transcribe(self, audio: Audio) -> Transcript:
         """Transcribe float32 mono [samples] at 16 kHz."""
         with failing_as("stt"):
-            return await self._engine.transcribe(audio, language=self._settings.language, prompt=self._settings.prompt)
+            if self._engine.max_batch == 1:
+                chosen = self._settings
+                return await self._engine.transcribe(audio, language=chosen.language, prompt=chosen.prompt)
+            closed = Event()
+            try:
+                return await self._together((audio, closed))
+            finally:
+                closed.set()
+
+    @serve.batch(batch_wait_timeout_s=0)  # nobody waits for company: a batch is who came while the last one ran
+    async def _together(self, utterances: list[tuple[Audio, Event]]) -> list[Transcript]:
+        chosen, (audios, closed) = self._settings, zip(*utterances, strict=True)
+        return await self._engine.transcribe_batch(
+            audios, language=chosen.language, prompt=chosen.prompt, closed=closed
+        )
 
     async def work(self) -> int:
         """What this replica's engine has done since its start; see `work_done` of the engine."""

@@ -10,33 +10,44 @@ from typing import Any
 
 import numpy as np
 from ray import serve
+from ray.serve.handle import DeploymentHandle
 
 from serve_app.audio import silence, smooth_edges
 from serve_app.errors import InvalidField, StackError
 from serve_app.protocols import Speech, TextToSpeechEngine
-from serve_app.stack import KokoroOnnxConfig, TtsConfig, TtsSettings
+from serve_app.sources import fetched
+from serve_app.stack import KokoroConfig, KokoroOnnxConfig, TtsConfig, TtsSettings
 from serve_app.stage import DEFAULTS, failing_as, load, logger, settings
-from serve_app.weights import resolve
 
 SENTENCE_PAUSE_S = 0.2
 CLAUSE_PAUSE_S = 0.08
 """What a speaker pauses after a sentence and after a clause; engines trim it off."""
 
 
-def build_engine(config: TtsConfig) -> TextToSpeechEngine:
+def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
     """Load the engine the YAML names; blocks for seconds."""
     if isinstance(config, KokoroOnnxConfig):
         from serve_app.engines.kokoro_onnx import KokoroOnnx
 
         return KokoroOnnx(
-            resolve(config.model),
-            voices=_voice_files(config.voices_folder),
-            language=config.language,
-            threads=config.threads,
+            model, voices=_voice_files(config.voices_folder), language=config.language, threads=config.threads
         )
-    from serve_app.engines import not_on_this_machine
+    if isinstance(config, KokoroConfig):
+        from serve_app.engines.kokoro import KokoroTorch
 
-    raise not_on_this_machine("tts", config.engine)
+        return KokoroTorch(
+            model, voices=_voice_files(config.voices_folder), device=config.device, share=config.num_gpus
+        )
+    from serve_app.engines.qwen3_tts import Qwen3Tts
+
+    return Qwen3Tts(
+        model,
+        device=config.device,
+        share=config.num_gpus,
+        dtype=config.dtype,
+        language=config.language,
+        chunk_frames=config.chunk_frames,
+    )
 
 
 def _voice_files(folder: Path | None) -> dict[str, Path]:
@@ -52,10 +63,10 @@ def _voice_files(folder: Path | None) -> dict[str, Path]:
 class TextToSpeech:
     """Speaks one text at a time per call; the engine decides what runs side by side."""
 
-    async def __init__(self, config: TtsConfig) -> None:
+    async def __init__(self, config: TtsConfig, after: DeploymentHandle | None = None) -> None:
         self._settings = TtsSettings()
         self._configured = False
-        self._engine = await load(lambda: build_engine(config))
+        self._engine = await load(lambda: fetched(config), lambda model: build_engine(config, model), after)
         with failing_as("tts"):
             async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):
                 pass  # the first synthesis of a session is slow; the first learner shall not pay for it
@@ -84,8 +95,8 @@ class TextToSpeech:
     async def synthesize(self, text: str, voice: str | None, speed: float | None) -> AsyncGenerator[Speech, None]:
         """Speak `text`; None takes the stack's default voice or speed. Closing the stream stops the synthesis.
 
-        Each part begins and ends at zero and carries the pause that the text's last mark
-        asks for, so parts play one after the other as they are.
+        Parts play one after the other as they are. Each begins and ends at zero and carries the
+        pause that the text's last mark asks for; of a seamless engine, the pause is a part of its own.
         """
         voice = voice or self._settings.voice or self._engine.voices[0]
         self._check_voice(voice)
@@ -94,8 +105,13 @@ class TextToSpeech:
             stream = self._engine.synthesize(text, voice=voice, speed=speed or self._settings.speed)
             pause = silence(_pause_s(text), rate)
             async with aclosing(stream) as parts:
-                async for part in parts:
-                    yield Speech(np.concatenate([smooth_edges(part, rate), pause]), rate)
+                if self._engine.seamless:
+                    async for part in parts:
+                        yield Speech(part, rate)
+                    yield Speech(pause, rate)
+                else:
+                    async for part in parts:
+                        yield Speech(np.concatenate([smooth_edges(part, rate), pause]), rate)
 
     async def work(self) -> int:
         """What this replica's engine has done since its start; see `work_done` of the engine."""

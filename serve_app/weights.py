@@ -45,9 +45,9 @@ def resolve(
     """Return the model's files as an absolute path: a folder, or one file, as the model has it.
 
     Blocks: seconds while a wheel's parts are joined for the first time (or another process joins
-    them), minutes while the hub sends. `progress` hears of the joining only; the hub's library
-    draws its own. `cache_dir` stands in for `cache_folder()`. `files` are glob patterns that limit
-    what the hub sends, and mean nothing for the other forms. `catalogue` stands in for our wheels.
+    them), minutes while the hub sends. `progress` hears of the bytes joined or received.
+    `cache_dir` stands in for `cache_folder()`. `files` are glob patterns that limit what the hub
+    sends, and mean nothing for the other forms. `catalogue` stands in for our wheels.
 
     Raises StackError, in one line that says what to do.
     """
@@ -55,7 +55,7 @@ def resolve(
         return weight_cache.prepare(model, _weights_root(cache_dir), progress)
     if (path := _local(name)) is not None:
         return path
-    return hub.download(name, files)
+    return hub.download(name, files, progress)
 
 
 def check(

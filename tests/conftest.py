@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from serve_app.weights import resolve
 
 ROOT = Path(__file__).parent.parent
 CPU_STACK = ROOT / "configs/cpu_stack.yaml"
+
+collect_ignore = [] if find_spec("torch") else ["gpu_engines"]
 
 Listener = Callable[[Audio, int], Transcript]
 
@@ -56,9 +59,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 
 
 @pytest.fixture(scope="session")
-def small_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+def small_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stack of other choices: a fast base model, no level stage, no WebSocket, tight limits."""
-    folder = tmp_path_factory.mktemp("small-server")
+    folder = tmp_path_factory.mktemp("small-stack")
     stack = yaml.safe_load(CPU_STACK.read_text("utf-8"))
     application = stack["applications"][0]
     args = application["args"]
@@ -71,7 +74,12 @@ def small_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     ]
     path = folder / "small_stack.yaml"
     path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
-    with servers.serving(path, folder / "terminal.log") as running:
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_server(small_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    with servers.serving(small_stack, tmp_path_factory.mktemp("small-server") / "terminal.log") as running:
         yield running
 
 

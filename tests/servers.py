@@ -29,6 +29,8 @@ class Server:
     url: str
     process: psutil.Process
     log: Path
+    home: psutil.Process
+    """The process below which the replicas run: the server's own, or that of the cluster it joined."""
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", timeout=60)
@@ -57,7 +59,7 @@ class Server:
 
     def _replicas(self, deployment: str) -> list[psutil.Process]:
         title = f"ray::ServeReplica:parle:{deployment}"
-        return [process for process in family(self.process) if _title(process).startswith(title)]
+        return [process for process in family(self.home) if _title(process).startswith(title)]
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
@@ -73,9 +75,9 @@ def _title(process: psutil.Process) -> str:
 
 
 @contextlib.contextmanager
-def serving(stack: Path, log: Path) -> Iterator[Server]:
+def serving(stack: Path, log: Path, *options: str) -> Iterator[Server]:
     """`parle serve STACK` on a free port until the block is left; then nothing of it is left."""
-    command = [str(Path(sys.executable).with_name("parle")), "serve", str(stack)]
+    command = [str(Path(sys.executable).with_name("parle")), "serve", str(stack), *options]
     port = free_port()
     environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "RAY_USAGE_STATS_ENABLED": "0"}
     environment.pop("RAY_ADDRESS", None)
@@ -85,7 +87,8 @@ def serving(stack: Path, log: Path) -> Iterator[Server]:
         )
     process = psutil.Process(started.pid)
     try:
-        server = Server(f"http://127.0.0.1:{port}", process, log)
+        home = psutil.Process() if "--address" in options else process
+        server = Server(f"http://127.0.0.1:{port}", process, log, home)
         _wait_until_up(server, started)
         yield server
     finally:

@@ -80,6 +80,11 @@ def test_it_says_its_version_and_its_help() -> None:
     [
         (["chek"], "No such command 'chek'. Did you mean 'check'?"),
         (["check"], "Missing argument 'FILE'"),
+        (["check", "--gpu", "L4"], "Missing argument 'FILE'"),
+        (
+            ["check", "configs/modal_stack.yaml", "--gpu", "RTX 4080"],
+            "unknown GPU 'RTX 4080'; did you mean 'RTX 4090'?",
+        ),
         (["serve", "configs/cpu_stack.yaml", "--port", "many"], "'many' is not a valid integer"),
         (["talk", "nothing.wav"], "'nothing.wav' does not exist"),
         (["talk", "README.md", "--speed", "9"], "is not in the range"),
@@ -108,6 +113,32 @@ def test_check_tells_every_fault_on_a_line_of_its_own(tmp_path: Path) -> None:
     assert [line.rsplit("did you mean ", 1)[1] for line in lines] == ["'max_turns'?", "'voice'?"]
     assert all(line.startswith(f"parle: {file}:") for line in lines)
     assert ended.stdout == ""
+
+
+def test_check_for_a_card_shows_what_each_stage_has_and_needs_of_it() -> None:
+    ended = parle("check", CONFIGS / "modal_stack.yaml", "--gpu", "l4")
+    assert ended.returncode == 0, ended.stderr
+    first, head, *stages, last = ended.stdout.splitlines()
+    assert "on one L4, 21.93 GiB for programs" in first
+    assert head.split()[:4] == ["stage", "model", "share", "GiB"]
+    assert [line.split()[:3] for line in stages] == [
+        ["stt", "openai/whisper-large-v3-turbo", "0.2"],
+        ["llm", "mistralai/Ministral-3-3B-Instruct-2512-BF16", "0.52"],
+        ["tts", "Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice", "0.2"],
+    ]
+    assert last.startswith("fits; ")
+
+
+def test_check_for_a_card_that_is_too_small_says_what_lacks(tmp_path: Path) -> None:
+    file = edited(tmp_path, "modal_stack.yaml", ("num_gpus: 0.52", "num_gpus: 0.3"))
+    ended = parle("check", file, "--gpu", "A10G")
+    assert only_line(ended, 1).startswith("parle: does not fit: llm needs 8.23 GiB (weights 6.39,")
+    assert "num_gpus would do: stt 0.16, llm 0." in ended.stderr
+    assert "tts    Qwen/Qwen3-TTS" in ended.stdout
+
+
+def test_check_of_the_cpu_stack_for_a_card_needs_none() -> None:
+    assert parle("check", CONFIGS / "cpu_stack.yaml", "--gpu", "H100").stdout.endswith("no stage uses a GPU\n")
 
 
 @without_gpu

@@ -76,6 +76,11 @@ def test_http_refuses_a_form_without_a_recording(server: Server) -> None:
     assert refusal(httpx.post(url, content=b"no boundary here", headers=broken))[0] == 400
 
 
+def test_http_refuses_two_recordings_in_one_form(server: Server, question: bytes) -> None:
+    answer = httpx.post(f"{server.url}/api/stream-audio", files=[("audio", question), ("audio", question)])
+    assert refusal(answer) == (422, "invalid_field")
+
+
 @pytest.mark.parametrize(
     ("field", "value", "named"),
     [

@@ -134,7 +134,7 @@ def test_session_id_continues_the_conversation(documented: Answer, eager: Answer
 @pytest.fixture(scope="module")
 def chosen(server: Server, speech: Speaker) -> tuple[Answer, dict[str, Any]]:
     """A turn whose client chose everything it can."""
-    fields = {"session_id": "aula-1", "level": "b2", "voice": "pm_alex", "speed": "0.8", "order": "documented"}
+    fields = {"session_id": "aula-1", "level": "b2", "voice": "pm_alex", "speed": "0.5", "order": "documented"}
     return ask(server.url, speech.recording("Eu gosto de café."), **fields), fields
 
 
@@ -150,4 +150,5 @@ def test_a_chosen_speed_is_heard(chosen: tuple[Answer, dict[str, Any]], document
     def seconds_per_letter(answer: Answer) -> float:
         return len(answer.audio()) / 24_000 / len(answer.one("response")["response"])
 
-    assert seconds_per_letter(chosen[0]) > 1.05 * seconds_per_letter(documented)
+    # Half as fast is twice as long; the two replies differ, and short texts take up to a third longer a letter.
+    assert seconds_per_letter(chosen[0]) > 1.2 * seconds_per_letter(documented)

@@ -1,19 +1,21 @@
-"""What every chat engine must do. To test another one, give it to the fixture `engine`."""
+"""What every chat engine must do, asked of each whose library is installed here."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import importlib.util
+import json
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from waiting import at_rest, until_more
 
 from serve_app import tutor
 from serve_app.conversation import Exchange
-from serve_app.engines.llama_cpp import BATCH_TOKENS, LlamaCpp
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import ChatEngine, Message, Sampling, TextDelta, Usage
 from serve_app.tutor import TutorRequest
@@ -26,15 +28,63 @@ SHORT_STORY = Sampling(temperature=0, max_tokens=40, stop=())
 PROMPT = tutor.default_prompt()
 
 
-@pytest.fixture(scope="module")
-def engine() -> ChatEngine:
+LEVEL_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "level": {"enum": ["A1", "A2", "B1"]},
+        "words": {"type": "array", "items": {"enum": ["[", "mar"]}, "minItems": 2, "maxItems": 2},
+    },
+    "required": ["level", "words"],
+    "additionalProperties": False,
+}
+LIBRARIES = {"llama-cpp": "xllamacpp", "vllm": "vllm"}
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # an engine belongs to one event loop
+
+
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=[name for name, library in LIBRARIES.items() if importlib.util.find_spec(library)],
+)
+async def engine(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> AsyncIterator[ChatEngine]:
     """Gemma 3 270M, a base model: small and fast, kept to the lesson by the transcript template."""
-    return LlamaCpp(
-        resolve("wheel:gemma-3-270m"),
+    gguf = resolve("wheel:gemma-3-270m")
+    if request.param == "llama-cpp":
+        from serve_app.engines.llama_cpp import LlamaCpp
+
+        yield LlamaCpp(gguf, context_tokens=CONTEXT_TOKENS, slots=2, chat_template=tutor.transcript_template())
+        return
+    from gpu_engines import tiny_llm
+
+    from serve_app.engines.vllm import Vllm
+
+    assert pytestconfig.cache is not None
+    folder = tiny_llm.gemma_270m(gguf, pytestconfig.cache.mkdir("gemma-3-270m"))
+    vllm = await asyncio.to_thread(
+        Vllm,
+        folder,
+        device="cpu",
         context_tokens=CONTEXT_TOKENS,
-        slots=2,
+        max_replies=2,
+        kv_cache_bytes=1 << 28,
         chat_template=tutor.transcript_template(),
+        cuda_graphs=False,
     )
+    yield vllm
+    await asyncio.to_thread(vllm.close)
+
+
+@pytest.fixture(scope="module")
+def batch_tokens(engine: ChatEngine) -> int:
+    """Prompt tokens that the engine reads in one step."""
+    if type(engine).__module__.endswith("llama_cpp"):
+        from serve_app.engines.llama_cpp import BATCH_TOKENS
+
+        return BATCH_TOKENS
+    from serve_app.engines.vllm import CPU_BATCH_TOKENS
+
+    return CPU_BATCH_TOKENS
 
 
 def asking(utterance: str, *history: Exchange) -> list[Message]:
@@ -72,6 +122,22 @@ async def test_a_reply_ends_at_its_limit(engine: ChatEngine) -> None:
     assert (usage.completion_tokens, usage.finish_reason) == (5, "length")
 
 
+async def test_a_schema_makes_the_reply_json_of_that_shape_whatever_else_ends_a_reply(engine: ChatEngine) -> None:
+    text, usage = await reply(
+        engine, asking("Eu fui ao mar."), Sampling(max_tokens=200, seed=3, json_schema=LEVEL_SCHEMA)
+    )
+    answer = json.loads(text)
+    assert answer.keys() == {"level", "words"}
+    assert answer["level"] in ("A1", "A2", "B1")
+    assert len(answer["words"]) == 2
+    assert set(answer["words"]) <= {"[", "mar"}
+    assert usage.finish_reason == "stop"
+
+
+async def test_an_engine_at_work_is_not_lost(engine: ChatEngine) -> None:
+    await engine.check()
+
+
 async def test_only_what_is_new_in_a_turn_is_read(engine: ChatEngine) -> None:
     text, first = await reply(engine, asking("Eu moro em Porto Alegre."))
     later = asking("Gosto do parque.", Exchange("Eu moro em Porto Alegre.", text.strip(), "A2"))
@@ -81,7 +147,7 @@ async def test_only_what_is_new_in_a_turn_is_read(engine: ChatEngine) -> None:
 
 
 async def test_a_warmed_prefix_need_not_be_read_again(engine: ChatEngine) -> None:
-    prompt = tutor.TutorPrompt(system="Fale do mar, das ondas, da areia, dos barcos e dos peixes. " * 4)
+    prompt = tutor.TutorPrompt(system="Fale do mar, das ondas, da areia, dos barcos e dos peixes. " * 8)
     await engine.warm(tutor.prefix(prompt))
     _, usage = await reply(engine, tutor.messages(prompt, TutorRequest("Oi.")))
     assert usage.cached_tokens >= 0.8 * (usage.prompt_tokens - 12)
@@ -109,13 +175,13 @@ async def test_a_cancelled_reader_stops_the_writing_too(engine: ChatEngine) -> N
     assert await at_rest(engine.work_done) - before < STORY.max_tokens / 2
 
 
-async def test_a_prompt_that_nobody_waits_for_is_not_read_to_its_end(engine: ChatEngine) -> None:
+async def test_a_prompt_that_nobody_waits_for_is_not_read_to_its_end(engine: ChatEngine, batch_tokens: int) -> None:
     words = " ".join(f"palavra{number}" for number in range(170))
     messages: list[Message] = [{"role": "user", "content": words}]
     before = await at_rest(engine.work_done)
     _, usage = await reply(engine, messages, Sampling(temperature=0, max_tokens=1))
     batches = await at_rest(engine.work_done) - before
-    assert batches >= usage.prompt_tokens / BATCH_TOKENS
+    assert batches >= usage.prompt_tokens / batch_tokens
 
     messages[0]["content"] = "Outra " + words
     before = await at_rest(engine.work_done)
@@ -157,7 +223,10 @@ async def test_a_conversation_longer_than_the_context_is_refused_with_what_to_ch
     assert (await reply(engine, asking("Oi.")))[1].completion_tokens > 0
 
 
-def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.skipif(not importlib.util.find_spec("xllamacpp"), reason="llama.cpp is not installed")
+async def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
+    from serve_app.engines.llama_cpp import LlamaCpp
+
     wrong = tmp_path / "model.gguf"
     with pytest.raises(StackError, match=r"model\.gguf"):
         LlamaCpp(wrong)

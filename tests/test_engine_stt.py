@@ -1,9 +1,11 @@
-"""What every SpeechToText engine must do. To test another one, give it to the fixture `engine`."""
+"""What every SpeechToText engine must do. To test another one, add it to `ENGINES` and the fixture `engine`."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from functools import partial
+from importlib.util import find_spec
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +27,10 @@ from waiting import until_more
 
 from serve_app.engines.faster_whisper import FasterWhisper
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
+from serve_app.weights import resolve
+
+ENGINES = ["faster-whisper", *(["transformers"] if find_spec("torch") and find_spec("transformers") else [])]
+"""Those whose library is installed here; both with the weights of Whisper base."""
 
 SENTENCES = (
     "Ontem eu fui ao mercado e comprei frutas e leite.",
@@ -45,9 +51,17 @@ ACCENTED = 6
 Heard = list[tuple[str, Transcript]]
 
 
-@pytest.fixture(scope="module")
-def engine(whisper: FasterWhisper) -> SpeechToTextEngine:
-    return whisper
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest, whisper: FasterWhisper, pytestconfig: pytest.Config) -> SpeechToTextEngine:
+    if request.param == "faster-whisper":
+        return whisper
+    from gpu_engines.tiny_whisper import whisper_base
+
+    from serve_app.engines.transformers_whisper import TransformersWhisper
+
+    assert pytestconfig.cache is not None
+    folder = whisper_base(pytestconfig.cache.mkdir("models"), resolve("wheel:whisper-base"))
+    return TransformersWhisper(folder, device="cpu")
 
 
 async def hear(engine: SpeechToTextEngine, audio: Audio) -> Transcript:
@@ -184,3 +198,33 @@ async def test_an_utterance_that_waits_its_turn_is_dropped_when_its_caller_goes(
     assert not tasks[0].result().no_speech
     assert not (await hear(engine, speech(SENTENCES[4]))).no_speech
     assert await engine.work_done() - before == 2 * one
+
+
+async def test_a_batch_is_heard_as_its_utterances_are_alone(engine: SpeechToTextEngine, speech: Speaker) -> None:
+    audios = [speech(SENTENCES[3]), silence(2), speech(SENTENCES[4], VOICE_NAMES[1]), speech(SENTENCES[5])]
+    together = await engine.transcribe_batch(audios, language="pt")
+    assert [heard.no_speech for heard in together] == [False, True, False, False]
+    for audio, heard in zip(audios, together, strict=True):
+        alone = await hear(engine, audio)
+        assert heard.text == alone.text
+        for one, other in zip(heard.words, alone.words, strict=True):
+            assert (one.start, one.end) == pytest.approx((other.start, other.end), abs=0.021)  # a frame
+            assert one.probability == pytest.approx(other.probability, abs=0.01)
+
+
+async def test_of_a_batch_only_what_somebody_waits_for_is_heard(engine: SpeechToTextEngine, speech: Speaker) -> None:
+    audios = [speech(SENTENCES[4]), many_sentences(speech)]
+    before = await engine.work_done()
+    await hear(engine, audios[0])
+    one = await engine.work_done() - before
+
+    closed = [threading.Event(), threading.Event()]
+    closed[1].set()
+    before = await engine.work_done()
+    heard = await engine.transcribe_batch(audios, language="pt", closed=closed)
+    assert word_error_rate(SENTENCES[4], heard[0].text) <= 0.2
+    assert await engine.work_done() - before == one
+
+    closed[0].set()
+    await engine.transcribe_batch(audios, language="pt", closed=closed)
+    assert await engine.work_done() - before == one

@@ -139,6 +139,34 @@ def test_model_is_downloaded_once_and_found_offline(hub: Hub, tmp_path: Path) ->
     assert hub.asked == []
 
 
+def test_the_bytes_are_told_while_they_come_and_nothing_is_drawn(hub: Hub, tmp_path: Path) -> None:
+    told = run(
+        """
+        seen = []
+        resolve("open/model", progress=lambda *bytes: seen.append(bytes))
+        print(seen[-1])
+        print(all(done <= total for done, total in seen))
+        """,
+        tmp_path,
+        hub.url,
+    )
+    total = len(FILES["config.json"]) + len(FILES["model.safetensors"])
+    assert told.splitlines() == [f"({total}, {total})", "True"]
+
+
+def test_a_download_can_be_given_up_and_says_so(hub: Hub, tmp_path: Path) -> None:
+    told = run(
+        """
+        def stop(done, total):
+            raise StackError("the fetching was interrupted")
+        says(resolve, "open/model", progress=stop)
+        """,
+        tmp_path,
+        hub.url,
+    )
+    assert told == "the fetching was interrupted"
+
+
 def test_revision_and_files_limit_the_download(hub: Hub, tmp_path: Path) -> None:
     call = f"says(resolve, 'open/model@{COMMIT}', files=['*.json'])"
     folder = Path(run(call, tmp_path, hub.url))

@@ -173,7 +173,7 @@ def test_limits_in_user_config_are_checked_like_those_in_args(tmp_path: Path) ->
 
 def with_options(options: str, share: float) -> str:
     return f"""{SMALL}\
-      stt: {{engine: transformers, model: a/b, num_gpus: {share}}}
+      stt: {{engine: faster-whisper, num_gpus: {share}}}
     deployments:
       - name: SpeechToText
         ray_actor_options: {options}
@@ -239,3 +239,17 @@ def test_the_ready_built_application_takes_no_args(tmp_path: Path) -> None:
     assert "takes no args" in faults(tmp_path, text)[0]
     without = text.partition("    args:")[0]
     assert accepted(tmp_path, without).args == READY_BUILT["serve_app.app:app"]
+
+
+@pytest.mark.parametrize("more", ["num_replicas: 2", "num_replicas: auto", "autoscaling_config: {max_replicas: 3}"])
+def test_two_ingresses_would_split_the_conversations(tmp_path: Path, more: str) -> None:
+    text = f"{SMALL}    deployments:\n      - name: Ingress\n        {more}\n"
+    [fault] = faults(tmp_path, text)
+    assert "the Ingress keeps the conversations, so there is one" in fault
+
+
+def test_a_stage_may_have_several_replicas(tmp_path: Path) -> None:
+    scaled = "autoscaling_config: {min_replicas: 1, max_replicas: 3}"
+    stages = f"      - name: TutorLLM\n        num_replicas: 2\n      - name: TextToSpeech\n        {scaled}\n"
+    text = f"{SMALL}    deployments:\n{stages}"
+    assert accepted(tmp_path, text).application == "parle"

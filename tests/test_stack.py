@@ -61,12 +61,29 @@ def test_a_value_that_means_nothing_is_refused(args: dict[str, Any]) -> None:
 def test_every_engine_of_the_table_has_a_config() -> None:
     for stage, engines in ENGINES.items():
         for engine in engines:
-            args = StackArgs.model_validate({stage: {"engine": engine, "num_gpus": 0, **_model(engine)}})
+            args = StackArgs.model_validate({stage: {"engine": engine, **_model(engine), **_share(engine)}})
             assert args.stages()[stage].engine == engine
 
 
 def _model(engine: str) -> dict[str, str]:
     return {} if engine == "lexical" else {"model": "organisation/name"}
+
+
+def _share(engine: str) -> dict[str, float]:
+    return {} if engine in ("lexical", "llama-cpp", "kokoro-onnx", "faster-whisper") else {"num_gpus": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        ({"llm": {"engine": "vllm", "model": "a/b", "num_gpus": 0}}, "this engine needs a share of a card, as 0.2"),
+        ({"llm": {"engine": "vllm", "model": "a/b", "num_gpus": 1.5}}, "more than one card a whole number"),
+        ({"llm": {"engine": "llama-cpp", "num_gpus": 0.5}}, "should be 0"),
+    ],
+    ids=["no share", "no whole card", "an engine of the CPU"],
+)
+def test_a_share_that_nothing_can_use_is_refused(args: dict[str, Any], sentence: str) -> None:
+    assert sentence in refusal(args)
 
 
 def test_the_shares_of_the_card_are_summed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from serve_app.cefr import CefrClassifier
 from serve_app.conversation import Exchange
 from serve_app.errors import InvalidField, StackError
 from serve_app.llm import TutorLLM
-from serve_app.protocols import Speech, TextDelta, Usage
+from serve_app.protocols import Audio, Speech, TextDelta, Usage
 from serve_app.stack import KokoroOnnxConfig, LexicalCefrConfig, LlamaCppConfig
 from serve_app.tts import CLAUSE_PAUSE_S, SENTENCE_PAUSE_S, TextToSpeech
 from serve_app.tutor import TutorRequest
@@ -60,6 +61,31 @@ async def test_a_piece_pauses_as_its_last_mark_asks(tts: Any, text: str, pause_s
     pause = round(pause_s * part.sample_rate)
     assert not part.samples[-pause:].any()
     assert part.samples[-pause - part.sample_rate // 5 : -pause].any()
+
+
+class Streaming:
+    """An engine that hands out one tone, cut where it happens to be."""
+
+    sample_rate = 24_000
+    seamless = True
+    voices = ("serena",)
+    tone = np.sin(np.arange(24_000) / 20).astype(np.float32)
+
+    async def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
+        for start in range(0, len(self.tone), 7_000):
+            yield self.tone[start : start + 7_000]
+
+    async def work_done(self) -> int:
+        return 0
+
+
+async def test_what_is_streamed_inside_a_sentence_is_one_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.tts.build_engine", lambda config, model: Streaming())
+    tts = await started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {})
+    parts = [part.samples for part in await said(tts, "Que bom!")]
+    np.testing.assert_array_equal(np.concatenate(parts[:-1]), Streaming.tone)
+    assert len(parts[-1]) == round(SENTENCE_PAUSE_S * 24_000)
+    assert not parts[-1].any()
 
 
 async def test_the_stacks_voice_and_speed_hold_unless_the_client_names_others(tts: Any) -> None:

@@ -8,7 +8,6 @@ that also runs the LLM, spinning steals what the LLM needs.
 from __future__ import annotations
 
 import asyncio
-import math
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -20,20 +19,16 @@ import onnxruntime
 from kokoro_onnx import Kokoro
 from kokoro_onnx.config import SAMPLE_RATE
 
-from serve_app.errors import StackError
+from serve_app.engines.kokoro_voices import MAX_CHARACTERS, load_style
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
-
-MAX_CHARACTERS = 300
-"""Longest text given to the model at once; it cuts silently at 510 phonemes."""
-
-STYLE_SHAPE = (510, 1, 256)
 
 
 class KokoroOnnx:
     """One Kokoro session; texts are spoken one after the other, in order of arrival."""
 
     sample_rate: int = SAMPLE_RATE
+    seamless = False
 
     def __init__(self, model: Path, *, voices: Mapping[str, Path], language: str = "pt-br", threads: int = 2) -> None:
         options = onnxruntime.SessionOptions()
@@ -77,19 +72,3 @@ class KokoroOnnx:
             raise
         self._work_done += 1
         return np.ascontiguousarray(audio, dtype=np.float32)
-
-
-def load_style(path: Path) -> Audio:
-    """One voice: float32 [510, 1, 256].
-
-    Raises:
-        StackError: the file is missing or has another size.
-    """
-    try:
-        style = np.fromfile(path, dtype="<f4")
-    except OSError as error:
-        raise StackError(f"The voice file {path} cannot be read: {error.strerror}.") from error
-    values = math.prod(STYLE_SHAPE)
-    if style.size != values:
-        raise StackError(f"The voice file {path} is not a Kokoro voice: {values} float32 values are expected.")
-    return style.reshape(STYLE_SHAPE)

@@ -3,20 +3,27 @@
 Each of the server's slots keeps the keys and values of the last conversation it served;
 a conversation that finds its slot taken gets its state back from host memory
 (`prompt_cache_mib`). So a turn's first token costs only the new words of that turn.
+
+What every conversation begins with is read once, by one slot; the others get a copy of
+its state, and so does the next start, through a file of some 30 KB a token.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import secrets
+import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import httpx
 import xllamacpp
 
 from serve_app.errors import StackError, StageFailed
@@ -53,6 +60,7 @@ class LlamaCpp:
         prompt_cache_mib: int = 512,
         decode_threads: int = 1,
         chat_template: str | None = None,
+        state_folder: Path | None = None,
     ) -> None:
         if not model.is_file():
             raise StackError(f"{model} is not a file; the llama-cpp engine needs a .gguf file.")
@@ -68,7 +76,10 @@ class LlamaCpp:
         params.ui = False
         params.endpoint_metrics = True
         # The library opens a port on the loopback address that we do not use; nobody else shall.
-        params.api_keys = [secrets.token_hex(32)]
+        key = secrets.token_hex(32)
+        params.api_keys = [key]
+        self._states = PromptStates(model, state_folder, f"{context_tokens} {chat_template}")
+        params.slot_save_path = f"{self._states.folder}/"
         if chat_template is not None:
             params.chat_template = chat_template
         try:
@@ -76,6 +87,9 @@ class LlamaCpp:
         except RuntimeError as error:
             raise StackError(f"llama.cpp cannot load {model}: {error}") from error
         self._slots = slots
+        self._http = httpx.Client(
+            base_url=self._server.listening_address, headers={"Authorization": f"Bearer {key}"}, timeout=30
+        )
         self._pool = ThreadPoolExecutor(4 * slots, thread_name_prefix="llama")
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
@@ -109,18 +123,49 @@ class LlamaCpp:
             closed.set()
 
     async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
-        """Evaluate the prompt and write one token, which is thrown away; `everywhere`: once in every slot."""
+        """Evaluate the prompt and write one token, which is thrown away; `everywhere`: then copy it to every slot."""
         request = _request(messages, Sampling(max_tokens=1))
-        places = [{"id_slot": slot} for slot in range(self._slots)] if everywhere else [{}]
-        for place in places:
-            async with aclosing(self._stream({**request, **place})) as items:
-                async for _ in items:
-                    pass
+        if not everywhere:
+            await self._run(request)
+            return
+        key = self._states.key(messages)
+        state = self._states.find(key)
+        if state is not None and not await asyncio.to_thread(self._slot, 0, "restore", state):
+            self._states.drop(state)
+            state = None
+        # Also after a restore, when it costs one token: the weights must be in memory before the first learner comes.
+        await self._run({**request, "id_slot": 0})
+        if state is None:
+            draft = self._states.draft(key)
+            saved = await asyncio.to_thread(self._slot, 0, "save", draft)
+            state = self._states.keep(draft, key) if saved else None
+        for slot in range(1, self._slots):
+            if state is None or not await asyncio.to_thread(self._slot, slot, "restore", state):
+                await self._run({**request, "id_slot": slot})
+
+    async def _run(self, request: dict[str, Any]) -> None:
+        async with aclosing(self._stream(request)) as items:
+            async for _ in items:
+                pass
+
+    def _slot(self, slot: int, action: str, file: str) -> bool:
+        """Save or restore a slot's state. False where that fails: the slot must then read the prompt itself."""
+        try:
+            answer = self._http.post(f"/slots/{slot}", params={"action": action}, json={"filename": file})
+        except httpx.HTTPError:
+            return False
+        return answer.is_success
 
     async def work_done(self) -> int:
         metrics: str = await asyncio.to_thread(self._server.handle_metrics)
         steps = re.search(r"^llamacpp:n_decode_total (\d+)", metrics, re.MULTILINE)
         return int(steps[1]) if steps else 0
+
+    async def check(self) -> None:
+        """The server lives in this process: where it is lost, so is the replica."""
+
+    def close(self) -> None:
+        """It ends with this process."""
 
     def _generate(self, request: dict[str, Any], deliver: Deliver, closed: threading.Event) -> None:
         """Runs in a worker thread until the reply is written or `closed` is set.
@@ -146,6 +191,58 @@ class LlamaCpp:
             deliver(StageFailed(f"The tutor's model failed: {error}", stage="llm"))
 
 
+class PromptStates:
+    """Files of slot states. A state fits one model file, one context length, one template and one prompt."""
+
+    KEPT = 8
+    """Files; the oldest go. One of the default tutor has 12 MB."""
+
+    def __init__(self, model: Path, folder: Path | None, form: str) -> None:
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            folder = None  # read-only: every start reads the prompt itself
+        self._own = None if folder is not None else tempfile.TemporaryDirectory(prefix="parle-")
+        if self._own is not None:
+            folder = Path(self._own.name)
+        assert folder is not None
+        self.folder = folder
+        stat = model.stat()
+        library = version("xllamacpp")
+        self._fits = f"{model.resolve()} {stat.st_size} {stat.st_mtime_ns} {library} {form}"
+
+    def key(self, messages: Sequence[Message]) -> str:
+        return hashlib.sha256(f"{self._fits} {list(messages)}".encode()).hexdigest()[:32]
+
+    def find(self, key: str) -> str | None:
+        """The file of that state, whole: its name tells its size, since llama.cpp takes half a file for a state."""
+        for path in self.folder.glob(f"{key}.*.slot"):
+            if path.stem == f"{key}.{path.stat().st_size}":
+                return path.name
+            path.unlink(missing_ok=True)
+        return None
+
+    def drop(self, name: str) -> None:
+        (self.folder / name).unlink(missing_ok=True)
+
+    def draft(self, key: str) -> str:
+        """Where a state is written before it is whole; two replicas may do so at once."""
+        return f"{key}.{secrets.token_hex(4)}.draft"
+
+    def keep(self, draft: str, key: str) -> str | None:
+        """Make a written draft the state; None where it cannot be kept, and the next start reads the prompt again."""
+        try:
+            path = self.folder / draft
+            kept = path.rename(self.folder / f"{key}.{path.stat().st_size}.slot")
+            states = sorted(self.folder.glob("*.slot"), key=lambda state: state.stat().st_mtime)
+            for old in states[: -self.KEPT]:
+                old.unlink(missing_ok=True)
+        except OSError:
+            return None
+        return kept.name
+
+
 def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
     request: dict[str, Any] = {
         "messages": list(messages),
@@ -157,8 +254,12 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
         "top_p": sampling.top_p,
         "max_tokens": sampling.max_tokens,
         "repeat_penalty": sampling.repeat_penalty,
-        "stop": list(sampling.stop),
     }
+    if sampling.json_schema is None:
+        request["stop"] = list(sampling.stop)
+    else:  # inside JSON the ends of a spoken reply are nothing special; the schema ends it
+        schema = {"name": "reply", "strict": True, "schema": dict(sampling.json_schema)}
+        request["response_format"] = {"type": "json_schema", "json_schema": schema}
     if sampling.seed is not None:
         request["seed"] = sampling.seed
     return request

@@ -79,10 +79,11 @@ async def _read_form(request: Request, lessons: Lessons) -> tuple[bytes, dict[st
             recording = None
             for name, value in form.multi_items():
                 if name in AUDIO_FIELDS:
-                    if isinstance(value, UploadFile):
-                        recording = await value.read()
-                    else:
+                    if not isinstance(value, UploadFile):
                         raise BadAudio(f"The field '{name}' must be a file, not text.", code="no_audio")
+                    if recording is not None:
+                        raise InvalidField("One recording at a time: the form has two.")
+                    recording = await value.read()
                 elif isinstance(value, UploadFile) or name in fields:
                     raise InvalidField(f"The field '{name}' must be sent once, as text.")
                 else:

@@ -1,0 +1,31 @@
+"""The card as PyTorch sees it, and a replica's share of it."""
+
+from __future__ import annotations
+
+import torch
+
+from serve_app.errors import StackError
+
+CONTEXT_BYTES = 1 << 29
+"""What a process takes on a card before PyTorch allocates anything; the budget counts the same."""
+
+
+def claim(device: str, share: float | None) -> torch.device:
+    """The device an engine loads on; on CUDA, PyTorch is held to `share` of the card's memory in this process.
+
+    `share` None, or whole cards, sets no limit. PyTorch's limit does not count the CUDA
+    context of the process, so that is taken off the share first.
+
+    Raises:
+        StackError: a card is asked for and PyTorch sees none.
+    """
+    if device == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise StackError(
+            "A share of a GPU is given, and PyTorch sees none here: check `nvidia-smi` and the driver (580 or newer)."
+        )
+    if share is not None and share < 1:
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(max(share - CONTEXT_BYTES / total, 0.0))
+    return torch.device("cuda")

@@ -1,0 +1,291 @@
+"""Chat through vLLM's async engine: continuous batching, a prefix cache that all conversations share.
+
+The model runs in a process of vLLM's own; here its requests are made and its tokens
+received. What vLLM raises leaves as our own errors: other processes have no vLLM to
+read its exceptions with.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from serve_app.errors import StackError, StageFailed
+from serve_app.protocols import Message, Sampling, TextDelta, Usage
+
+# vLLM reads these when it is imported, and its processes inherit them.
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+# A fork of a process with threads (a Ray replica has many) may never come up.
+os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+
+from vllm import AsyncEngineArgs, SamplingParams
+from vllm.exceptions import VLLMError
+from vllm.inputs.engine import tokens_input
+from vllm.outputs import RequestOutput
+from vllm.renderers import ChatParams, TokenizeParams
+from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError
+from vllm.v1.metrics.loggers import StatLoggerBase
+from vllm.v1.metrics.stats import SchedulerStats
+
+logger = logging.getLogger(__name__)
+
+CPU_BLOCK_TOKENS = 32
+"""Tokens in a block of the prefix cache, of which only whole ones are found again: the least a CPU takes."""
+
+CPU_BATCH_TOKENS = 128
+"""Tokens read at once on a CPU, about a second's work; a generation can be stopped only between two batches."""
+
+CPU_KV_CACHE_BYTES = 1 << 30
+
+Format = Literal["auto", "mistral"]
+
+
+class Vllm:
+    """One chat model behind vLLM, text only: the towers of a multimodal model are not loaded.
+
+    `model` is a folder in Hugging Face's layout or, with `format` "mistral", in Mistral's own
+    (tekken.json, params.json, consolidated*.safetensors). `share` of a card is the ceiling for
+    weights, cache and work space; two or more whole cards split the model between them.
+    `kv_cache_bytes` is the cache alone; None takes what the share leaves. With
+    `chat_template` (Jinja) a base model that has none can be used.
+
+    May be built in any thread, and belongs to the event loop that uses it first.
+
+    Raises:
+        StackError: the folder holds no model that vLLM can run here, or memory is short.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        device: str = "cuda",
+        share: float | None = None,
+        dtype: str = "auto",
+        context_tokens: int = 4096,
+        max_replies: int = 16,
+        kv_cache_bytes: int | None = None,
+        format: Format = "auto",
+        chat_template: str | None = None,
+        cuda_graphs: bool = True,
+    ) -> None:
+        config = model / ("params.json" if format == "mistral" else "config.json")
+        if not config.is_file():
+            raise StackError(f"{config} is missing; the vllm engine needs a model's folder.")
+        if format == "mistral" and chat_template is not None:
+            raise StackError("llm: Mistral's format has a chat template of its own; leave chat_template at 'model'.")
+        args: dict[str, Any] = {
+            "model": str(model),
+            "dtype": dtype,
+            "max_model_len": context_tokens,
+            "max_num_seqs": max_replies,
+            "enable_prefix_caching": True,
+            "language_model_only": True,
+            "enforce_eager": not cuda_graphs,
+            "kv_cache_memory_bytes": kv_cache_bytes,
+            # A small model left to choose may write white space until its tokens are used up.
+            "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
+            "disable_log_stats": True,
+            "enable_logging_iteration_details": True,
+            "use_tqdm_on_load": False,
+        }
+        if format == "mistral":
+            args |= {"tokenizer_mode": "mistral", "config_format": "mistral", "load_format": "mistral"}
+        if device == "cpu":
+            # vLLM would pin its threads to cores and take most of the machine's memory.
+            os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+            args |= {
+                "kv_cache_memory_bytes": kv_cache_bytes or CPU_KV_CACHE_BYTES,
+                "block_size": CPU_BLOCK_TOKENS,
+                "max_num_batched_tokens": max(CPU_BATCH_TOKENS, max_replies),
+            }
+        elif share is not None and share < 1:
+            args["gpu_memory_utilization"] = share
+        elif share is not None:
+            args["tensor_parallel_size"] = int(share)
+        self._counts = _Counts()
+        try:
+            self._engine = AsyncLLM.from_engine_args(
+                AsyncEngineArgs(**args), stat_loggers=[lambda _config, _index: self._counts]
+            )
+        except (ValueError, RuntimeError, OSError, VLLMError) as error:
+            raise StackError(f"vLLM cannot load {model}: {_first_line(error)}") from error
+        self._context_tokens = context_tokens
+        self._chat_template = chat_template
+        self._bos = self._missing_bos()
+        # Not guessable, and not to be met again in a later process's log.
+        self._request_ids = (f"{secrets.token_hex(4)}-{number}" for number in itertools.count())
+
+    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
+        async with self._failing():
+            prompt = await self._render(messages)
+            async with aclosing(self._generate(prompt, sampling)) as items:
+                async for item in items:
+                    yield item
+
+    async def _generate(self, prompt: list[int], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
+        if len(prompt) >= self._context_tokens:
+            hint = "lower limits.history_tokens or raise llm.context_tokens"
+            message = f"The conversation is longer than the model's context; {hint}."
+            raise StageFailed(message, code="context_full", stage="llm")
+        request_id = next(self._request_ids)
+        cached = written = 0
+        outputs = self._engine.generate(tokens_input(prompt), _params(sampling), request_id)
+        try:
+            async with aclosing(outputs):
+                async for output in outputs:
+                    part = output.outputs[0]
+                    cached = output.num_cached_tokens or cached
+                    written += len(part.token_ids)
+                    if part.text:
+                        yield TextDelta(part.text)
+                    if part.finish_reason is not None:
+                        yield Usage(len(prompt), cached, written, _finish_reason(output))
+        finally:
+            # A reader cancelled just while vLLM takes the request over would leave it behind.
+            await self._engine.abort(request_id)
+
+    async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
+        """Read the prefix and write one token, which is thrown away; every stream finds it in the one cache."""
+        async with self._failing():
+            prompt = await self._prefix(messages)
+            if not prompt:
+                return
+            async with aclosing(self._generate(prompt, Sampling(temperature=0, max_tokens=1, stop=()))) as items:
+                async for _ in items:
+                    pass
+
+    async def work_done(self) -> int:
+        """Batches of a prompt and tokens of a reply, as vLLM's scheduler counts them, for closed streams too."""
+        return self._counts.steps
+
+    async def running(self) -> int:
+        """Replies that vLLM is writing or has yet to begin, as its scheduler last said."""
+        return self._counts.requests
+
+    async def check(self) -> None:
+        if self._engine.errored:
+            raise RuntimeError("vLLM's process is gone.")
+
+    def close(self) -> None:
+        """End vLLM's process; the engine is of no use afterwards."""
+        self._engine.shutdown()
+
+    async def _render(self, messages: Sequence[Message]) -> list[int]:
+        _, (prompt,) = await self._engine.renderer.render_chat_async(
+            [list(messages)],  # pyright: ignore[reportArgumentType] - a Message has the keys that it wants
+            ChatParams(self._chat_template, chat_template_kwargs={"add_generation_prompt": True}),
+            # The length is ours to check: vLLM's own refusal speaks of its options, not of ours.
+            TokenizeParams(max_total_tokens=None, add_special_tokens=False),
+        )
+        tokens: list[int] = list(prompt["prompt_token_ids"])  # pyright: ignore - of text there is no other kind
+        if self._bos is not None and tokens[:1] != [self._bos]:
+            tokens.insert(0, self._bos)
+        return tokens
+
+    async def _prefix(self, messages: Sequence[Message]) -> list[int]:
+        """The tokens with which every conversation that goes on from `messages` begins.
+
+        A template may refuse a conversation that does not end with the user, or put the
+        system's words into the user's first message; so two that differ only in what the
+        user says next are rendered and compared.
+        """
+        rendered = []
+        for words in ("A", "é"):
+            goes_on = list(messages)
+            if goes_on and goes_on[-1]["role"] == "user":
+                goes_on[-1] = {"role": "user", "content": f"{goes_on[-1]['content']} {words}"}
+            else:
+                goes_on.append({"role": "user", "content": words})
+            rendered.append(await self._render(goes_on))
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*rendered, strict=False))
+        return [token for token, _ in same]
+
+    def _missing_bos(self) -> int | None:
+        """The token that every prompt must begin with, where the model was trained so.
+
+        That is told by the tokenizer, if it begins a plain text with it, or by the family:
+        Gemma answers the same nonsense to everything without <bos>, and a Gemma tokenizer made
+        from a GGUF file adds none. A prompt that the chat template begins so keeps its one.
+        """
+        tokenizer = self._engine.get_tokenizer()
+        bos = getattr(tokenizer, "bos_token_id", None)
+        if bos is None:
+            return None
+        gemma = self._engine.model_config.hf_text_config.model_type.startswith("gemma")
+        return bos if gemma or tokenizer.encode("a")[:1] == [bos] else None
+
+    @asynccontextmanager
+    async def _failing(self) -> AsyncIterator[None]:
+        """Turns what vLLM raises into a StageFailed that any process can read."""
+        try:
+            yield
+        except EngineDeadError:
+            message = "The tutor's model was lost; it is started again."
+            raise StageFailed(message, code="stage_lost", stage="llm") from None
+        except (VLLMError, ValueError, RuntimeError, TimeoutError) as error:
+            logger.exception("vLLM refused a request or failed")
+            raise StageFailed(f"The tutor's model failed: {_first_line(error)}", stage="llm") from None
+
+
+class _Counts(StatLoggerBase):
+    """What vLLM's scheduler reports after every step of the model."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.requests = 0
+
+    def record(
+        self,
+        scheduler_stats: SchedulerStats | None,
+        iteration_stats: object = None,
+        mm_cache_stats: object = None,
+        engine_idx: int = 0,
+    ) -> None:
+        if scheduler_stats is None:
+            return
+        self.requests = scheduler_stats.num_running_reqs + scheduler_stats.num_waiting_reqs
+        if (step := scheduler_stats.iteration_details) is not None:
+            self.steps += step.num_ctx_requests + step.num_generation_tokens
+
+    def log_engine_initialized(self) -> None:
+        pass
+
+
+def _params(sampling: Sampling) -> SamplingParams:
+    schema = sampling.json_schema
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        max_tokens=sampling.max_tokens,
+        repetition_penalty=sampling.repeat_penalty,
+        seed=sampling.seed,
+        # Inside JSON the ends of a spoken reply are nothing special; the schema ends it.
+        stop=list(sampling.stop) if schema is None else [],
+        structured_outputs=None if schema is None else StructuredOutputsParams(json=dict(schema)),
+        output_kind=RequestOutputKind.DELTA,
+    )
+
+
+def _finish_reason(output: RequestOutput) -> str:
+    reason = output.outputs[0].finish_reason
+    if reason in ("stop", "length"):
+        return reason
+    raise StageFailed(f"The tutor's model failed: a reply ended with '{reason}'.", stage="llm")
+
+
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, ValidationError):  # its first line only counts the faults
+        return error.errors()[0]["msg"]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,29 @@
+"""A vLLM plugin, loaded by every process of vLLM's: none outlives the replica that started it.
+
+A replica that is killed cannot end its engine, and vLLM's engine does not look: it would keep
+the card's memory, and the replica that comes instead could not start.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+LOOK_S = 1.0
+
+
+def register() -> None:
+    """Called by vLLM in each of its processes, perhaps more than once; does nothing in a replica itself."""
+    name = "parle-orphans"
+    if multiprocessing.parent_process() is None or any(thread.name == name for thread in threading.enumerate()):
+        return
+    threading.Thread(target=_end_with, args=(os.getppid(),), name=name, daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_S)
+    os.kill(os.getpid(), signal.SIGKILL)

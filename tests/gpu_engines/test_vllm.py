@@ -1,0 +1,298 @@
+"""The vLLM engine on a CPU: a real small model, and the checkpoint formats of the GPU stacks in miniature."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import pytest_asyncio
+import tiny_llm
+from waiting import at_rest
+
+from serve_app import tutor
+from serve_app.conversation import Exchange
+from serve_app.engines.vllm import Vllm
+from serve_app.errors import StackError, StageFailed
+from serve_app.protocols import Message, Sampling, TextDelta, Usage
+from serve_app.tutor import TutorRequest
+from serve_app.weights import resolve
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # an engine belongs to one event loop
+
+GREEDY = Sampling(temperature=0, max_tokens=40)
+SAMPLED = Sampling(temperature=1, top_p=1, max_tokens=16, seed=7, stop=())
+STORY = Sampling(temperature=0, max_tokens=300, stop=())
+SCHEMA = {
+    "type": "object",
+    "properties": {"level": {"enum": ["A1", "A2", "B1"]}, "mistakes": {"type": "integer", "minimum": 0, "maximum": 99}},
+    "required": ["level", "mistakes"],
+    "additionalProperties": False,
+}
+PROMPT = tutor.default_prompt()
+LESSON: list[Message] = [
+    {"role": "system", "content": "Você é professora."},
+    {"role": "user", "content": "[A1] Oi!"},
+    {"role": "assistant", "content": "Olá! Tudo bem?"},
+    {"role": "user", "content": "[A1] Tudo bem."},
+]
+
+
+@pytest.fixture(scope="module")
+def gemma(pytestconfig: pytest.Config) -> Path:
+    """The folder of Gemma 3 270M, kept in pytest's cache."""
+    assert pytestconfig.cache is not None
+    return tiny_llm.gemma_270m(resolve("wheel:gemma-3-270m"), pytestconfig.cache.mkdir("gemma-3-270m"))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def real(gemma: Path) -> AsyncIterator[Vllm]:
+    async for engine in running(
+        lambda: Vllm(
+            gemma,
+            device="cpu",
+            context_tokens=1024,
+            max_replies=4,
+            kv_cache_bytes=1 << 28,
+            chat_template=tutor.transcript_template(),
+            cuda_graphs=False,
+        )
+    ):
+        yield engine
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ministral(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Vllm]:
+    """Its file holds no vision tower, though its params.json promises one."""
+    folder = tiny_llm.ministral(tmp_path_factory.mktemp("ministral"), tower=False)
+    async for engine in running(lambda: miniature(folder, format="mistral")):
+        yield engine
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def w4a16(gemma: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Vllm]:
+    """Gemma 3 with vision tower, the language model in 4 bits."""
+    folder = tiny_llm.gemma_multimodal(gemma, tmp_path_factory.mktemp("gemma"), quantized=True)
+    async for engine in running(lambda: miniature(folder)):
+        yield engine
+
+
+def miniature(folder: Path, **options: str) -> Vllm:
+    with tiny_llm.torchvision():
+        return Vllm(
+            folder,
+            device="cpu",
+            dtype="bfloat16",
+            context_tokens=512,
+            max_replies=2,
+            kv_cache_bytes=1 << 27,
+            cuda_graphs=False,
+            **options,  # pyright: ignore[reportArgumentType]
+        )
+
+
+async def running(build: Callable[[], Vllm]) -> AsyncIterator[Vllm]:
+    """Built in a thread, as a stage does it."""
+    engine = await asyncio.to_thread(build)
+    yield engine
+    await asyncio.to_thread(engine.close)
+
+
+async def reply(engine: Vllm, messages: Sequence[Message], sampling: Sampling = GREEDY) -> tuple[str, Usage]:
+    *deltas, usage = [item async for item in engine.stream(messages, sampling)]
+    assert isinstance(usage, Usage)
+    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), usage
+
+
+def asking(utterance: str, *history: Exchange) -> list[Message]:
+    return tutor.messages(PROMPT, TutorRequest(utterance, "A2", history))
+
+
+async def seconds_until(condition: Callable[[], Awaitable[bool]]) -> float:
+    begun = time.perf_counter()
+    async with asyncio.timeout(30):
+        while not await condition():  # noqa: ASYNC110 - the engine tells nobody
+            await asyncio.sleep(0.005)
+    return time.perf_counter() - begun
+
+
+async def test_a_real_model_answers_in_portuguese_to_what_was_said(real: Vllm) -> None:
+    beach, _ = await reply(real, asking("Ontem eu fui na praia."))
+    home, _ = await reply(real, asking("Meu irmão mora em Lisboa."))
+    assert any(word in beach.lower() for word in ("praia", "mar", "onda", "sol", "areia"))
+    portuguese = {"você", "que", "seu", "é", "um", "onde", "foi", "como", "em", "ele", "mora", "com"}
+    for text in (beach, home):
+        assert portuguese & {word.strip("?!.,").lower() for word in text.split()}
+    assert beach != home
+
+
+async def test_a_second_turn_finds_the_first_in_the_cache_and_is_answered_otherwise(real: Vllm) -> None:
+    said = "Eu gosto de futebol."
+    alone, _ = await reply(real, asking("E você?"))
+    text, first = await reply(real, asking(said))
+    later, second = await reply(real, asking("E você?", Exchange(said, text.strip(), "A2")))
+    assert second.cached_tokens > 0.9 * first.prompt_tokens
+    assert later != alone
+
+
+async def test_a_prompt_begins_with_the_token_that_gemma_needs(real: Vllm) -> None:
+    """Without <bos> it says the same nonsense to everything, and this tokenizer adds none."""
+    tokenizer = real._engine.get_tokenizer()
+    first, *others = await real._render([{"role": "user", "content": "[A2] Oi"}])
+    assert first == tokenizer.bos_token_id
+    assert tokenizer.encode(tokenizer.decode(others)) == others
+
+
+async def test_a_reply_ends_before_a_stop_string(real: Vllm) -> None:
+    whole, _ = await reply(real, asking("Ontem eu fui na praia."), Sampling(temperature=0, max_tokens=16, stop=()))
+    stop = whole.split()[2]
+    text, usage = await reply(real, asking("Ontem eu fui na praia."), Sampling(temperature=0, stop=(stop,)))
+    assert text == whole[: whole.index(stop)]
+    assert usage.finish_reason == "stop"
+
+
+async def test_a_seed_repeats_a_reply(real: Vllm) -> None:
+    question = asking("Conta uma história.")
+    texts = [(await reply(real, question, SAMPLED))[0] for _ in range(2)]
+    other, _ = await reply(real, question, Sampling(temperature=1, top_p=1, max_tokens=16, seed=8, stop=()))
+    assert texts[0] == texts[1] != other
+
+
+async def test_a_real_model_fills_a_schema(real: Vllm) -> None:
+    text, usage = await reply(real, asking("Eu fui na praia."), Sampling(temperature=0, json_schema=SCHEMA))
+    fits(text)
+    assert usage.finish_reason == "stop"
+
+
+async def test_four_replies_are_written_at_once(real: Vllm) -> None:
+    """The model's steps overlap: at some moment vLLM has all four in hand."""
+    most = 0
+
+    async def write(number: int) -> Usage:
+        nonlocal most
+        usage = None
+        async for item in real.stream(asking(f"Eu tenho {number} gatos. Conta uma história."), SAMPLED):
+            most = max(most, await real.running())
+            usage = item
+        assert isinstance(usage, Usage)
+        return usage
+
+    usages = await asyncio.gather(*(write(number) for number in range(4)))
+    assert [usage.completion_tokens for usage in usages] == [SAMPLED.max_tokens] * 4
+    assert most == 4
+
+
+async def test_closing_a_stream_frees_vllm_within_a_fifth_of_a_second(real: Vllm) -> None:
+    async with aclosing(real.stream(asking("Conta uma história longa."), STORY)) as stream:
+        for _ in range(3):
+            await anext(stream)
+        assert await real.running() == 1
+        done = await real.work_done()
+        closing = time.perf_counter()
+    await seconds_until(lambda: _is_idle(real))
+    assert time.perf_counter() - closing < 0.2
+    assert await at_rest(real.work_done) - done <= 4
+
+
+async def test_a_reader_cancelled_at_any_moment_leaves_nothing_behind(real: Vllm) -> None:
+    for delay in (0, 0.001, 0.005, 0.02, 0.1, 0.3):
+        reading = asyncio.create_task(reply(real, asking(f"Conta uma história de {delay}."), STORY))
+        await asyncio.sleep(delay)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert await seconds_until(lambda: _is_idle(real)) < 5
+    assert real._engine.get_num_unfinished_requests() == 0
+
+
+async def test_a_ministral_in_mistrals_format_is_loaded_without_its_vision_tower(ministral: Vllm) -> None:
+    _, usage = await reply(ministral, LESSON, Sampling(temperature=0, max_tokens=6, stop=()))
+    assert usage.completion_tokens == 6
+    bos, *_ = await ministral._render(LESSON)
+    assert bos == ministral._engine.get_tokenizer().bos_token_id
+    text, _ = await reply(ministral, LESSON, Sampling(temperature=1, json_schema=SCHEMA, seed=1))
+    fits(text)
+
+
+async def test_a_multimodal_gemma_in_four_bits_writes_text(w4a16: Vllm) -> None:
+    _, usage = await reply(w4a16, LESSON, Sampling(temperature=0, max_tokens=6, stop=()))
+    assert usage.completion_tokens == 6
+    text, _ = await reply(w4a16, LESSON, Sampling(temperature=1, json_schema=SCHEMA, seed=1))
+    fits(text)
+
+
+@pytest.mark.parametrize("name", ["ministral", "w4a16"])
+async def test_what_is_warmed_is_how_every_conversation_begins(name: str, request: pytest.FixtureRequest) -> None:
+    """Also where the template puts the system's words into the user's turn, and refuses to end with the tutor's."""
+    engine: Vllm = request.getfixturevalue(name)
+    prompt = tutor.TutorPrompt(system="Fale do mar, das ondas, da areia, dos barcos e dos peixes. " * 4)
+    await engine.warm(tutor.prefix(prompt))
+    one = Sampling(temperature=0, max_tokens=1)
+    _, usage = await reply(engine, tutor.messages(prompt, TutorRequest("Oi.")), one)
+    assert usage.cached_tokens >= 0.6 * usage.prompt_tokens
+
+    history = (Exchange("Oi, tudo bem? Eu sou a Ana.", "Tudo ótimo, Ana! De onde você é?", "A2"),)
+    await engine.warm(tutor.history_messages(prompt, history))
+    _, later = await reply(engine, tutor.messages(prompt, TutorRequest("Sou de Roma.", "A2", history)), one)
+    assert later.cached_tokens > usage.cached_tokens
+
+
+async def test_a_lost_process_is_told_in_an_error_that_needs_no_vllm(real: Vllm) -> None:
+    """The last to use this engine: it kills vLLM's process."""
+    await real.check()
+    (core,) = [child for child in psutil.Process().children() if _holds(child, real)]
+    reading = asyncio.create_task(reply(real, asking("Conta uma história."), STORY))
+    await seconds_until(lambda: _is_busy(real))
+    core.kill()
+    with pytest.raises(StageFailed) as lost:
+        await asyncio.wait_for(reading, 60)
+    assert (lost.value.code, lost.value.stage) == ("stage_lost", "llm")
+    with pytest.raises(RuntimeError):
+        await real.check()
+    with pytest.raises(StageFailed) as again:
+        await reply(real, asking("Oi."))
+    assert again.value.code == "stage_lost"
+
+    reads = "import pickle, sys; e = pickle.load(sys.stdin.buffer); print(e.code, 'vllm' in sys.modules)"
+    command = [sys.executable, "-c", reads]
+    output = await asyncio.to_thread(subprocess.check_output, command, input=pickle.dumps(lost.value))
+    assert output.decode().split() == ["stage_lost", "False"]
+
+
+async def test_a_folder_without_a_model_is_refused_by_name(tmp_path: Path, gemma: Path) -> None:
+    with pytest.raises(StackError, match=r"config\.json"):
+        Vllm(tmp_path, device="cpu")
+    with pytest.raises(StackError, match=r"params\.json"):
+        Vllm(tmp_path, device="cpu", format="mistral")
+    (tmp_path / "config.json").write_text('{"model_type": "unheard-of"}', "utf-8")
+    with pytest.raises(StackError, match=str(tmp_path)):
+        Vllm(tmp_path, device="cpu")
+
+
+def fits(text: str) -> None:
+    answer = json.loads(text)
+    assert answer.keys() == {"level", "mistakes"}
+    assert answer["level"] in ("A1", "A2", "B1")
+    assert 0 <= answer["mistakes"] <= 99
+
+
+async def _is_idle(engine: Vllm) -> bool:
+    return await engine.running() == 0
+
+
+async def _is_busy(engine: Vllm) -> bool:
+    return await engine.running() > 0
+
+
+def _holds(child: psutil.Process, engine: Vllm) -> bool:
+    manager: Any = engine._engine.engine_core.resources.engine_manager  # pyright: ignore[reportAttributeAccessIssue]
+    return child.pid in {process.pid for process in manager.processes}

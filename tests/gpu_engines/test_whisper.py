@@ -1,0 +1,297 @@
+"""Whisper through transformers, beyond what every SpeechToText engine must do (tests/test_engine_stt.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import threading
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_cefr
+import torch
+from speech import (
+    VOICE_NAMES,
+    Speaker,
+    clicks,
+    hum,
+    silence,
+    total_word_error_rate,
+    white_noise,
+    word_error_rate,
+)
+from tiny_whisper import whisper_base
+from transformers import (
+    GenerationConfig,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperProcessor,
+)
+from waiting import at_rest, until_more
+
+from serve_app.engines.faster_whisper import FasterWhisper
+from serve_app.engines.transformers_whisper import MOST_TOKENS_PER_S, SPARE_TOKENS, TransformersWhisper, row_starts
+from serve_app.errors import StackError, StageFailed
+from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
+from serve_app.weights import resolve
+
+SENTENCES = (
+    "Ontem eu fui ao mercado e comprei frutas e leite.",
+    "No fim de semana passado nós visitamos meus avós.",
+    "Quando eu era criança, eu brincava na rua com meus amigos.",
+    "Amanhã vou ao cinema com a minha irmã se não chover.",
+    "Eu gosto de café e de pão com queijo.",
+    "Onde fica o banheiro, por favor?",
+    "Eu trabalho em um banco perto da praia.",
+    "Meu irmão gosta de jogar futebol no parque.",
+    "Minha namorada fala português muito bem.",
+    "Eles querem comprar uma casa nova no campo.",
+    "Você pode me ajudar com a lição de casa?",
+    "Hoje está muito quente e eu quero tomar um sorvete.",
+    "Nós viajamos para o Rio de Janeiro no verão.",
+    "O ônibus chegou atrasado por causa do trânsito.",
+    "Ela estuda medicina na universidade de São Paulo.",
+    "Preciso comprar um presente para a minha mãe.",
+    "O meu cachorro dorme no sofá da sala.",
+    "Se eu tivesse dinheiro, eu viajaria pelo mundo inteiro.",
+    "A professora explicou o exercício duas vezes.",
+    "Vamos jantar em um restaurante italiano na sexta-feira.",
+    "Eu acordo às seis horas e tomo banho.",
+    "Faz dois anos que eu moro no Brasil.",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(pytestconfig: pytest.Config) -> Path:
+    assert pytestconfig.cache is not None
+    return whisper_base(pytestconfig.cache.mkdir("models"), resolve("wheel:whisper-base"))
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> TransformersWhisper:
+    return TransformersWhisper(folder, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def said(speech: Speaker) -> list[Audio]:
+    return [speech(text, VOICE_NAMES[i % 3]) for i, text in enumerate(SENTENCES)]
+
+
+async def hear(engine: SpeechToTextEngine, audio: Audio, prompt: str | None = None) -> Transcript:
+    return await engine.transcribe(audio, language="pt", prompt=prompt)
+
+
+def at_least(audios: list[Audio], seconds: float) -> Audio:
+    """The recordings with short pauses, as many as it takes."""
+    parts: list[Audio] = []
+    for audio in audios:
+        parts += [audio, silence(0.5)]
+        if sum(map(len, parts)) > seconds * STT_SAMPLE_RATE:
+            break
+    return np.concatenate(parts)
+
+
+async def test_the_same_weights_hear_the_same_through_both_libraries(
+    engine: TransformersWhisper, whisper: FasterWhisper, said: list[Audio]
+) -> None:
+    ours = await engine.transcribe_batch(said, language="pt")
+    theirs = await whisper.transcribe_batch(said, language="pt")
+    errors = [
+        total_word_error_rate((text, one.text) for text, one in zip(SENTENCES, heard, strict=True))
+        for heard in (ours, theirs)
+    ]
+    print(f"word error rates: {errors[0]:.3f} transformers, {errors[1]:.3f} faster-whisper")  # noqa: T201
+    assert max(errors) < 0.15
+    assert abs(errors[0] - errors[1]) <= 0.02
+    # The words are at the same places, and as sure.
+    pairs = [
+        (one, other)
+        for mine, yours in zip(ours, theirs, strict=True)
+        if [word.text for word in mine.words] == [word.text for word in yours.words]
+        for one, other in zip(mine.words, yours.words, strict=True)
+    ]
+    assert len(pairs) > 100
+    assert np.mean([abs(one.start - other.start) < 0.15 for one, other in pairs]) > 0.9
+    assert np.mean([abs(one.end - other.end) < 0.15 for one, other in pairs]) > 0.8
+    assert np.mean([abs(one.probability - other.probability) < 0.1 for one, other in pairs]) > 0.9
+
+
+async def test_where_nobody_speaks_the_model_is_not_called(engine: TransformersWhisper) -> None:
+    quiet = [silence(3), white_noise(3), white_noise(3, rms=0.002), hum(3), clicks(3), silence(0)]
+    before = await engine.work_done()
+    assert await engine.transcribe_batch(quiet, language="pt") == [Transcript("", (), no_speech=True)] * len(quiet)
+    assert await engine.work_done() == before
+
+
+async def test_more_than_a_window_is_heard_whole_and_every_word_has_its_place(
+    engine: TransformersWhisper, said: list[Audio]
+) -> None:
+    texts, audios = SENTENCES[:16], said[:16]
+    gaps = [0.5] * 16
+    gaps[7] = 4.0  # longer than what is kept of a pause
+    audio = np.concatenate([part for one, gap in zip(audios, gaps, strict=True) for part in (one, silence(gap))])
+    seconds = len(audio) / STT_SAMPLE_RATE
+    assert seconds > 45
+    heard = await hear(engine, audio)
+    assert total_word_error_rate([(" ".join(texts), heard.text)]) <= 0.12
+    assert " ".join(word.text for word in heard.words) == heard.text
+    assert all(0 <= word.start <= word.end <= seconds for word in heard.words)
+    assert all(one.end <= next.start + 1e-6 and one.start < next.start for one, next in pairwise(heard.words))
+    # Nobody speaks in the long pause.
+    pause = sum(len(one) / STT_SAMPLE_RATE + 0.5 for one in audios[:8]) - 0.5
+    assert not [word for word in heard.words if word.start < pause + 3.7 and word.end > pause + 0.3]
+    begins = min(word.start for word in heard.words if word.start > pause)
+    assert begins == pytest.approx(pause + 4.0, abs=0.3)
+
+
+async def test_the_prompt_says_how_names_are_written(engine: TransformersWhisper, speech: Speaker) -> None:
+    audio = speech("O meu amigo Luís estuda com a Tereza.")
+    assert "Luiz" not in (await hear(engine, audio)).text
+    told = await hear(engine, audio, prompt="Luiz e Tereza são meus amigos.")
+    assert word_error_rate("O meu amigo Luiz estuda com a Tereza.", told.text) <= 0.15
+    assert "Luiz" in told.text
+
+
+async def test_a_prompt_longer_than_the_context_keeps_its_end(engine: TransformersWhisper, speech: Speaker) -> None:
+    heard = await hear(engine, speech(SENTENCES[4]), prompt=" ".join(SENTENCES * 4))
+    assert word_error_rate(SENTENCES[4], heard.text) <= 0.2
+
+
+async def test_closing_stops_it_at_the_next_token(engine: TransformersWhisper, said: list[Audio]) -> None:
+    audios = [at_least(said, 20)] * 2
+    before = await engine.work_done()
+    await engine.transcribe_batch(audios, language="pt")
+    whole = await engine.work_done() - before
+    assert whole > 50
+
+    closed = [threading.Event(), threading.Event()]
+    before = await engine.work_done()
+    task = asyncio.create_task(engine.transcribe_batch(audios, language="pt", closed=closed))
+    await until_more(engine.work_done, before)
+    closed[0].set()  # the other one is still waited for
+    await until_more(engine.work_done, await engine.work_done() + 2)
+    closed[1].set()
+    stopped = await engine.work_done()
+    await task
+    assert await at_rest(engine.work_done) <= stopped + 1
+    assert stopped - before < whole
+
+
+async def test_one_of_a_batch_may_go(engine: TransformersWhisper, said: list[Audio]) -> None:
+    closed = [threading.Event(), threading.Event()]
+    before = await engine.work_done()
+    task = asyncio.create_task(engine.transcribe_batch(said[:2], language="pt", closed=closed))
+    await until_more(engine.work_done, before)
+    closed[0].set()
+    heard = await task
+    assert heard[1] == await hear(engine, said[1])
+
+
+async def test_cancelling_the_call_stops_it(engine: TransformersWhisper, said: list[Audio]) -> None:
+    before = await engine.work_done()
+    task = asyncio.create_task(hear(engine, at_least(said, 25)))
+    await until_more(engine.work_done, before)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    stopped = await engine.work_done()
+    assert await at_rest(engine.work_done) <= stopped + 1
+
+
+async def test_without_alignment_heads_words_are_spread_over_the_voice(
+    engine: TransformersWhisper, folder: Path, speech: Speaker, tmp_path: Path
+) -> None:
+    copy = changed(folder, tmp_path / "plain", alignment_heads=None)
+    audio = np.concatenate([silence(2), speech(SENTENCES[0]), silence(1)])
+    heard, aligned = await hear(TransformersWhisper(copy, device="cpu"), audio), await hear(engine, audio)
+    assert heard.text == aligned.text
+    assert [word.probability for word in heard.words] == [word.probability for word in aligned.words]
+    assert all(one.start < next.start for one, next in pairwise(heard.words))
+    assert heard.words[0].start == pytest.approx(2.0, abs=0.3)
+    assert heard.words[-1].end == pytest.approx(len(audio) / STT_SAMPLE_RATE - 1.0, abs=0.3)
+
+
+async def test_another_number_of_mels_and_an_endless_loop(folder: Path, speech: Speaker, tmp_path: Path) -> None:
+    """A tiny Whisper of large-v3's form with random weights, which repeats itself for ever."""
+    torch.manual_seed(0)
+    processor = WhisperProcessor.from_pretrained(folder)
+    sizes: dict[str, Any] = {
+        **{"vocab_size": 51866, "num_mel_bins": 128, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2},
+        **{"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64},
+    }
+    config = WhisperConfig(**sizes)
+    model = WhisperForConditionalGeneration(config)
+    model.generation_config = GenerationConfig.from_pretrained(folder, alignment_heads=[[1, 0], [1, 1]])
+    model.save_pretrained(tmp_path / "tiny")
+    WhisperProcessor(WhisperFeatureExtractor(feature_size=128), processor.tokenizer).save_pretrained(tmp_path / "tiny")
+    engine = TransformersWhisper(tmp_path / "tiny", device="cpu", dtype="bfloat16")
+    assert await engine.work_done() == 0
+    audio = speech(SENTENCES[0])
+    heard = await hear(engine, audio)
+    steps = await engine.work_done()
+    assert 5 < steps <= 1 + SPARE_TOKENS + MOST_TOKENS_PER_S * len(audio) / STT_SAMPLE_RATE
+    assert all(0 <= word.start <= word.end <= 4 for word in heard.words)
+
+
+async def test_a_language_it_does_not_know_is_named(engine: TransformersWhisper, said: list[Audio]) -> None:
+    with pytest.raises(StageFailed, match="'xx'"):
+        await engine.transcribe(said[0], language="xx")
+
+
+def test_a_wrong_folder_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    wrong = {
+        tmp_path / "empty": "is no Whisper",
+        resolve("wheel:whisper-base"): "is no Whisper",
+        tiny_cefr.make(tmp_path / "deberta"): "deberta-v2",
+        changed(folder, tmp_path / "english", lang_to_id=None): "English-only",
+    }
+    for path, reason in wrong.items():
+        with pytest.raises(StackError, match=reason) as refused:
+            TransformersWhisper(path, device="cpu")
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a card")
+def test_without_a_card_cuda_is_refused(folder: Path) -> None:
+    with pytest.raises(StackError, match="sees none"):
+        TransformersWhisper(folder, share=0.3)
+
+
+def test_the_cheapest_path_is_the_cheapest() -> None:
+    random = np.random.default_rng(0)
+    for rows, columns in [(1, 1), (1, 7), (4, 9), (6, 6), (9, 4), (3, 40)]:
+        cost = random.normal(size=(rows, columns))
+        starts = row_starts(cost)
+        assert starts[0] == 0
+        assert all(0 <= one <= next < columns for one, next in pairwise([*starts.tolist(), columns - 1]))
+        # From a row's first column the path goes on to where the next row begins, or to the column before it.
+        ends = [*starts[1:], columns - 1]
+        least = 0.0
+        for i, (first, last) in enumerate(zip(starts, ends, strict=True)):
+            whole = cost[i, first : last + 1].sum()
+            least += whole if i == rows - 1 or last == first else min(whole, whole - cost[i, last])
+        assert least == pytest.approx(cheapest(cost))
+
+
+def cheapest(cost: np.ndarray) -> float:
+    """The textbook's recursion, cell by cell."""
+    total = np.full((cost.shape[0] + 1, cost.shape[1] + 1), np.inf)
+    total[0, 0] = 0
+    for i, j in np.ndindex(cost.shape):
+        total[i + 1, j + 1] = cost[i, j] + min(total[i, j], total[i, j + 1], total[i + 1, j])
+    return float(total[-1, -1])
+
+
+def changed(folder: Path, copy: Path, **generation: object) -> Path:
+    """The checkpoint with another generation config; None removes a key."""
+    shutil.copytree(folder, copy)
+    path = copy / "generation_config.json"
+    config = {**json.loads(path.read_text()), **generation}
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+    return copy
