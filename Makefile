@@ -11,7 +11,7 @@ export PIP_CONSTRAINT := $(PINS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help serve test test-gpu-engines resolve-gpu lint types types-gpu bench clean
+.PHONY: help serve test test-gpu-engines resolve-gpu lint types types-gpu bench bench-gpu-engines clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -40,7 +40,11 @@ types-gpu: $(VENV)/.test $(GPU_VENV)/.done ## pyright on what needs PyTorch
 
 bench: $(VENV)/.test ## the figures of the README, as ratios in one run (keep the machine idle)
 	$(BIN)/python -m bench.turns --save bench/results.json
+	$(BIN)/python -m bench.transport --save bench/transport.json
 	$(BIN)/python -m bench.cefr
+
+bench-gpu-engines: $(GPU_VENV)/.done ## what batching gains, on this CPU
+	$(GPU_VENV)/bin/python -m bench.batching --save bench/batching.json
 
 clean: ## remove the environments; the joined weights stay in ~/.cache/parle
 	rm -rf $(VENV) $(GPU_VENV)

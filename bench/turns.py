@@ -1,7 +1,9 @@
 """One conversation, three ways, turn by turn: by the server, chained in one process, one model after the other.
 
-All figures that are promised are ratios within one run, because the machine's speed
-varies from hour to hour. Keep the machine idle while it runs (about five minutes).
+All figures that are promised are ratios or differences within one run, because the machine's
+speed varies from hour to hour. What Ray costs is less than what a turn varies by: it is the
+median of twenty pairs, each way first in every other one, with the interval that a bootstrap
+gives it. Keep the machine idle while it runs (about seven minutes).
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from . import inprocess
 from .recordings import recordings
 from .server import Heard, Server, serving, turn
@@ -24,12 +28,12 @@ from .server import Heard, Server, serving, turn
 GREEDY = {"sampling": {"temperature": 0.0}}
 """The three ways must be asked the same and answer the same."""
 
-COMPARED_TURNS = 10
+SEQUENTIAL_TURNS = 10
 CONVERSATION_TURNS = 20
 
 
 async def compare(server: Server, audio: Sequence[bytes]) -> dict[str, Any]:
-    """Ten turns three ways, interleaved; then the server's conversation goes on to twenty."""
+    """Twenty turns, served and chained, the first ten also one model after the other; all interleaved."""
     stages = await inprocess.stages(GREEDY)
     chained = inprocess.Chained(stages)
     # One after the other, the LLM has both cores for itself: the comparison is with the best that way can do.
@@ -39,9 +43,12 @@ async def compare(server: Server, audio: Sequence[bytes]) -> dict[str, Any]:
     local: list[Heard] = []
     sequential: list[float] = []
     for number, recording in enumerate(audio):
-        served.append(await asyncio.to_thread(turn, server.url, recording, session))
-        if number < COMPARED_TURNS:
+        if number % 2:
             local.append(await chained.turn(recording))
+        served.append(await asyncio.to_thread(turn, server.url, recording, session))
+        if not number % 2:
+            local.append(await chained.turn(recording))
+        if number < SEQUENTIAL_TURNS:
             sequential.append(await plain.turn(recording))
     return {"served": served, "local": local, "sequential": sequential}
 
@@ -49,8 +56,9 @@ async def compare(server: Server, audio: Sequence[bytes]) -> dict[str, Any]:
 def figures(server: Server, measured: dict[str, Any]) -> dict[str, Any]:
     """The promised figures, from the raw times."""
     served, local, sequential = measured["served"], measured["local"], measured["sequential"]
-    ten = served[:COMPARED_TURNS]
-    overheads = [a.total_s - b.total_s for a, b in zip(ten, local, strict=True) if a.response == b.response]
+    ten = served[:SEQUENTIAL_TURNS]
+    overheads = [a.total_s - b.total_s for a, b in zip(served, local, strict=True) if a.response == b.response]
+    low, high = interval(overheads)
     first_token = [heard.llm_first_token_s for heard in served]
     return {
         "first_audio_s": _median(heard.first_audio_s for heard in ten),
@@ -61,10 +69,12 @@ def figures(server: Server, measured: dict[str, Any]) -> dict[str, Any]:
         "first_token_turn_20_s": first_token[-1],
         "first_token_ratio": first_token[-1] / first_token[2],
         "first_token_ratio_of_medians": _median(first_token[-3:]) / _median(first_token[1:4]),
-        "ray_overhead_ms": 1000 * _median(overheads) if overheads else None,
-        "ray_overhead_share": _median(overheads) / _median(heard.total_s for heard in local) if overheads else None,
+        "ray_overhead_ms": 1000 * _median(overheads),
+        "ray_overhead_low_ms": 1000 * low,
+        "ray_overhead_high_ms": 1000 * high,
+        "ray_overhead_share": _median(overheads) / _median(heard.total_s for heard in local),
         "ray_first_audio_ms": 1000
-        * _median(a.first_audio_s - b.first_audio_s for a, b in zip(ten, local, strict=True)),
+        * _median(a.first_audio_s - b.first_audio_s for a, b in zip(served, local, strict=True)),
         "same_replies": len(overheads),
         "ready_s": server.ready_s,
         "memory_gb": server.memory_gb(),
@@ -81,6 +91,13 @@ PROMISED = {
     "memory_gb": 6,
 }
 """Each figure's upper bound."""
+
+
+def interval(values: Sequence[float], resamples: int = 10_000) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the median."""
+    drawn = np.random.default_rng(0).choice(np.asarray(values), (resamples, len(values)))
+    low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _median(values: Any) -> float:

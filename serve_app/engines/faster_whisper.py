@@ -14,13 +14,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment
+from faster_whisper.vad import get_speech_timestamps
 
 from serve_app.engines import cublas12
 from serve_app.engines.voice_gate import is_made_up, is_silent
 from serve_app.errors import StackError
-from serve_app.protocols import Audio, Transcript, Word
+from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
 
 
 class FasterWhisper:
@@ -60,6 +62,7 @@ class FasterWhisper:
             raise StackError(f"stt: CTranslate2 cannot load {model}: {str(error).splitlines()[0]}") from error
         self._beam_size = beam_size
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
+        self._pool.submit(self._warm).result()
         self._work_done = 0
 
     async def transcribe_batch(
@@ -89,6 +92,14 @@ class FasterWhisper:
 
     async def work_done(self) -> int:
         return self._work_done
+
+    def _warm(self) -> None:
+        """The first run of a model is slow; the first learner shall not pay for it."""
+        silence = np.zeros(STT_SAMPLE_RATE, np.float32)
+        options: dict[str, Any] = {"language": "pt", "temperature": 0.0, "max_new_tokens": 2, "vad_filter": False}
+        for _ in self._model.transcribe(silence, **options)[0]:
+            pass
+        get_speech_timestamps(silence)
 
     def _transcribe(self, audio: Audio, language: str, prompt: str | None, unwanted: Callable[[], bool]) -> Transcript:
         if unwanted() or is_silent(audio):

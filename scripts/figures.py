@@ -1,0 +1,100 @@
+"""Write the figures of bench/*.json into README.md and docs/transport.md, between their markers."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+
+
+def figures(name: str) -> dict[str, Any]:
+    return json.loads((ROOT / "bench" / name).read_text("utf-8"))
+
+
+def met(value: float, bound: float) -> str:
+    return "" if value <= bound else "; **not met**"
+
+
+def turns(f: dict[str, float]) -> str:
+    """The table of the README."""
+    ray = (
+        f"{100 * f['ray_overhead_share']:.1f} %, {f['ray_overhead_ms']:.0f} ms "
+        f"(95 %: {f['ray_overhead_low_ms']:.0f} to {f['ray_overhead_high_ms']:.0f})"
+    )
+    ray_met = met(f["ray_overhead_share"], 0.08) or met(f["ray_overhead_ms"], 60)
+    rows = [
+        ("first audio after the last word, median of ten turns", f"{f['first_audio_s']:.1f} s"),
+        ("the same models one after the other", f"{f['one_after_the_other_s']:.1f} s"),
+        (
+            f"ratio of the two, turn by turn (aim: at most 0.55{met(f['first_audio_ratio'], 0.55)})",
+            f"**{f['first_audio_ratio']:.2f}**",
+        ),
+        (
+            f"silence between the pieces of one answer, median a turn (aim: at most 0.9 s{met(f['gap_s'], 0.9)})",
+            f"{f['gap_s']:.1f} s",
+        ),
+        (
+            f"first token of turn 20 against turn 3 (aim: at most 1.5{met(f['first_token_ratio'], 1.5)})",
+            f"{f['first_token_ratio']:.2f}",
+        ),
+        (
+            "what Ray and HTTP add to a turn, against the same engines in one process "
+            f"(aim: at most 8 % and 60 ms{ray_met})",
+            ray,
+        ),
+        (f"ready after `parle serve` (aim: 40 s{met(f['ready_s'], 40)})", f"{f['ready_s']:.0f} s"),
+        (f"memory of the whole process tree (aim: 6 GB{met(f['memory_gb'], 6)})", f"{f['memory_gb']:.1f} GB"),
+    ]
+    return table(rows)
+
+
+def batching(f: dict[str, dict[str, float]]) -> str:
+    names = {"stt": "Whisper base, transformers", "cefr": "a classifier of mDeBERTa-base's size"}
+    rows = [
+        (names[stage], f"{of['one_at_a_time_s']:.2f} s", f"{of['together_s']:.2f} s", f"{of['ratio']:.2f}")
+        for stage, of in f.items()
+    ]
+    head = (
+        "| eight learners at once, on two CPU cores | one at a time | together | ratio |\n| --- | --- | --- | --- |\n"
+    )
+    return head + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def transport(f: dict[str, dict[str, float]]) -> str:
+    names = {
+        "http_ms": ("one HTTP round trip, median", "ms"),
+        "http_p95_ms": ("the same, 95th percentile", "ms"),
+        "websocket_ms": ("one WebSocket round trip, median", "ms"),
+        "websocket_p95_ms": ("the same, 95th percentile", "ms"),
+        "first_audio_ms": ("first audio of a turn, median", "ms"),
+        "ready_s": ("ready after `parle serve`", "s"),
+        "stop_s": ("stopped after Ctrl-C", "s"),
+    }
+    head = "| CPU stack, two cores, one run | Ray's proxy | HAProxy | ratio |\n| --- | --- | --- | --- |\n"
+    lines = []
+    for key, (name, unit) in names.items():
+        ray, haproxy = f["ray"][key], f["haproxy"][key]
+        digits = 0 if ray > 100 else 1
+        lines.append(f"| {name} | {ray:.{digits}f} {unit} | {haproxy:.{digits}f} {unit} | {haproxy / ray:.2f} |")
+    return head + "\n".join(lines)
+
+
+def table(rows: list[tuple[str, str]]) -> str:
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def write(file: str, marker: str, text: str) -> None:
+    path = ROOT / file
+    pattern = re.compile(rf"(<!-- {marker} -->\n).*?(<!-- /{marker} -->)", re.DOTALL)
+    before = path.read_text("utf-8")
+    assert pattern.search(before), f"{file} has no place for {marker}"
+    path.write_text(pattern.sub(lambda found: f"{found[1]}{text}\n{found[2]}", before), "utf-8")
+
+
+if __name__ == "__main__":
+    write("README.md", "bench", turns(figures("results.json")["figures"]))
+    write("README.md", "batching", batching(figures("batching.json")))
+    write("docs/transport.md", "figures", transport(figures("transport.json")))
