@@ -41,12 +41,12 @@ async def tutor(llm_settings: dict[str, Any], **changes: Any) -> Any:
     return await stage(TutorLLM, ARGS.llm.model_copy(update=changes), llm_settings)
 
 
-async def stages(llm_settings: dict[str, Any]) -> Stages:
+async def stages(llm_settings: dict[str, Any], **llm_changes: Any) -> Stages:
     """The four stages of the CPU stack, in this process."""
     return Stages(
         await stage(SpeechToText, ARGS.stt, {}),
         await stage(CefrClassifier, ARGS.cefr, {}),
-        await tutor(llm_settings),
+        await tutor(llm_settings, **llm_changes),
         await stage(TextToSpeech, ARGS.tts, TTS_SETTINGS),
     )
 
@@ -83,11 +83,10 @@ class Chained:
 
 
 class OneAfterTheOther:
-    """Whole transcript, whole reply, whole speech. Has a tutor of its own, so that no other way warms its prompts."""
+    """Whole transcript, whole reply, whole speech."""
 
-    def __init__(self, stages: Stages, tutor: Any) -> None:
+    def __init__(self, stages: Stages) -> None:
         self._stages = stages
-        self._tutor = tutor
         self._history: tuple[Exchange, ...] = ()
 
     async def turn(self, recording: bytes) -> float:
@@ -100,7 +99,9 @@ class OneAfterTheOther:
         estimate = await self._stages.cefr.classify(transcript.text, earlier)
         level = estimate.level or (self._history[-1].level if self._history else None)
         request = TutorRequest(transcript.text, level, self._history, Limits().reply_tokens)
-        reply = "".join([item.text async for item in self._tutor.reply(request) if isinstance(item, TextDelta)]).strip()
+        reply = "".join(
+            [item.text async for item in self._stages.llm.reply(request) if isinstance(item, TextDelta)]
+        ).strip()
         async for _ in self._stages.tts.synthesize(speakable(reply), None, None):
             pass
         self._history += (Exchange(transcript.text, reply, level),)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from . import inprocess
+from . import inprocess, sequential
 from .recordings import recordings
 from .server import Heard, Server, serving, turn
 
@@ -34,36 +34,34 @@ CONVERSATION_TURNS = 20
 
 async def compare(server: Server, audio: Sequence[bytes]) -> dict[str, Any]:
     """Twenty turns, served and chained, the first ten also one model after the other; all interleaved."""
-    stages = await inprocess.stages(GREEDY)
-    chained = inprocess.Chained(stages)
-    # One after the other, the LLM has both cores for itself: the comparison is with the best that way can do.
-    plain = inprocess.OneAfterTheOther(stages, await inprocess.tutor(GREEDY, decode_threads=2))
+    chained = inprocess.Chained(await inprocess.stages(GREEDY))
     session = uuid.uuid4().hex
     served: list[Heard] = []
     local: list[Heard] = []
-    sequential: list[float] = []
-    for number, recording in enumerate(audio):
-        if number % 2:
-            local.append(await chained.turn(recording))
-        served.append(await asyncio.to_thread(turn, server.url, recording, session))
-        if not number % 2:
-            local.append(await chained.turn(recording))
-        if number < SEQUENTIAL_TURNS:
-            sequential.append(await plain.turn(recording))
-    return {"served": served, "local": local, "sequential": sequential}
+    one_by_one: list[float] = []
+    with sequential.started(GREEDY) as plain:
+        for number, recording in enumerate(audio):
+            if number % 2:
+                local.append(await chained.turn(recording))
+            served.append(await asyncio.to_thread(turn, server.url, recording, session))
+            if not number % 2:
+                local.append(await chained.turn(recording))
+            if number < SEQUENTIAL_TURNS:
+                one_by_one.append(await plain.turn(recording))
+    return {"served": served, "local": local, "sequential": one_by_one}
 
 
 def figures(server: Server, measured: dict[str, Any]) -> dict[str, Any]:
     """The promised figures, from the raw times."""
-    served, local, sequential = measured["served"], measured["local"], measured["sequential"]
+    served, local, one_by_one = measured["served"], measured["local"], measured["sequential"]
     ten = served[:SEQUENTIAL_TURNS]
     overheads = [a.total_s - b.total_s for a, b in zip(served, local, strict=True) if a.response == b.response]
     low, high = interval(overheads)
     first_token = [heard.llm_first_token_s for heard in served]
     return {
         "first_audio_s": _median(heard.first_audio_s for heard in ten),
-        "one_after_the_other_s": _median(sequential),
-        "first_audio_ratio": _median(a.first_audio_s / b for a, b in zip(ten, sequential, strict=True)),
+        "one_after_the_other_s": _median(one_by_one),
+        "first_audio_ratio": _median(a.first_audio_s / b for a, b in zip(ten, one_by_one, strict=True)),
         "gap_s": _median(heard.gap_s() for heard in ten),
         "first_token_turn_3_s": first_token[2],
         "first_token_turn_20_s": first_token[-1],

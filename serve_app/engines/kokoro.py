@@ -92,7 +92,7 @@ class KokoroTorch:
         for phonemes in [] if closed.is_set() else self._phonemes(text):
             if closed.is_set():
                 break
-            output = KPipeline.infer(self._model, phonemes, self._styles[voice], speed)
+            output = KPipeline.infer(self._model, phonemes, self._styles[voice], speed)  # pyright: ignore[reportArgumentType] - it is float32
             self._work_done += 1
             audio = np.atleast_1d(output.audio.numpy()).astype(np.float32).clip(-1, 1)
             pieces.append(trim_silence(audio, self.sample_rate))

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from faster_qwen3_tts import FasterQwen3TTS
 from safetensors import SafetensorError
-from transformers.utils import is_torchaudio_available
+from transformers.utils.import_utils import is_torchaudio_available
 
 from serve_app.audio import silence
 from serve_app.engines.speech_pieces import SilenceHeldBack, Tempo
@@ -109,7 +109,9 @@ class Qwen3Tts:
             raise StackError(f"tts.language: the model does not speak '{language}'; known: {', '.join(languages)}.")
         speakers = library.get_supported_speakers() or VOICES
         self.voices: Sequence[str] = sorted(speakers, key=lambda name: (name != DEFAULT_VOICE, name))
-        self.sample_rate: int = int(library.model.speech_tokenizer.get_output_sample_rate())
+        codec = library.model.speech_tokenizer
+        assert codec is not None
+        self.sample_rate: int = int(codec.get_output_sample_rate())
         self._language = language
         self._chunk_frames = chunk_frames
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="qwen3-tts")
@@ -120,7 +122,9 @@ class Qwen3Tts:
     def _load(self, model: Path, device: torch.device, dtype: torch.dtype) -> FasterQwen3TTS | Qwen3TTSModel:
         """The model, with graphs where there is CUDA to capture them."""
         if device.type == "cuda":
-            return FasterQwen3TTS.from_pretrained(str(model), dtype=dtype, max_seq_len=MAX_SEQUENCE)
+            faster = FasterQwen3TTS.from_pretrained(str(model), dtype=dtype, max_seq_len=MAX_SEQUENCE)
+            assert isinstance(faster, FasterQwen3TTS)  # it has another class for Apple's machines
+            return faster
         return Qwen3TTSModel.from_pretrained(
             str(model), device_map=str(device), dtype=dtype, attn_implementation="sdpa"
         )

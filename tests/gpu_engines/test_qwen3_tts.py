@@ -22,7 +22,7 @@ import torch
 from faster_qwen3_tts import FasterQwen3TTS
 from offline import offline
 from tiny_qwen3_tts import SAMPLES_PER_FRAME, SPEAKERS, EagerQwen3Tts, Qwen3TTSModel
-from transformers.utils import is_torchaudio_available
+from transformers.utils.import_utils import is_torchaudio_available
 from waiting import at_rest
 
 from serve_app.engines import qwen3_tts
