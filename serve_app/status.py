@@ -76,7 +76,7 @@ def reason(message: str) -> str:
     """The line of Ray's message that says what happened: our error, else the last exception, else its first line."""
     if found := ours(message):
         return found
-    lines = list(_lines(message))
+    lines = [line for line in _lines(message) if not line.endswith("failed with exception:")]
     errors = [line for line in lines if _ANY_ERROR.match(line)]
     return errors[-1] if errors else (lines[0] if lines else "no reason given")
 

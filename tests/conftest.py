@@ -53,8 +53,15 @@ def listen(whisper: FasterWhisper) -> Listener:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """The stack that a stranger runs: `parle serve configs/cpu_stack.yaml`."""
-    with servers.serving(CPU_STACK, tmp_path_factory.mktemp("server") / "terminal.log") as running:
+    """The stack that a stranger runs, configs/cpu_stack.yaml, with a tutor that replies the same each time."""
+    folder = tmp_path_factory.mktemp("server")
+    stack = yaml.safe_load(CPU_STACK.read_text("utf-8"))
+    for deployment in stack["applications"][0]["deployments"]:
+        if deployment["name"] == "TutorLLM":
+            deployment["user_config"]["sampling"]["temperature"] = 0.0
+    path = folder / "cpu_stack.yaml"
+    path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
+    with servers.serving(path, folder / "terminal.log") as running:
         yield running
 
 

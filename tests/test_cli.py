@@ -230,9 +230,10 @@ def test_a_signal_during_the_start_ends_it_cleanly(tmp_path: Path, number: signa
     assert log.read_text("utf-8").splitlines()[-1].endswith("stopped")
 
 
-def test_the_death_of_ray_ends_the_server_with_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("after", ["Serve is up", "Ingress is up"])
+def test_the_death_of_ray_ends_the_server_with_one_line(tmp_path: Path, after: str) -> None:
     log = tmp_path / "log"
-    with starting(edited(tmp_path, "cpu_stack.yaml"), log, "Serve is up") as process:
+    with starting(edited(tmp_path, "cpu_stack.yaml"), log, after) as process:
         members = psutil.Process(process.pid).children(recursive=True)
         next(member for member in members if member.name() == "gcs_server").kill()
         assert process.wait(60) == 1

@@ -118,18 +118,23 @@ def test_cancel_stops_the_turn_and_the_next_one_works(talk: Talk, speech: Speake
 def test_a_new_utterance_stops_the_turn_wherever_it_is_and_is_answered(
     talk: Talk, speech: Speaker, reached: str
 ) -> None:
-    talk.say(speech.recording(FIRST))
-    talk.until(reached)
-    talk.say(speech.recording(SECOND))
-    stopped = talk.until("cancelled", "complete", "error")
+    said = 0
+    for _ in range(5):
+        talk.say(speech.recording(FIRST))
+        talk.until(reached)
+        talk.say(speech.recording(SECOND))
+        said += 2
+        stopped = talk.until("cancelled", "complete", "error")
+        answer = talk.until("complete", "error", "cancelled")
+        if stopped.last.name != "complete" or reached == "status":
+            break  # a reply of one short piece is complete with its first audio: nothing was there to stop
     assert stopped.last.name == "cancelled"
-    answer = talk.until("complete", "error", "cancelled")
     assert answer.last.name == "complete"
     assert answer.names[0] == "status stt"
     assert word_error_rate(SECOND, answer.one("transcript")["transcript"]) <= 0.15
     assert word_error_rate(SECOND, answer.one("complete")["transcript"]) <= 0.15
     if reached == "audio":  # what was said in the turn that was stopped still counts
-        assert answer.one("level")["utterances"] == 2
+        assert answer.one("level")["utterances"] == said
 
 
 def test_two_learners_at_once_are_both_answered_and_do_not_mix(server: Server, speech: Speaker) -> None:

@@ -115,6 +115,8 @@ class Vllm:
         elif share is not None:
             args["tensor_parallel_size"] = int(share)
         self._counts = _Counts()
+        # On a CPU vLLM 0.32 dies of a seed where it reads a prompt in parts ("CPU Generator does not use offset").
+        self._seeds = device != "cpu"
         try:
             self._engine = AsyncLLM.from_engine_args(
                 AsyncEngineArgs(**args), stat_loggers=[lambda _config, _index: self._counts]
@@ -141,7 +143,7 @@ class Vllm:
             raise StageFailed(message, code="context_full", stage="llm")
         request_id = next(self._request_ids)
         cached = written = 0
-        outputs = self._engine.generate(tokens_input(prompt), _params(sampling), request_id)
+        outputs = self._engine.generate(tokens_input(prompt), _params(sampling, self._seeds), request_id)
         try:
             async with aclosing(outputs):
                 async for output in outputs:
@@ -263,14 +265,14 @@ class _Counts(StatLoggerBase):
         pass
 
 
-def _params(sampling: Sampling) -> SamplingParams:
+def _params(sampling: Sampling, seeds: bool) -> SamplingParams:
     schema = sampling.json_schema
     return SamplingParams(
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         max_tokens=sampling.max_tokens,
         repetition_penalty=sampling.repeat_penalty,
-        seed=sampling.seed,
+        seed=sampling.seed if seeds else None,
         # Inside JSON the ends of a spoken reply are nothing special; the schema ends it.
         stop=list(sampling.stop) if schema is None else [],
         structured_outputs=None if schema is None else StructuredOutputsParams(json=dict(schema)),

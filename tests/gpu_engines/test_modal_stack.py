@@ -36,8 +36,11 @@ def test_modal_serves_a_turn_over_sse(modal: Server, question: bytes) -> None:
         "llm": "vllm",
         "tts": "qwen3-tts",
     }
-    with asking(modal.url, question) as events:
-        turn = Answer(list(events))
+    for _ in range(5):
+        with asking(modal.url, question) as events:
+            turn = Answer(list(events))
+        if turn.last.name == "complete" or turn.last.data["code"] != "empty_reply":
+            break  # what random weights write may be nothing that can be said
     assert turn.last.name == "complete"
     assert word_error_rate(SAID, turn.one("transcript")["transcript"]) <= 0.2
     assert len(turn.audio()) > 2400

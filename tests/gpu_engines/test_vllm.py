@@ -21,7 +21,7 @@ from waiting import at_rest
 
 from serve_app import tutor
 from serve_app.conversation import Exchange
-from serve_app.engines.vllm import Vllm
+from serve_app.engines.vllm import Vllm, _params
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 from serve_app.tutor import TutorRequest
@@ -160,11 +160,15 @@ async def test_a_reply_ends_before_a_stop_string(real: Vllm) -> None:
     assert usage.finish_reason == "stop"
 
 
-async def test_a_seed_repeats_a_reply(real: Vllm) -> None:
-    question = asking("Conta uma história.")
-    texts = [(await reply(real, question, SAMPLED))[0] for _ in range(2)]
-    other, _ = await reply(real, question, Sampling(temperature=1, top_p=1, max_tokens=16, seed=8, stop=()))
-    assert texts[0] == texts[1] != other
+def test_a_seed_reaches_vllm_but_on_a_cpu_which_it_would_kill() -> None:
+    assert (_params(SAMPLED, seeds=True).seed, _params(SAMPLED, seeds=False).seed) == (7, None)
+
+
+async def test_a_seed_does_no_harm_to_prompts_that_are_read_in_parts(real: Vllm) -> None:
+    questions = [f"Hoje é dia {number}. " * 30 for number in range(3)]
+    replies = await asyncio.gather(*(reply(real, asking(question), SAMPLED) for question in questions))
+    assert all(usage.completion_tokens == SAMPLED.max_tokens for _, usage in replies)
+    await real.check()
 
 
 async def test_a_real_model_fills_a_schema(real: Vllm) -> None:
