@@ -18,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
+from ray import serve
+from ray.serve.handle import DeploymentHandle
 
 from serve_app import audio
 from serve_app.cefr import CefrClassifier
@@ -25,7 +28,6 @@ from serve_app.stack import TransformersCefrConfig, TransformersWhisperConfig
 from serve_app.stt import SpeechToText
 from serve_app.weights import cache_folder, resolve
 
-from .inprocess import stage
 from .recordings import UTTERANCES, recordings
 
 sys.path.append(str(Path(__file__).parent.parent / "tests/gpu_engines"))
@@ -33,7 +35,7 @@ import tiny_cefr  # pyright: ignore[reportMissingImports]
 import tiny_whisper  # pyright: ignore[reportMissingImports]
 
 LEARNERS = 8
-REPEATS = 5
+REPEATS = 2
 MDEBERTA_BASE: dict[str, Any] = {
     "hidden_size": 768,
     "num_hidden_layers": 12,
@@ -43,18 +45,22 @@ MDEBERTA_BASE: dict[str, Any] = {
 }
 
 
-async def whisper(folder: Path, max_batch: int) -> Any:
+def whisper(folder: Path, max_batch: int) -> DeploymentHandle:
     config = TransformersWhisperConfig(
         engine="transformers", model=str(folder), num_gpus=0.2, device="cpu", dtype="float32", max_batch=max_batch
     )
-    return await stage(SpeechToText, config, {})
+    return _serve(SpeechToText, config, f"stt-{max_batch}")
 
 
-async def classifier(folder: Path, max_batch: int) -> Any:
+def classifier(folder: Path, max_batch: int) -> DeploymentHandle:
     config = TransformersCefrConfig(
         engine="transformers", model=str(folder), num_gpus=0.1, device="cpu", max_batch=max_batch
     )
-    return await stage(CefrClassifier, config, {})
+    return _serve(CefrClassifier, config, f"cefr-{max_batch}")
+
+
+def _serve(deployment: Any, config: Any, name: str) -> DeploymentHandle:
+    return serve.run(deployment.options(user_config={}).bind(config), name=name, route_prefix=None)
 
 
 async def seconds(calls: list[Callable[[], Awaitable[Any]]]) -> float:
@@ -83,18 +89,18 @@ async def run() -> dict[str, dict[str, float]]:
     heard: list[np.ndarray] = [audio.decode(recording, max_seconds=60) for recording in recordings(LEARNERS)]
 
     def transcribe(stt: Any, _: int) -> list[Callable[[], Awaitable[Any]]]:
-        return [lambda samples=samples: stt.transcribe(samples) for samples in heard]
+        return [lambda samples=samples: stt.transcribe.remote(samples) for samples in heard]
 
     def classify(cefr: Any, repeat: int) -> list[Callable[[], Awaitable[Any]]]:
         # A number makes each text new: the engine remembers what it has read.
         texts = [f"{text} {repeat}" for text in UTTERANCES[:LEARNERS]]
-        return [lambda text=text: cefr.classify(text, ()) for text in texts]
+        return [lambda text=text: cefr.classify.remote(text, ()) for text in texts]
 
     with tempfile.TemporaryDirectory() as folder:
         base = tiny_whisper.whisper_base(cache_folder() / "bench", source)
-        stt = await compare(await whisper(base, 1), await whisper(base, LEARNERS), transcribe)
+        stt = await compare(whisper(base, 1), whisper(base, LEARNERS), transcribe)
         deberta = tiny_cefr.make(Path(folder, "cefr"), **MDEBERTA_BASE)
-        cefr = await compare(await classifier(deberta, 1), await classifier(deberta, LEARNERS), classify)
+        cefr = await compare(classifier(deberta, 1), classifier(deberta, LEARNERS), classify)
     return {"stt": stt, "cefr": cefr}
 
 
@@ -102,7 +108,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the figures as JSON")
     arguments = parser.parse_args()
-    result = asyncio.run(run())
+    ray.init("local", num_cpus=2, include_dashboard=False, object_store_memory=200_000_000, log_to_driver=False)
+    try:
+        result = asyncio.run(run())
+    finally:
+        serve.shutdown()
+        ray.shutdown()
     for name, figures in result.items():
         one, all_ = figures["one_at_a_time_s"], figures["together_s"]
         print(f"{name:5} {LEARNERS} learners: one at a time {one:.2f} s, together {all_:.2f} s, {figures['ratio']:.2f}")

@@ -14,19 +14,27 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
+import psutil
+
 from . import inprocess
 
 
 class Sequential:
     """Asks the other process for one turn after the other."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, pid: int) -> None:
         self._connection = connection
+        self._process = psutil.Process(pid)
+        self._process.suspend()
 
     async def turn(self, recording: bytes) -> float:
         """Seconds until the answer can be heard: when all of it is spoken."""
-        self._connection.send(recording)
-        return await asyncio.to_thread(self._connection.recv)
+        self._process.resume()
+        try:
+            self._connection.send(recording)
+            return await asyncio.to_thread(self._connection.recv)
+        finally:
+            self._process.suspend()  # its threads spin between two turns as well
 
 
 @contextmanager
@@ -44,7 +52,7 @@ def started(llm_settings: dict[str, Any]) -> Iterator[Sequential]:
         os.environ["OMP_WAIT_POLICY"] = before
     try:
         assert ours.recv() == "ready"
-        yield Sequential(ours)
+        yield Sequential(ours, process.pid or 0)
     finally:
         process.kill()
 
