@@ -35,7 +35,8 @@ from transformers import (
 from waiting import at_rest, until_more
 
 from serve_app.engines.faster_whisper import FasterWhisper
-from serve_app.engines.transformers_whisper import MOST_TOKENS_PER_S, SPARE_TOKENS, TransformersWhisper, row_starts
+from serve_app.engines.transformers_whisper import MOST_TOKENS_PER_S, SPARE_TOKENS, TransformersWhisper
+from serve_app.engines.word_times import row_starts
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
 from serve_app.weights import resolve
