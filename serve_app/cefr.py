@@ -11,8 +11,9 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.protocols import CefrEngine, LevelEstimate
 from serve_app.sources import fetched
-from serve_app.stack import CefrConfig, CefrSettings, LexicalCefrConfig
+from serve_app.stack import CefrConfig, LexicalCefrConfig
 from serve_app.stage import DEFAULTS, failing_as, load, settings
+from serve_app.user_config import CefrSettings
 
 
 def build_engine(config: CefrConfig, model: Path | None) -> CefrEngine:

@@ -27,11 +27,12 @@ from serve_app.remote import (
 )
 from serve_app.routes import app_for
 from serve_app.session import Lessons
-from serve_app.stack import IngressSettings, StackArgs, StageConfig
+from serve_app.stack import StackArgs, StageConfig
 from serve_app.stage import settings
 from serve_app.stt import SpeechToText
 from serve_app.tts import TextToSpeech
 from serve_app.turn import Stages
+from serve_app.user_config import IngressSettings
 
 logger = logging.getLogger("ray.serve")
 

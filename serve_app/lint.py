@@ -17,7 +17,8 @@ from pydantic import BaseModel, ValidationError
 from ray.runtime_env import RuntimeEnv
 from ray.serve.schema import ServeDeploySchema
 
-from serve_app.stack import ENGINES, SETTINGS, IngressSettings, LexicalCefrConfig, Limits, StackArgs, Strict, unknown
+from serve_app.stack import ENGINES, LexicalCefrConfig, Limits, StackArgs, Strict, unknown
+from serve_app.user_config import SETTINGS, IngressSettings
 from serve_app.yaml_file import Place, WrongFile, YamlFile
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -14,8 +14,9 @@ from serve_app import budget, tutor
 from serve_app.conversation import Exchange
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
 from serve_app.sources import fetched
-from serve_app.stack import LlamaCppConfig, LlmConfig, LlmSettings
+from serve_app.stack import LlamaCppConfig, LlmConfig
 from serve_app.stage import DEFAULTS, failing_as, load, settings
+from serve_app.user_config import LlmSettings
 from serve_app.weights import cache_folder
 
 

@@ -17,10 +17,11 @@ from serve_app.conversation import Conversation, ConversationStore, Exchange
 from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge
 from serve_app.events import Event
 from serve_app.sentences import Pace
-from serve_app.stack import IngressSettings, Limits, Order, unknown
+from serve_app.stack import Limits, Order, unknown
 from serve_app.stage import explain
 from serve_app.turn import Stages, Turn, Utterance
 from serve_app.tutor import CefrLevel
+from serve_app.user_config import IngressSettings
 
 logger = logging.getLogger("ray.serve")
 

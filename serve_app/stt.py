@@ -11,8 +11,9 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.protocols import Audio, SpeechToTextEngine, Transcript
 from serve_app.sources import fetched
-from serve_app.stack import FasterWhisperConfig, SttConfig, SttSettings
+from serve_app.stack import FasterWhisperConfig, SttConfig
 from serve_app.stage import DEFAULTS, failing_as, load, settings
+from serve_app.user_config import SttSettings
 
 
 def build_engine(config: SttConfig, model: Path) -> SpeechToTextEngine:

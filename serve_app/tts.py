@@ -16,8 +16,9 @@ from serve_app.audio import silence, smooth_edges
 from serve_app.errors import InvalidField, StackError
 from serve_app.protocols import Speech, TextToSpeechEngine
 from serve_app.sources import fetched
-from serve_app.stack import KokoroConfig, KokoroOnnxConfig, TtsConfig, TtsSettings
+from serve_app.stack import KokoroConfig, KokoroOnnxConfig, TtsConfig
 from serve_app.stage import DEFAULTS, failing_as, load, logger, settings
+from serve_app.user_config import TtsSettings
 
 SENTENCE_PAUSE_S = 0.2
 CLAUSE_PAUSE_S = 0.08

@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from serve_app.errors import StackError
-from serve_app.stack import ENGINES, SETTINGS, StackArgs
+from serve_app.stack import ENGINES, StackArgs
 from serve_app.stage import explain, settings
+from serve_app.user_config import SETTINGS
 
 
 def refusal(args: dict[str, Any]) -> str:
