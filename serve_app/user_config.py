@@ -57,7 +57,7 @@ class IngressSettings(Strict):
 
     level: CefrLevel | None = None
     """Level for learners of whom nothing is known yet; A2 where none is given."""
-    limits: dict[str, float] = {}
+    limits: dict[str, float] = Field(default_factory=dict)
     """Limits that replace those of `args.limits`."""
 
     @field_validator("limits")
