@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from serve_app import architectures
+from serve_app import architectures, checkpoint
 from serve_app.architectures import AnyArchitecture, Deberta, Decoder, Kokoro, Qwen3Tts, Whisper
 from serve_app.cards import Card, present_cards
 from serve_app.errors import StackError
@@ -99,11 +99,11 @@ def need(config: StageConfig, folder: Path | None = None) -> Need | None:
     name = getattr(config, "model", "")
     if folder is None and (local := Path(name).expanduser()).is_dir():
         folder = local
-    model = (architectures.of_folder(folder) if folder else None) or architectures.of(name)
+    model = (checkpoint.of_folder(folder) if folder else None) or architectures.of(name)
     if model is None:
         return None
     width = _width(config)
-    stored = architectures.stored_bytes(folder, width) if folder and not isinstance(model, Qwen3Tts | Kokoro) else None
+    stored = checkpoint.stored_bytes(folder, width) if folder and not isinstance(model, Qwen3Tts | Kokoro) else None
     work = _work(config, model, width)
     if work is None:
         return None

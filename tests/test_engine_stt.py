@@ -11,6 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from speech import (
+    SENTENCES as ALL_SENTENCES,
+)
+from speech import (
     VOICE_NAMES,
     Accent,
     Speaker,
@@ -32,18 +35,7 @@ from serve_app.weights import resolve
 ENGINES = ["faster-whisper", *(["transformers"] if find_spec("torch") and find_spec("transformers") else [])]
 """Those whose library is installed here; both with the weights of Whisper base."""
 
-SENTENCES = (
-    "Ontem eu fui ao mercado e comprei frutas e leite.",
-    "No fim de semana passado nós visitamos meus avós.",
-    "Quando eu era criança, eu brincava na rua com meus amigos.",
-    "Amanhã vou ao cinema com a minha irmã se não chover.",
-    "Eu gosto de café e de pão com queijo.",
-    "Onde fica o banheiro, por favor?",
-    "Eu trabalho em um banco perto da praia.",
-    "Meu irmão gosta de jogar futebol no parque.",
-    "Minha namorada fala português muito bem.",
-    "Eles querem comprar uma casa nova no campo.",
-)
+SENTENCES = ALL_SENTENCES[:10]
 
 ACCENTED = 6
 """How many of them are also said with accents."""

@@ -15,6 +15,7 @@ import pytest
 import tiny_cefr
 import torch
 from speech import (
+    SENTENCES,
     VOICE_NAMES,
     Speaker,
     clicks,
@@ -40,31 +41,6 @@ from serve_app.engines.word_times import row_starts
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
 from serve_app.weights import resolve
-
-SENTENCES = (
-    "Ontem eu fui ao mercado e comprei frutas e leite.",
-    "No fim de semana passado nós visitamos meus avós.",
-    "Quando eu era criança, eu brincava na rua com meus amigos.",
-    "Amanhã vou ao cinema com a minha irmã se não chover.",
-    "Eu gosto de café e de pão com queijo.",
-    "Onde fica o banheiro, por favor?",
-    "Eu trabalho em um banco perto da praia.",
-    "Meu irmão gosta de jogar futebol no parque.",
-    "Minha namorada fala português muito bem.",
-    "Eles querem comprar uma casa nova no campo.",
-    "Você pode me ajudar com a lição de casa?",
-    "Hoje está muito quente e eu quero tomar um sorvete.",
-    "Nós viajamos para o Rio de Janeiro no verão.",
-    "O ônibus chegou atrasado por causa do trânsito.",
-    "Ela estuda medicina na universidade de São Paulo.",
-    "Preciso comprar um presente para a minha mãe.",
-    "O meu cachorro dorme no sofá da sala.",
-    "Se eu tivesse dinheiro, eu viajaria pelo mundo inteiro.",
-    "A professora explicou o exercício duas vezes.",
-    "Vamos jantar em um restaurante italiano na sexta-feira.",
-    "Eu acordo às seis horas e tomo banho.",
-    "Faz dois anos que eu moro no Brasil.",
-)
 
 
 @pytest.fixture(scope="module")
