@@ -10,9 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from speech import (
-    SENTENCES as ALL_SENTENCES,
-)
+import speech as spoken
 from speech import (
     VOICE_NAMES,
     Accent,
@@ -35,7 +33,7 @@ from serve_app.weights import resolve
 ENGINES = ["faster-whisper", *(["transformers"] if find_spec("torch") and find_spec("transformers") else [])]
 """Those whose library is installed here; both with the weights of Whisper base."""
 
-SENTENCES = ALL_SENTENCES[:10]
+SENTENCES = spoken.SENTENCES[:10]
 
 ACCENTED = 6
 """How many of them are also said with accents."""

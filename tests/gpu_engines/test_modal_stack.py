@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 import tiny_llm
 import tiny_qwen3_tts
-from clients import Answer, asking
+from clients import ask
 from ray.cluster_utils import Cluster
 from servers import Server
 from speech import word_error_rate
@@ -36,11 +36,11 @@ def test_modal_serves_a_turn_over_sse(modal: Server, question: bytes) -> None:
         "llm": "vllm",
         "tts": "qwen3-tts",
     }
-    for _ in range(5):
-        with asking(modal.url, question) as events:
-            turn = Answer(list(events))
-        if turn.last.name == "complete" or turn.last.data["code"] != "empty_reply":
+    turn = ask(modal.url, question)
+    for _ in range(4):
+        if turn.last.name != "error" or turn.last.data["code"] != "empty_reply":
             break  # what random weights write may be nothing that can be said
+        turn = ask(modal.url, question)
     assert turn.last.name == "complete"
     assert word_error_rate(SAID, turn.one("transcript")["transcript"]) <= 0.2
     assert len(turn.audio()) > 2400
