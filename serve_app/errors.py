@@ -102,3 +102,8 @@ class TurnTimeout(ParleError):
 
     code = "turn_timeout"
     status = 504
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's exception says, in one line; its type where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

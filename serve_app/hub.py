@@ -71,6 +71,21 @@ def download(name: str, files: Sequence[str] | None = None, progress: Progress |
     return Path(folder)
 
 
+def may_download(name: str) -> bool:
+    """Whether a gated model can be had: a token is set, or the model is in the cache already. Sends nothing."""
+    from huggingface_hub import get_token, try_to_load_from_cache
+
+    repo, _, revision = name.partition("@")
+    return bool(get_token()) or isinstance(try_to_load_from_cache(repo, "config.json", revision=revision or None), str)
+
+
+def page(name: str) -> str:
+    """Where a person reads about the model and accepts its licence."""
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/{name.partition('@')[0]}"
+
+
 def _told_to(progress: Progress) -> type[Any]:
     """A progress bar that draws nothing and tells `progress` of the bytes that are here; the library has others too."""
     from tqdm.auto import tqdm

@@ -118,12 +118,9 @@ def check_gated(stage: str, model: str) -> None:
     known = architectures.of(model)
     if known is None or not known.gated or not hub.is_hub_id(model) or os.path.exists(os.path.expanduser(model)):
         return
-    from huggingface_hub import constants, get_token, try_to_load_from_cache
-
-    repo, _, revision = model.partition("@")
-    if get_token() or isinstance(try_to_load_from_cache(repo, "config.json", revision=revision or None), str):
-        return
-    raise StackError(
-        f"{stage}: {repo} is gated: accept its licence at {constants.ENDPOINT}/{repo} and set HF_TOKEN to a token of "
-        "that account."
-    )
+    if not hub.may_download(model):
+        page = hub.page(model)
+        raise StackError(
+            f"{stage}: {model.partition('@')[0]} is gated: accept its licence at {page} and set HF_TOKEN to a token of "
+            "that account."
+        )

@@ -4,13 +4,6 @@ from __future__ import annotations
 
 import os
 
-from serve_app.errors import StackError
-
 # GNU OpenMP reads this when an engine's library is loaded. Its threads wait for each other by spinning otherwise: as
 # soon as anything else ran on the same two cores, reading a prompt took 5 to 15 times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-
-def not_on_this_machine(stage: str, engine: str) -> StackError:
-    """The engine is named by a GPU stack and is not part of this version."""
-    return StackError(f"{stage}: the engine '{engine}' is not part of this version; run configs/cpu_stack.yaml.")

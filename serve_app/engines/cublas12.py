@@ -11,7 +11,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from serve_app.errors import StackError
+from serve_app.errors import StackError, first_line
 
 LIBRARIES = ("libcublasLt.so.12", "libcublas.so.12")
 """In the order in which one needs the other."""
@@ -48,7 +48,7 @@ def preload() -> None:
             ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
         except OSError as error:
             raise StackError(
-                f"CTranslate2 needs cuBLAS 12 on a GPU ({str(error).splitlines()[0]}): pip install nvidia-cublas-cu12"
+                f"CTranslate2 needs cuBLAS 12 on a GPU ({first_line(error)}): pip install nvidia-cublas-cu12"
             ) from None
 
 

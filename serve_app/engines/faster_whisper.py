@@ -21,7 +21,7 @@ from faster_whisper.vad import get_speech_timestamps
 
 from serve_app.engines import cublas12
 from serve_app.engines.voice_gate import is_made_up, is_silent
-from serve_app.errors import StackError
+from serve_app.errors import StackError, first_line
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
 
 
@@ -59,7 +59,7 @@ class FasterWhisper:
         try:
             self._model = WhisperModel(str(model), device=device, compute_type=compute_type, cpu_threads=threads)
         except (RuntimeError, ValueError) as error:
-            raise StackError(f"stt: CTranslate2 cannot load {model}: {str(error).splitlines()[0]}") from error
+            raise StackError(f"stt: CTranslate2 cannot load {model}: {first_line(error)}") from error
         self._beam_size = beam_size
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
         self._pool.submit(self._warm).result()

@@ -22,7 +22,7 @@ from serve_app.audio import trim_silence
 from serve_app.engines.kokoro_voices import MAX_CHARACTERS, MAX_PHONEMES, STYLE_SHAPE, load_style
 from serve_app.engines.torch_device import claim
 from serve_app.engines.unused_imports import stand_ins
-from serve_app.errors import StackError
+from serve_app.errors import StackError, first_line
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
 
@@ -121,8 +121,7 @@ def _load(folder: Path) -> KModel:
         model = KModel(repo_id=REPOSITORY, config=str(config), model=str(weights))
         parts = torch.load(weights, map_location="cpu", weights_only=True).keys()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError, pickle.UnpicklingError) as error:
-        reason = (str(error) or repr(error)).splitlines()[0]
-        raise StackError(f"tts: {folder} is not Kokoro: {reason}") from error
+        raise StackError(f"tts: {folder} is not Kokoro: {first_line(error)}") from error
     if missing := sorted({name for name, _ in model.named_children()} - parts):  # the library would keep random ones
         raise StackError(f"tts: {weights} is not Kokoro: it has no weights '{missing[0]}'.")
     return model
@@ -132,9 +131,7 @@ def _load_voice(path: Path) -> torch.Tensor:
     try:
         style = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise StackError(
-            f"The voice file {path} cannot be read: {(str(error) or repr(error)).splitlines()[0]}"
-        ) from error
+        raise StackError(f"The voice file {path} cannot be read: {first_line(error)}") from error
     if not isinstance(style, torch.Tensor) or style.shape != STYLE_SHAPE:
         raise StackError(f"The voice file {path} is not a Kokoro voice: a tensor {STYLE_SHAPE} is expected.")
     return style.float()

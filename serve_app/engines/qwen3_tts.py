@@ -31,7 +31,7 @@ from serve_app.audio import silence
 from serve_app.engines.speech_pieces import SilenceHeldBack, Tempo
 from serve_app.engines.torch_device import claim
 from serve_app.engines.unused_imports import stand_ins
-from serve_app.errors import InvalidField, StackError
+from serve_app.errors import InvalidField, StackError, first_line
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
 
@@ -102,7 +102,7 @@ class Qwen3Tts:
                 raise ValueError(f"its config says {kind[0]}, {kind[1]}.")
             self._model = self._load(model, place, getattr(torch, dtype))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            raise StackError(f"{wrong}: {(str(error) or repr(error)).splitlines()[0]}") from error
+            raise StackError(f"{wrong}: {first_line(error)}") from error
         library = self._model.model if isinstance(self._model, FasterQwen3TTS) else self._model
         languages = library.get_supported_languages()
         if languages is not None and language.lower() not in languages:

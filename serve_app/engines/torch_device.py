@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from serve_app.budget import CONTEXT
 from serve_app.errors import StackError
-
-CONTEXT_BYTES = 1 << 29
-"""What a process takes on a card before PyTorch allocates anything; the budget counts the same."""
 
 
 def claim(device: str, share: float | None) -> torch.device:
@@ -27,5 +25,5 @@ def claim(device: str, share: float | None) -> torch.device:
         )
     if share is not None and share < 1:
         total = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(max(share - CONTEXT_BYTES / total, 0.0))
+        torch.cuda.set_per_process_memory_fraction(max(share - CONTEXT / total, 0.0))
     return torch.device("cuda")

@@ -23,7 +23,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging
 
 from serve_app.engines.torch_device import claim
-from serve_app.errors import StackError
+from serve_app.errors import StackError, first_line
 from serve_app.protocols import LEVELS, LevelEstimate
 
 FEWEST_WORDS = 4
@@ -138,7 +138,7 @@ def _load(model: Path, dtype: torch.dtype) -> tuple[Any, Any]:
             model, dtype=dtype, local_files_only=True, output_loading_info=True
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise StackError(f"{wrong}: {(str(error) or repr(error)).splitlines()[0]}") from error
+        raise StackError(f"{wrong}: {first_line(error)}") from error
     if missing := sorted(info["missing_keys"]):
         raise StackError(f"{wrong}: it has no weights '{missing[0]}'.")
     return classifier.eval(), tokenizer

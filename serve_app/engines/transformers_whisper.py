@@ -42,7 +42,7 @@ from transformers.utils import logging
 from serve_app.engines.torch_device import claim
 from serve_app.engines.voice_gate import Window, is_made_up, windows
 from serve_app.engines.word_times import token_edges
-from serve_app.errors import StackError, StageFailed
+from serve_app.errors import StackError, StageFailed, first_line
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
 
 FRAME_S = 0.02
@@ -335,7 +335,7 @@ def _load(model: Path, dtype: torch.dtype) -> tuple[Any, Any]:
         )
         processor = WhisperProcessor.from_pretrained(model, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise StackError(f"{wrong}: {(str(error) or repr(error)).splitlines()[0]}") from error
+        raise StackError(f"{wrong}: {first_line(error)}") from error
     if missing := sorted(info["missing_keys"]):
         raise StackError(f"{wrong}: it has no weights '{missing[0]}'.")
     if not getattr(weights.generation_config, "lang_to_id", None):

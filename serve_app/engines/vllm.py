@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from serve_app.errors import StackError, StageFailed
+from serve_app.errors import StackError, StageFailed, first_line
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
 # vLLM reads these when it is imported, and its processes inherit them.
@@ -122,7 +122,7 @@ class Vllm:
                 AsyncEngineArgs(**args), stat_loggers=[lambda _config, _index: self._counts]
             )
         except (ValueError, RuntimeError, OSError, VLLMError) as error:
-            raise StackError(f"vLLM cannot load {model}: {_first_line(error)}") from error
+            raise StackError(f"vLLM cannot load {model}: {_reason(error)}") from error
         self._context_tokens = context_tokens
         self._chat_template = chat_template
         self._bos = self._missing_bos()
@@ -238,7 +238,7 @@ class Vllm:
             raise StageFailed(message, code="stage_lost", stage="llm") from None
         except (VLLMError, ValueError, RuntimeError, TimeoutError) as error:
             logger.exception("vLLM refused a request or failed")
-            raise StageFailed(f"The tutor's model failed: {_first_line(error)}", stage="llm") from None
+            raise StageFailed(f"The tutor's model failed: {_reason(error)}", stage="llm") from None
 
 
 class _Counts(StatLoggerBase):
@@ -287,7 +287,7 @@ def _finish_reason(output: RequestOutput) -> str:
     raise StageFailed(f"The tutor's model failed: a reply ended with '{reason}'.", stage="llm")
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, ValidationError):  # its first line only counts the faults
         return error.errors()[0]["msg"]
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return first_line(error)
