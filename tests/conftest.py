@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -24,6 +27,21 @@ CPU_STACK = ROOT / "configs/cpu_stack.yaml"
 collect_ignore = [] if find_spec("torch") else ["gpu_engines"]
 
 Listener = Callable[[Audio, int], Transcript]
+
+RAY_FOLDER = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ray's files of this run in a folder of its own.
+
+    A bare `serve run` joins whatever Ray last noted in the common folder; one that was killed is waited for without end.
+    """
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    config.stash[RAY_FOLDER] = os.environ["RAY_TMPDIR"] = folder
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[RAY_FOLDER], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
