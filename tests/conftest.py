@@ -34,7 +34,7 @@ RAY_FOLDER = pytest.StashKey[str]()
 def pytest_configure(config: pytest.Config) -> None:
     """Ray's files of this run in a folder of its own.
 
-    A bare `serve run` joins whatever Ray last noted in the common folder; one that was killed is waited for without end.
+    A bare `serve run` joins the Ray last noted in the common folder, and waits without end for one that was killed.
     """
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     config.stash[RAY_FOLDER] = os.environ["RAY_TMPDIR"] = folder
