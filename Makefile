@@ -11,7 +11,7 @@ export PIP_CONSTRAINT := $(PINS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help serve test test-gpu-engines resolve-gpu lint types types-gpu bench bench-gpu-engines clean
+.PHONY: help serve test test-browser test-gpu-engines resolve-gpu lint types types-gpu bench bench-gpu-engines clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -20,7 +20,11 @@ serve: $(VENV)/.cpu ## build the environment, start the CPU stack (HOST, PORT, S
 	@exec $(BIN)/parle serve $(STACK)
 
 test: $(VENV)/.test ## build what the tests need and run them
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --ignore=tests/browser $(ARGS)
+
+test-browser: $(VENV)/.browser ## the page in Chromium, with a microphone that speaks Portuguese (installs Debian's; as root)
+	@scripts/install_chromium.sh
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 test-gpu-engines: $(GPU_VENV)/.done ## the GPU engines on this CPU, tiny checkpoints through the real libraries (5 GB of its own)
 	HF_HUB_OFFLINE=1 $(GPU_VENV)/bin/python -m pytest tests/gpu_engines tests/test_engine_stt.py tests/test_engine_cefr.py tests/test_engine_llm.py tests/test_engine_tts.py $(ARGS)
@@ -32,7 +36,7 @@ lint: $(VENV)/.test ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.test ## pyright, standard
+types: $(VENV)/.browser ## pyright, standard
 	$(BIN)/pyright
 
 types-gpu: $(VENV)/.test $(GPU_VENV)/.done ## pyright on what needs PyTorch
@@ -56,6 +60,10 @@ $(VENV)/.cpu: pyproject.toml $(PINS)
 
 $(VENV)/.test: $(VENV)/.cpu
 	$(BIN)/pip install --quiet --progress-bar on -e '.[cpu,test]'
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.test
+	$(BIN)/pip install --quiet --progress-bar on -e '.[cpu,test,browser]'
 	@touch $@
 
 $(GPU_VENV)/.done: pyproject.toml $(GPU_PINS)

@@ -24,7 +24,8 @@ from serve_app.weights import resolve
 ROOT = Path(__file__).parent.parent
 CPU_STACK = ROOT / "configs/cpu_stack.yaml"
 
-collect_ignore = [] if find_spec("torch") else ["gpu_engines"]
+NEEDS = {"gpu_engines": "torch", "browser": "playwright"}
+collect_ignore = [folder for folder, package in NEEDS.items() if find_spec(package) is None]
 
 Listener = Callable[[Audio, int], Transcript]
 

@@ -75,10 +75,10 @@ def _title(process: psutil.Process) -> str:
 
 
 @contextlib.contextmanager
-def serving(stack: Path, log: Path, *options: str) -> Iterator[Server]:
-    """`parle serve STACK` on a free port until the block is left; then nothing of it is left."""
+def serving(stack: Path, log: Path, *options: str, port: int | None = None) -> Iterator[Server]:
+    """`parle serve STACK` until the block is left; then nothing of it is left. Without a `port` on a free one."""
     command = [str(Path(sys.executable).with_name("parle")), "serve", str(stack), *options]
-    port = free_port()
+    port = port or free_port()
     environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "RAY_USAGE_STATS_ENABLED": "0"}
     environment.pop("RAY_ADDRESS", None)
     with log.open("wb") as terminal:

@@ -1,0 +1,440 @@
+"""A lesson in a browser: talked with, interrupted, reloaded, cut off; by pointer and by keyboard, on a phone."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from clients import talking
+from playwright.sync_api import Browser, Route
+from servers import Server, family, free_port, serving
+from speech import Speaker, word_error_rate
+
+from browser.chromium import Microphone
+from browser.conftest import visiting
+from browser.learner import Learner
+
+pytestmark = pytest.mark.server
+
+FIRST = "Meu irmão gosta de jogar futebol no parque."
+SECOND = "Ontem eu fui ao mercado e comprei frutas e leite."
+THIRD = "Minha namorada fala português muito bem."
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 360, "height": 740},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+    "has_touch": True,
+}
+CUT_OFF = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET", "WebSocket connection to", "status of 50")
+"""What Chromium itself writes on the console of a page whose server is away; no page can prevent it."""
+
+
+# --- talk --------------------------------------------------------------------------------------------------
+
+
+def test_a_turn_is_heard_written_and_answered_aloud(learner: Learner) -> None:
+    learner.forget_states()
+    complete = learner.ask(FIRST)
+    assert word_error_rate(FIRST, complete["transcript"]) <= 0.2
+    assert learner.sees_line(complete["transcript"])
+    assert learner.sees_line(complete["response"])
+    assert in_order(["listening", "understanding", "thinking", "speaking", "ready"], learner.states)
+    assert learner.pieces > 0
+    assert learner.samples_played > 12_000  # half a second of a voice, in samples that are no silence
+    assert learner.loudest > 0.05  # and it came out at the other end of the audio graph
+
+
+def test_three_turns_are_one_conversation(learner: Learner) -> None:
+    turns = [learner.ask(text) for text in (FIRST, SECOND, THIRD)]
+    assert [level["utterances"] for level in learner.events("level")] == [1, 2, 3]
+    assert len({transcript["session_id"] for transcript in learner.events("transcript")}) == 1
+    for turn in turns:
+        assert learner.sees_line(turn["transcript"])
+        assert learner.sees_line(turn["response"])
+    chart = learner.page.get_by_role("img", name=re.compile("Nível estimado ao longo de 3 falas"))
+    assert chart.is_visible()
+
+
+def test_speaking_again_interrupts_the_answer(learner: Learner) -> None:
+    learner.say(FIRST)
+    learner.until("speaking")
+    learner.wait_for(lambda: learner.hears_something, "the voice")
+    played = learner.samples_played
+    complete = learner.ask(SECOND)
+    assert learner.events("cancelled") or learner.events("complete")[:-1], "the first turn was neither ended nor over"
+    assert word_error_rate(SECOND, complete["transcript"]) <= 0.2
+    assert [level["utterances"] for level in learner.events("level")] == [1, 2]
+    assert learner.samples_played > played
+
+
+def test_the_voice_is_silent_as_soon_as_the_learner_speaks(learner: Learner) -> None:
+    learner.say(FIRST)
+    learner.until("speaking")
+    learner.wait_for(lambda: learner.hears_something, "the voice")
+    learner.press_down()
+    learner.until("listening", seconds=10)
+    learner.wait(0.2)
+    for _ in range(10):
+        assert not learner.hears_something
+        learner.wait(0.1)
+    learner.page.keyboard.press("Escape")  # what was said is discarded
+    learner.page.mouse.up()
+    learner.until("ready")
+
+
+def test_the_stop_button_stops_the_answer_and_the_next_turn_works(learner: Learner) -> None:
+    learner.say(FIRST)
+    learner.until("speaking")
+    learner.wait_for(lambda: learner.hears_something, "the voice")
+    learner.button("Parar").click()
+    learner.until("ready", seconds=10)
+    learner.wait(0.3)
+    assert not learner.hears_something
+    assert word_error_rate(SECOND, learner.ask(SECOND)["transcript"]) <= 0.2
+
+
+def test_either_line_can_be_heard_again(learner: Learner) -> None:
+    learner.ask(FIRST)
+    for name in ("Ouvir a resposta", "Ouvir o que eu disse"):
+        before = learner.samples_played
+        learner.button(name).click()
+        learner.wait_for(lambda: learner.hears_something, f"the sound of {name!r}", 10)
+        assert learner.samples_played > before
+        learner.until("ready")
+
+
+def test_a_tap_begins_and_another_one_sends(learner: Learner, microphone: Microphone) -> None:
+    seconds = microphone.says(FIRST)
+    learner.button("Falar").click()
+    learner.until("listening")
+    learner.wait(seconds)
+    learner.button("Enviar o que falei").click()
+    learner.wait_for(lambda: bool(learner.events("complete")), "the answer")
+    assert word_error_rate(FIRST, learner.events("complete")[0]["transcript"]) <= 0.2
+    learner.until("ready")
+
+
+def test_the_level_of_the_microphone_is_shown_while_one_speaks(learner: Learner, microphone: Microphone) -> None:
+    seconds = microphone.says(FIRST)
+    silent = learner.talk_button.screenshot()
+    learner.press_down()
+    learner.until("listening")
+    shots = set()
+    for _ in range(int(seconds / 0.2)):
+        learner.wait(0.2)
+        shots.add(learner.talk_button.screenshot(animations="disabled"))
+    learner.page.mouse.up()
+    assert len(shots - {silent}) >= 3  # it moves
+    learner.wait_for(lambda: bool(learner.events("complete")), "the answer")
+
+
+def test_nobody_spoke_is_said_and_the_next_turn_works(learner: Learner, microphone: Microphone) -> None:
+    microphone.is_silent(2)
+    learner.press_down()
+    learner.until("listening")
+    learner.wait(1.5)
+    learner.page.mouse.up()
+    learner.wait_for(lambda: bool(learner.events("error")), "an error")
+    assert learner.events("error")[0]["code"] == "no_speech"
+    assert "Não ouvi ninguém falar" in learner.sees
+    learner.ask(FIRST)
+
+
+# --- choose ------------------------------------------------------------------------------------------------
+
+
+def test_choices_hold_for_the_next_turn_and_over_a_reload(learner: Learner) -> None:
+    settings(learner)
+    learner.page.get_by_role("combobox", name="Voz").select_option("pm_alex")
+    learner.page.get_by_role("combobox", name="Nível do tutor").select_option("B1")
+    learner.page.get_by_role("radio", name=re.compile("Devagar")).check(force=True)
+    learner.button("Fechar").click()
+    learner.wait_for(lambda: choice_of(learner) == ("pm_alex", "B1", 0.7), "the settings")
+    learner.ask(FIRST)
+    level = learner.events("level")[-1]
+    assert (level["level"], level["fixed"]) == ("B1", True)
+    learner.wire.clear()
+    learner.page.reload()
+    learner.until("ready")
+    assert choice_of(learner) == ("pm_alex", "B1", 0.7)
+    settings(learner)
+    assert learner.page.get_by_role("combobox", name="Voz").input_value() == "pm_alex"
+
+
+def test_the_page_speaks_english_where_the_browser_does(
+    browser: Browser, server: Server, microphone: Microphone
+) -> None:
+    with visiting(browser, server.url, microphone, locale="en-GB") as learner:
+        learner.open().until("ready")
+        assert learner.button("Talk").is_visible()
+        assert learner.page.locator("html").get_attribute("lang") == "en"
+        settings(learner)
+        learner.page.get_by_role("radio", name="Português").check(force=True)
+        assert learner.page.locator("html").get_attribute("lang") == "pt-BR"
+        learner.page.reload()
+        learner.until("ready")
+        assert learner.button("Falar").is_visible()
+
+
+# --- by keyboard, by screen reader, on a phone -------------------------------------------------------------
+
+
+def test_the_keyboard_alone_is_enough(learner: Learner, microphone: Microphone) -> None:
+    keyboard = learner.page.keyboard
+    seconds = microphone.says(FIRST)
+    keyboard.down("Space")  # held
+    learner.until("listening")
+    learner.wait(seconds)
+    keyboard.up("Space")
+    learner.wait_for(lambda: bool(learner.events("complete")), "the answer")
+    learner.until("ready")
+
+    seconds = microphone.says(SECOND)
+    keyboard.press("Space")  # tapped
+    learner.until("listening")
+    learner.wait(seconds)
+    keyboard.press("Space")
+    learner.until("speaking")
+    keyboard.press("Escape")
+    learner.until("ready", seconds=10)
+
+    tab_to(learner, "Ouvir a resposta")
+    played = learner.samples_played
+    keyboard.press("Enter")
+    learner.wait_for(lambda: learner.samples_played > played, "the answer again", 10)
+    keyboard.press("Escape")
+    learner.until("ready", seconds=10)
+
+    tab_to(learner, "Ajustes")
+    keyboard.press("Enter")
+    assert learner.page.get_by_role("dialog").is_visible()
+    keyboard.press("Escape")
+    assert not learner.page.get_by_role("dialog").is_visible()
+    assert focused(learner) == "Ajustes"
+
+
+def test_a_phone_has_room_for_all_of_it(browser: Browser, server: Server, microphone: Microphone) -> None:
+    with visiting(browser, server.url, microphone, **PHONE) as learner:
+        learner.open().until("ready")
+        assert fits(learner)
+        learner.ask(FIRST)
+        assert fits(learner)
+        settings(learner)
+        assert fits(learner)
+
+
+# --- what goes wrong ---------------------------------------------------------------------------------------
+
+
+def test_a_reload_in_mid_conversation_keeps_it(learner: Learner) -> None:
+    first = learner.ask(FIRST)
+    learner.page.reload()
+    learner.until("ready")
+    assert learner.sees_line(first["transcript"])
+    assert learner.sees_line(first["response"])
+    second = learner.ask(SECOND)
+    assert learner.sees_line(second["response"])
+    assert [level["utterances"] for level in learner.events("level")] == [1, 2]
+    assert len({transcript["session_id"] for transcript in learner.events("transcript")}) == 1
+
+
+def test_a_reload_in_mid_turn_keeps_what_was_said(learner: Learner) -> None:
+    learner.say(FIRST)
+    learner.wait_for(lambda: bool(learner.events("delta")), "the answer to begin")
+    said = learner.events("transcript")[0]["transcript"]
+    learner.page.reload()
+    learner.until("ready")
+    assert learner.sees_line(said)
+    assert word_error_rate(SECOND, learner.ask(SECOND)["transcript"]) <= 0.2
+
+
+def test_two_tabs_are_two_conversations(learner: Learner) -> None:
+    learner.ask(FIRST)
+    [first] = {event["session_id"] for event in learner.events("transcript")}
+    other = learner.page.context.new_page()
+    other.goto(learner.page.url)
+    other.wait_for_timeout(1000)
+    assert first not in json.dumps(other.evaluate("() => ({ ...sessionStorage })"))
+
+
+def test_a_server_that_dies_in_mid_turn_comes_back_to_the_same_conversation(
+    browser: Browser, quick_stack: Path, microphone: Microphone, speech: Speaker, tmp_path: Path
+) -> None:
+    speech(FIRST), speech(SECOND)  # said before, so that nothing but the page waits
+    port = free_port()
+    with ExitStack() as visit:
+        with serving(quick_stack, tmp_path / "first.log", port=port) as server:
+            learner = visit.enter_context(visiting(browser, server.url, microphone))
+            learner.expected.extend(CUT_OFF)
+            learner.open().until("ready")
+            learner.say(FIRST)
+            learner.wait_for(lambda: bool(learner.events("transcript")), "the transcript")
+            for process in family(server.process):
+                process.kill()
+        learner.until("offline")
+        said = learner.events("transcript")[0]["transcript"]
+        assert learner.sees_line(said)
+        assert "A conexão com o servidor caiu" in learner.sees
+        assert "A conexão caiu no meio desta fala" in learner.sees
+        learner.wire.clear()
+        with serving(quick_stack, tmp_path / "second.log", port=port):
+            learner.until("ready", seconds=30)  # by itself
+            assert "A conexão com o servidor caiu" not in learner.sees
+            assert learner.sees_line(said)
+            learner.button("Enviar de novo").click()
+            learner.wait_for(lambda: bool(learner.events("complete")), "the answer")
+            learner.until("ready")
+            learner.ask(SECOND)
+            assert learner.sees_line(said)
+
+
+def test_a_full_server_is_told_and_entered_when_there_is_room(
+    browser: Browser, quick_stack: Path, microphone: Microphone, tmp_path: Path
+) -> None:
+    with serving(quick_stack, tmp_path / "terminal.log") as server, ExitStack() as visit:
+        with talking(server.url) as other:
+            other.tell({"type": "settings"})
+            other.until("settings")
+            learner = visit.enter_context(visiting(browser, server.url, microphone))
+            learner.open().until("full")
+            assert "O servidor está cheio" in learner.sees
+        learner.until("ready", seconds=20)
+        assert "O servidor está cheio" not in learner.sees
+        learner.ask(FIRST)
+
+
+def test_a_stack_without_the_websocket_route_says_what_to_do(
+    browser: Browser, server: Server, microphone: Microphone
+) -> None:
+    with visiting(browser, server.url, microphone) as learner:
+        learner.page.route("**/api/info", without_websocket)
+        learner.open().until("noRoute")
+        assert "routes: [sse, websocket, web]" in learner.sees
+
+
+def test_a_refused_microphone_says_what_to_do(
+    refusing_browser: Browser, server: Server, microphone: Microphone, screenshots: Path
+) -> None:
+    with visiting(refusing_browser, server.url, microphone) as learner:
+        learner.open().until("ready")
+        learner.press_down()
+        learner.wait_for(lambda: "O navegador não deixa usar o microfone" in learner.sees, "the notice", 10)
+        learner.page.mouse.up()
+        assert "permita o microfone" in learner.sees
+        assert learner.state == "ready"
+        assert not serious(learner)
+        learner.page.set_viewport_size(PHONE["viewport"])
+        shoot(learner, screenshots / "error.png")
+        assert fits(learner)
+        learner.button("Entendi").click()
+        assert "O navegador não deixa usar o microfone" not in learner.sees
+
+
+def test_no_microphone_says_what_to_do(deaf_browser: Browser, server: Server, microphone: Microphone) -> None:
+    with visiting(deaf_browser, server.url, microphone) as learner:
+        learner.open().until("ready")
+        learner.press_down()
+        learner.wait_for(lambda: "Não encontrei um microfone" in learner.sees, "the notice", 10)
+        learner.page.mouse.up()
+        assert "Ligue um microfone" in learner.sees
+
+
+# --- what it looks like ------------------------------------------------------------------------------------
+
+
+def test_axe_finds_nothing_serious_and_the_screenshots_are_taken(
+    browser: Browser, server: Server, microphone: Microphone, screenshots: Path
+) -> None:
+    with visiting(browser, server.url, microphone, device_scale_factor=2) as learner:
+        learner.open().until("ready")
+        assert not serious(learner)
+        for text in (FIRST, SECOND, THIRD):
+            learner.ask(text)
+        learner.page.mouse.move(0, 0)
+        assert not serious(learner)
+        shoot(learner, screenshots / "desktop.png")
+        settings(learner)
+        assert not serious(learner)
+        learner.button("Fechar").click()
+        learner.page.emulate_media(color_scheme="dark")
+        assert not serious(learner)
+        shoot(learner, screenshots / "dark.png")
+        learner.page.emulate_media(color_scheme="light")
+        learner.page.set_viewport_size(PHONE["viewport"])
+        learner.wait(0.3)
+        assert not serious(learner)
+        assert fits(learner)
+        shoot(learner, screenshots / "phone.png")
+
+
+# --- helpers -----------------------------------------------------------------------------------------------
+
+
+def in_order(wanted: list[str], seen: list[str]) -> bool:
+    """Whether all that is wanted was seen, in that order; other things may lie between."""
+    rest = iter(seen)
+    return all(state in rest for state in wanted)
+
+
+def settings(learner: Learner) -> None:
+    """Open the dialog of choices."""
+    learner.page.get_by_role("button", name=re.compile("^(Ajustes|Settings)$")).click()
+    learner.page.get_by_role("dialog").wait_for()
+
+
+def choice_of(learner: Learner) -> tuple[Any, ...]:
+    """Voice, level and speed that are in force on the server."""
+    answers = learner.events("settings")
+    return tuple(answers[-1][name] for name in ("voice", "level", "speed")) if answers else ()
+
+
+def focused(learner: Learner) -> str:
+    """The accessible name of what has the focus, as its label or text tells it."""
+    return learner.page.evaluate(
+        "() => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.innerText.trim() ?? ''"
+    )
+
+
+def tab_to(learner: Learner, name: str) -> None:
+    for _ in range(40):
+        learner.page.keyboard.press("Tab")
+        if focused(learner) == name:
+            return
+    raise AssertionError(f"forty tabs do not lead to {name!r}; the last one to {focused(learner)!r}")
+
+
+def fits(learner: Learner) -> bool:
+    """Nothing sticks out sideways, and the button to talk is to be seen whole."""
+    width = learner.page.evaluate("() => document.documentElement.scrollWidth")
+    size = learner.page.viewport_size
+    box = learner.talk_button.bounding_box() if learner.talk_button.count() else None
+    assert size is not None
+    inside = box is None or (box["x"] >= 0 and box["y"] + box["height"] <= size["height"])
+    return width <= size["width"] and inside
+
+
+def without_websocket(route: Route) -> None:
+    """The server's own answer, but for that route."""
+    answer = route.fetch()
+    info = answer.json()
+    route.fulfill(response=answer, json={**info, "routes": ["sse", "web"]})
+
+
+def shoot(learner: Learner, path: Path) -> None:
+    learner.wait(0.4)  # what moves comes to rest
+    learner.page.screenshot(path=path)
+
+
+def serious(learner: Learner) -> list[str]:
+    """What axe calls serious or critical."""
+    found = Axe().run(learner.page).response["violations"]
+    return [
+        f"{rule['id']}: {rule['help']}: {[node['html'][:160] for node in rule['nodes']]}"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    ]

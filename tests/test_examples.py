@@ -1,0 +1,102 @@
+"""Each file of examples/ does what it says, against a real server. The page is run by tests/browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from clients import samples_of
+from conftest import ROOT
+from servers import Server, free_port
+from speech import Speaker, word_error_rate
+
+pytestmark = pytest.mark.server
+
+EXAMPLES = ROOT / "examples"
+SAID = "Meu irmão gosta de jogar futebol no parque."
+NODE_WITH_WEBSOCKET = 22
+NODE_WITH_FLAG = 20
+
+
+@pytest.fixture(scope="module")
+def recording(speech: Speaker, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("examples") / "pergunta.wav"
+    path.write_bytes(speech.recording(SAID))
+    return path
+
+
+def output_of(*command: str | Path, code: int = 0) -> str:
+    """What a command prints; it must end with that exit code."""
+    ran = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == code, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def heard(printed: str) -> str:
+    """The transcript, as JSON, Python and Node print it."""
+    found = re.search(r"""["']?transcript["']?: ?["'](.+?)["'],""", printed)
+    assert found, printed
+    return found[1]
+
+
+def node() -> list[str]:
+    """The command that runs a script with a WebSocket."""
+    if shutil.which("node") is None:
+        pytest.fail("Node 20.10 or newer is missing: apt-get install nodejs (Debian 13), or nodejs.org")
+    major = int(output_of("node", "--version").strip().lstrip("v").split(".")[0])
+    if major < NODE_WITH_FLAG:
+        pytest.fail(f"Node {major} is too old: 20.10 or newer is needed, see nodejs.org")
+    return ["node"] if major >= NODE_WITH_WEBSOCKET else ["node", "--experimental-websocket"]
+
+
+def socket_of(server: Server) -> str:
+    return server.url.replace("http", "ws", 1)
+
+
+def test_the_curl_line_prints_a_turn(server: Server, recording: Path) -> None:
+    printed = output_of("sh", EXAMPLES / "curl.sh", recording, server.url)
+    assert word_error_rate(SAID, heard(printed)) <= 0.15
+    assert printed.count("event: audio") >= 1
+    assert printed.rstrip().splitlines()[-2] == "event: complete"
+
+
+def test_the_curl_line_fails_where_the_server_refuses(server: Server, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.wav"
+    empty.touch()
+    assert "no_audio" in output_of("sh", EXAMPLES / "curl.sh", empty, server.url, code=22)
+
+
+def test_the_sounds_of_the_curl_line_can_be_put_into_files(server: Server, recording: Path, tmp_path: Path) -> None:
+    """The pipe that its comment shows."""
+    script = EXAMPLES / "curl.sh"
+    [pipe] = re.findall(r"^# +(\| sed .+)$", script.read_text("utf-8"), re.MULTILINE)
+    output_of("bash", "-c", f"cd {tmp_path} && sh {script} {recording} {server.url} {pipe}")
+    assert abs(samples_of((tmp_path / "0.wav").read_bytes())).max() > 0.05
+
+
+def test_the_python_client_prints_a_turn_and_writes_the_answer(server: Server, recording: Path, tmp_path: Path) -> None:
+    answer = tmp_path / "resposta.wav"
+    printed = output_of(sys.executable, EXAMPLES / "client.py", recording, answer, socket_of(server))
+    assert word_error_rate(SAID, heard(printed)) <= 0.15
+    assert "'event': 'complete'" in printed
+    samples = samples_of(answer.read_bytes())
+    assert len(samples) > 24_000 / 2
+    assert abs(samples).max() > 0.05
+
+
+def test_the_node_client_prints_a_turn_and_writes_the_pieces(server: Server, recording: Path, tmp_path: Path) -> None:
+    printed = output_of(*node(), EXAMPLES / "node_client.mjs", recording, tmp_path, socket_of(server))
+    assert word_error_rate(SAID, heard(printed)) <= 0.15
+    assert "event: 'complete'" in printed
+    assert abs(samples_of((tmp_path / "0.wav").read_bytes())).max() > 0.05
+
+
+def test_the_node_client_says_when_there_is_no_server(recording: Path, tmp_path: Path) -> None:
+    printed = output_of(
+        *node(), EXAMPLES / "node_client.mjs", recording, tmp_path, f"ws://127.0.0.1:{free_port()}", code=1
+    )
+    assert "no server answers" in printed
