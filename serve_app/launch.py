@@ -197,6 +197,8 @@ def address_of(stack: StackFile) -> str:
 def _welcome(stack: StackFile, here: Cluster, report: Report) -> None:
     url = address_of(stack)
     report.line(f"\nready in {report.seconds:.1f} s at {url}\n")
+    if "web" in stack.args.routes:
+        report.line(f"  open     {url}/ in a browser, and talk")
     if "sse" in stack.args.routes:
         report.line(f"  speak    curl -N -F audio=@question.wav {url}/api/stream-audio")
     if "websocket" in stack.args.routes:

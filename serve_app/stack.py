@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from serve_app.tutor import CefrLevel
 
-Route = Literal["sse", "websocket"]
+Route = Literal["sse", "websocket", "web"]
 Order = Literal["documented", "eager"]
 
 
@@ -252,7 +252,7 @@ class StackArgs(Strict):
         return sum(config.num_gpus for config in self.stages().values())
 
 
-ROUTES: list[str] = ["sse", "websocket"]
+ROUTES: list[str] = ["sse", "websocket", "web"]
 ENGINES: dict[str, list[str]] = {
     "stt": ["faster-whisper", "transformers"],
     "cefr": ["lexical", "transformers"],

@@ -35,7 +35,7 @@ def test_info_tells_models_routes_voices_and_limits(server: Server) -> None:
         "tts": "kokoro-onnx",
     }
     assert info["stages"]["llm"]["model"] == "wheel:qwen2.5-coder-1.5b-instruct"
-    assert info["routes"] == ["sse", "websocket"]
+    assert info["routes"] == ["sse", "websocket", "web"]
     assert set(info["voices"]) == set(VOICE_NAMES)
     assert info["limits"]["max_audio_s"] == 60
 

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from serve_app.errors import ParleError
-from serve_app.routes import sse, system, websocket
+from serve_app.routes import sse, system, web, websocket
 from serve_app.session import Lessons
 from serve_app.stack import StackArgs
 
@@ -35,6 +35,8 @@ def app_for(args: StackArgs, lessons: Lessons) -> FastAPI:
     if "sse" in args.routes:
         app.include_router(sse.router(lessons))
     app.include_router(websocket.router(lessons) if "websocket" in args.routes else websocket.closed_router())
+    if "web" in args.routes:
+        app.include_router(web.router())
     return app
 
 

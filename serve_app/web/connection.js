@@ -1,0 +1,126 @@
+/**
+ * The WebSocket of docs/wire.md, kept open: asks /api/info first, comes back after every loss, says where it stands.
+ *
+ * States: `connecting`, `open` (the server has taken the settings), `offline` and `full` (it tries again by itself),
+ * `noRoute` (this stack has no WebSocket: trying again would change nothing).
+ */
+
+const INFO_TIMEOUT_MS = 10_000; // it answers within some seconds even where a stage is down
+const WAITS_MS = [500, 1000, 2000, 4000, 8000];
+const FULL_WAIT_MS = 5000;
+const TRY_AGAIN_LATER = 1013;
+
+export class Connection {
+  #hooks;
+  #socket = null;
+  #timer = 0;
+  #attempt = 0;
+  #trying = false;
+  state = 'connecting';
+  /** What /api/info said last. */
+  info = null;
+
+  /**
+   * @param {object} hooks
+   * @param {() => object} hooks.hello the settings to begin with
+   * @param {(event: object) => void} hooks.event a text message
+   * @param {(file: ArrayBuffer) => void} hooks.audio a binary message
+   * @param {(state: string) => void} hooks.changed
+   */
+  constructor(hooks) {
+    this.#hooks = hooks;
+    window.addEventListener('online', () => this.retry());
+    window.addEventListener('offline', () => this.#lost('offline'));
+    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.retry());
+    this.#connect();
+  }
+
+  get open() {
+    return this.state === 'open';
+  }
+
+  /** Try now instead of later; nothing while it is open or being opened. */
+  retry() {
+    if (this.#trying || (this.state !== 'offline' && this.state !== 'full')) return;
+    this.#attempt = 0;
+    this.#connect();
+  }
+
+  /** One utterance. */
+  send(recording) {
+    this.#socket.send(recording);
+  }
+
+  /** A command, such as `{type: 'cancel'}`; without a connection it is dropped. */
+  tell(command) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(command));
+  }
+
+  async #connect() {
+    clearTimeout(this.#timer);
+    if (this.#attempt === 0) this.#set('connecting'); // later it stays `offline`: the page must not flicker
+    this.#trying = true;
+    try {
+      this.info = await fetchInfo();
+    } catch {
+      this.#again('offline');
+      return;
+    }
+    if (!this.info.routes.includes('websocket')) {
+      this.#trying = false;
+      this.#set('noRoute');
+      return;
+    }
+    const address = new URL('ws/stream', document.baseURI);
+    address.protocol = address.protocol.replace('http', 'ws');
+    const socket = new WebSocket(address);
+    socket.binaryType = 'arraybuffer'; // a Blob is read later, and events would overtake their audio
+    socket.onopen = () => this.tell({ type: 'settings', ...this.#hooks.hello() });
+    socket.onmessage = ({ data }) => this.#take(data);
+    socket.onclose = ({ code }) => this.#lost(code === TRY_AGAIN_LATER ? 'full' : 'offline');
+    this.#socket = socket;
+  }
+
+  #take(data) {
+    if (data instanceof ArrayBuffer) {
+      this.#hooks.audio(data);
+      return;
+    }
+    const event = JSON.parse(data);
+    if (event.event === 'settings' && !this.open) {
+      this.#attempt = 0;
+      this.#trying = false;
+      this.#set('open');
+    }
+    this.#hooks.event(event);
+  }
+
+  #lost(state) {
+    if (!this.#socket) return; // still asking /api/info, or waiting already
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.close();
+    this.#socket = null;
+    this.#again(state);
+  }
+
+  #again(state) {
+    this.#trying = false;
+    this.#set(state);
+    const wait = state === 'full' ? FULL_WAIT_MS : WAITS_MS[Math.min(this.#attempt, WAITS_MS.length - 1)];
+    this.#attempt += 1;
+    this.#timer = setTimeout(() => this.#connect(), wait * (0.8 + 0.4 * Math.random()));
+  }
+
+  #set(state) {
+    if (this.state === state) return;
+    this.state = state;
+    this.#hooks.changed(state);
+  }
+}
+
+async function fetchInfo() {
+  const answer = await fetch('api/info', { cache: 'no-store', signal: AbortSignal.timeout(INFO_TIMEOUT_MS) });
+  const info = await answer.json();
+  if (!Array.isArray(info.routes)) throw new Error('not Parle, or not yet');
+  return info;
+}

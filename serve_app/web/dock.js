@@ -1,0 +1,49 @@
+/** The dock at the foot of the page: what is going on, in words, and what its buttons would do. */
+
+import { byId } from './dom.js';
+import { has, t } from './i18n.js';
+
+const FLASH_MS = 5000;
+
+export class Dock {
+  #flash = null; // a text in place of the usual hint, for some seconds
+  #timer = 0;
+  #drawn = ['connecting', false];
+
+  /** Say something passing, such as that a recording was too short. */
+  say(key) {
+    clearTimeout(this.#timer);
+    this.#flash = key;
+    this.#timer = setTimeout(() => {
+      this.#flash = null;
+      this.draw(...this.#drawn);
+    }, FLASH_MS);
+    this.draw(...this.#drawn);
+  }
+
+  /**
+   * @param {string} state of the page; style.css knows it as `data-state` of the body
+   * @param {boolean} busy whether there is an answer to stop
+   */
+  draw(state, busy) {
+    this.#drawn = [state, busy];
+    document.body.dataset.state = state;
+    write(byId('state'), t(`state.${state}`));
+    const hint = this.#flash ?? `hint.${state}`;
+    write(byId('hint'), has(hint) ? t(hint) : '');
+    const talk = byId('talk');
+    talk.setAttribute('aria-label', t(state === 'listening' ? 'talkStop' : 'talkButton'));
+    talk.setAttribute('aria-disabled', String(state === 'noRoute'));
+    const dropping = state === 'listening' || state === 'opening';
+    const stop = byId('stop');
+    const idle = !dropping && !busy;
+    if (idle && document.activeElement === stop) talk.focus();
+    stop.disabled = idle;
+    write(byId('stop-label'), t(dropping ? 'discard' : 'stop'));
+  }
+}
+
+/** Write only what changed: a live region speaks whatever is written. */
+function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}

@@ -1,0 +1,62 @@
+/** What stands in the way, and what to do about it: one notice above the button, the most pressing one. */
+
+import { byId, el } from './dom.js';
+import { t } from './i18n.js';
+
+// Those of the connection stay until it is back; those of the microphone until the next try or a click.
+const CONNECTION = { offline: 'retry', full: 'retry', noRoute: 'reload' };
+
+export class Notices {
+  #connection = null;
+  #microphone = null;
+  #retry;
+
+  /** @param {() => void} retry called where the learner wants to try the connection now */
+  constructor(retry) {
+    this.#retry = retry;
+  }
+
+  connection(state) {
+    const kind = state in CONNECTION ? state : null;
+    if (kind === this.#connection) return;
+    this.#connection = kind;
+    this.draw();
+  }
+
+  /** @param {string|null} kind why there is no recording; null where there is one */
+  microphone(kind) {
+    if (kind === null && this.#microphone === null) return;
+    this.#microphone = kind;
+    this.draw();
+  }
+
+  draw() {
+    const place = byId('notice');
+    const kind = this.#microphone ?? this.#connection;
+    place.hidden = !kind;
+    place.dataset.kind = kind ?? '';
+    if (!kind) {
+      place.replaceChildren();
+      return;
+    }
+    const port = window.location.port || '8000';
+    place.replaceChildren(
+      el('p', { class: 'what' }, t(`notice.${kind}`)),
+      el('p', {}, t(`notice.${kind}What`, { port })),
+      this.#button(kind),
+    );
+  }
+
+  #button(kind) {
+    const action = CONNECTION[kind] ?? 'dismiss';
+    const does = {
+      retry: () => this.#retry(),
+      reload: () => window.location.reload(),
+      dismiss: () => {
+        this.microphone(null);
+        byId('talk').focus();
+      },
+    };
+    return el('button', { type: 'button', class: 'small', onclick: does[action] }, t(action));
+  }
+}

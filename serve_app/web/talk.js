@@ -1,0 +1,81 @@
+/**
+ * One learner talking: from the wish to speak to a recording, whatever made the wish.
+ *
+ * States: idle, opening (the microphone), recording, finishing.
+ */
+
+import { Recorder } from './recorder.js';
+
+export class Talk {
+  #hooks;
+  #recorder;
+  #limit = 0;
+  #abandoned = false;
+  state = 'idle';
+
+  /**
+   * @param {object} hooks
+   * @param {() => AudioContext} hooks.context asked in the gesture that begins
+   * @param {() => boolean} hooks.may whether talking makes sense now; here the answer being spoken is interrupted
+   * @param {() => number} hooks.longest seconds that one utterance may last
+   * @param {(recording: Blob) => void} hooks.recorded
+   * @param {(why: string) => void} hooks.failed a MicrophoneError's kind, or tooShort, notReady
+   * @param {() => void} hooks.changed
+   * @param {(level: number) => void} hooks.level
+   */
+  constructor(hooks) {
+    this.#hooks = hooks;
+    this.#recorder = new Recorder(hooks.level);
+  }
+
+  talking() {
+    return this.state !== 'idle';
+  }
+
+  async begin() {
+    if (this.talking() || !this.#hooks.may()) return;
+    this.#abandoned = false;
+    this.#set('opening');
+    try {
+      await this.#recorder.start(this.#hooks.context());
+    } catch (error) {
+      this.#set('idle');
+      this.#hooks.failed(error.kind ?? 'busy');
+      return;
+    }
+    if (this.#abandoned) {
+      this.#recorder.discard();
+      this.#set('idle');
+      this.#hooks.failed('notReady');
+      return;
+    }
+    this.#limit = setTimeout(() => this.end(), 1000 * this.#hooks.longest());
+    this.#set('recording');
+  }
+
+  async end() {
+    if (this.state === 'opening') this.#abandoned = true; // let go while the browser was still asking
+    if (this.state !== 'recording') return;
+    clearTimeout(this.#limit);
+    this.#set('finishing');
+    const recording = await this.#recorder.finish();
+    this.#set('idle');
+    if (recording) this.#hooks.recorded(recording);
+    else this.#hooks.failed('tooShort');
+  }
+
+  /** Forget what was said; whether there was anything to forget. */
+  drop() {
+    if (this.state === 'opening') this.#abandoned = true;
+    if (this.state !== 'recording') return this.talking();
+    clearTimeout(this.#limit);
+    this.#recorder.discard();
+    this.#set('idle');
+    return true;
+  }
+
+  #set(state) {
+    this.state = state;
+    this.#hooks.changed();
+  }
+}

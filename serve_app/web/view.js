@@ -1,0 +1,189 @@
+/** The conversation as a list of turns. Each turn keeps its nodes; only what changed is written again. */
+
+import { byId, el, icon } from './dom.js';
+import { has, percent, t } from './i18n.js';
+import { timingBar } from './timing.js';
+
+const DOUBT = 0.15; // words heard with more than 1 - DOUBT are not marked
+const NEAR_END = 240; // px: whoever has scrolled further up is reading
+// After these the same recording may well succeed.
+const WORTH_RESENDING = new Set(
+  'busy empty_reply turn_timeout stage_lost stage_unavailable stage_failed internal'.split(' '),
+);
+
+export class View {
+  #list = byId('turns');
+  #nodes = new Map();
+  #hooks;
+  #announced = new Map();
+
+  /** @param {{replay: (turn, who: 'learner'|'tutor') => void, resend: (turn) => void}} hooks */
+  constructor(hooks) {
+    this.#hooks = hooks;
+  }
+
+  /** Draw all turns anew: after a reload, another language, another conversation. */
+  draw(turns, replaying) {
+    this.#nodes.clear();
+    this.#list.replaceChildren();
+    for (const turn of turns) {
+      const reply = turn.marks.written ? turn.reply : '';
+      this.#announced.set(turn.id, { said: turn.said, reply, note: turn.over ? 'old' : null });
+      this.update(turn, turns, replaying);
+    }
+    this.#frame(turns);
+  }
+
+  /** Write what changed of one turn. `replaying` is the line being played again: `{turn, who}` or null. */
+  update(turn, turns, replaying) {
+    const atEnd = nearEnd();
+    if (!this.#nodes.has(turn.id)) {
+      const item = el('li', { class: 'turn' });
+      this.#nodes.set(turn.id, item);
+      this.#list.append(item);
+      for (const [id, node] of this.#nodes) if (!turns.some((kept) => kept.id === id)) this.#drop(id, node);
+    }
+    const item = this.#nodes.get(turn.id);
+    item.dataset.state = turn.state;
+    const opened = item.querySelector('details')?.open;
+    const focused = item.contains(document.activeElement) ? document.activeElement.dataset.what : null;
+    const last = turn === turns.at(-1);
+    const parts = [this.#learner(turn, replaying), this.#tutor(turn, replaying), this.#note(turn, last)];
+    item.replaceChildren(...parts.filter(Boolean));
+    if (opened) item.querySelector('details')?.setAttribute('open', '');
+    if (focused) item.querySelector(`[data-what="${focused}"]`)?.focus({ preventScroll: true });
+    this.#frame(turns);
+    this.#announce(turn);
+    if (atEnd && last) this.toEnd();
+  }
+
+  /** Only the reply's text grew: the cheap way, many times a second. */
+  grow(turn) {
+    const reply = this.#nodes.get(turn.id)?.querySelector('.reply');
+    if (!reply || reply.classList.contains('waiting')) return false;
+    const atEnd = nearEnd();
+    reply.textContent = turn.reply;
+    if (atEnd) this.toEnd();
+    return true;
+  }
+
+  toEnd() {
+    window.scrollTo({ top: document.documentElement.scrollHeight });
+  }
+
+  #drop(id, node) {
+    node.remove();
+    this.#nodes.delete(id);
+  }
+
+  #frame(turns) {
+    byId('welcome').hidden = turns.length > 0;
+    byId('doubt-legend').hidden = !turns.some((turn) => turn.words.some(doubtful));
+  }
+
+  #learner(turn, replaying) {
+    const words = turn.said ? said(turn) : waiting(turn.over ? null : t('waitingWords'));
+    const chip = turn.level?.level;
+    const doubts = turn.words.filter(doubtful).map(({ text }) => text.trim());
+    return el(
+      'div',
+      { class: 'line learner' },
+      el(
+        'div',
+        { class: 'who' },
+        el('span', {}, t('you')),
+        turn.recording && this.#replay(turn, 'learner', replaying),
+        chip && el('span', { class: 'chip', title: t('levelChip', { level: chip }) }, chip),
+      ),
+      words,
+      doubts.length ? el('p', { class: 'unseen' }, t('doubtWords', { words: doubts.join(', ') })) : null,
+    );
+  }
+
+  #tutor(turn, replaying) {
+    if (!turn.reply && (turn.over || !turn.said)) return null;
+    return el(
+      'div',
+      { class: 'line tutor' },
+      el(
+        'div',
+        { class: 'who' },
+        el('span', {}, 'Parle'),
+        turn.pieces.length && turn.over ? this.#replay(turn, 'tutor', replaying) : null,
+      ),
+      turn.reply
+        ? el('p', { class: 'reply', lang: 'pt-BR' }, turn.reply)
+        : el('p', { class: 'reply waiting' }, ...dots(t('waitingReply'))),
+      timingBar(turn),
+    );
+  }
+
+  #replay(turn, who, replaying) {
+    const playing = replaying?.turn === turn && replaying.who === who;
+    const label = t(playing ? 'replayStop' : who === 'learner' ? 'replayLearner' : 'replayTutor');
+    const onclick = () => this.#hooks.replay(turn, who);
+    const attributes = { type: 'button', class: 'quiet', 'data-what': who, 'aria-label': label, title: label, onclick };
+    return el('button', attributes, icon(playing ? 'stop' : 'play'));
+  }
+
+  #note(turn, last) {
+    const text = noteOf(turn);
+    if (!text) return null;
+    const again = turn.state === 'lost' || WORTH_RESENDING.has(turn.error?.code);
+    const onclick = () => this.#hooks.resend(turn);
+    const button = el('button', { type: 'button', class: 'small', 'data-what': 'resend', onclick }, t('resend'));
+    return el('div', { class: 'note' }, el('p', {}, text), last && again && turn.recording ? button : null);
+  }
+
+  /** Screen readers hear whole lines, once; not every syllable that is written. */
+  #announce(turn) {
+    const before = this.#announced.get(turn.id) ?? {};
+    const reply = turn.marks.written ? turn.reply : '';
+    const now = { said: turn.said, reply, note: noteOf(turn) };
+    this.#announced.set(turn.id, now);
+    const who = { said: t('you'), reply: 'Parle', note: 'Parle' };
+    for (const what of ['said', 'reply', 'note']) {
+      if (now[what] && !before[what]) byId('announcer').append(el('p', {}, `${who[what]}: ${now[what]}`));
+    }
+    while (byId('announcer').childElementCount > 6) byId('announcer').firstElementChild.remove();
+  }
+}
+
+function nearEnd() {
+  return document.documentElement.scrollHeight - window.innerHeight - window.scrollY < NEAR_END;
+}
+
+const doubtful = (word) => word.probability < 1 - DOUBT;
+
+/** The learner's words, each shaded by how unsure it is. */
+function said(turn) {
+  const text = el('p', { class: 'said', lang: 'pt-BR' });
+  if (!turn.words.length) text.append(turn.said);
+  for (const word of turn.words) {
+    const node = el('span', {}, word.text.trim());
+    if (doubtful(word)) {
+      node.className = 'doubtful';
+      node.title = percent(word.probability);
+      node.style.setProperty('--doubt', (1 - word.probability).toFixed(2));
+    }
+    text.append(node, ' ');
+  }
+  return text;
+}
+
+function waiting(label) {
+  return label ? el('p', { class: 'said waiting' }, ...dots(label)) : null;
+}
+
+function dots(label) {
+  const moving = el('span', { class: 'dots', 'aria-hidden': 'true' }, el('i'), el('i'), el('i'));
+  return [moving, el('span', { class: 'unseen' }, label)];
+}
+
+function noteOf(turn) {
+  if (turn.error) {
+    const key = `error.${turn.error.code}`;
+    return has(key) ? t(key) : t('error.unknown', { message: turn.error.message });
+  }
+  return ['stopped', 'lost', 'unsent'].includes(turn.state) ? t(`note.${turn.state}`) : null;
+}
