@@ -42,10 +42,11 @@ export class Recorder {
     this.#stream = await openMicrophone();
     const mimeType = FORMATS.find((format) => MediaRecorder.isTypeSupported(format));
     const options = { audioBitsPerSecond: BITS_PER_SECOND, ...(mimeType && { mimeType }) };
-    this.#chunks = [];
+    const chunks = []; // its own: what a discarded recorder still sends must not get into the next one's
+    this.#chunks = chunks;
     try {
       this.#recorder = new MediaRecorder(this.#stream, options);
-      this.#recorder.ondataavailable = (event) => event.data.size && this.#chunks.push(event.data);
+      this.#recorder.ondataavailable = (event) => event.data.size && chunks.push(event.data);
       await new Promise((resolve, reject) => {
         this.#recorder.onstart = resolve;
         this.#recorder.onerror = reject;

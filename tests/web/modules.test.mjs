@@ -1,0 +1,142 @@
+// The parts of the page that need no browser: which turn an event belongs to, WAV files, the level's band.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Lesson } from '../../serve_app/web/lesson.js';
+import { quantile } from '../../serve_app/web/level.js';
+import { phases } from '../../serve_app/web/timing.js';
+import { audibleSamples, parseWav } from '../../serve_app/web/wav.js';
+
+const STT = { event: 'status', stage: 'stt' };
+const LLM = { event: 'status', stage: 'llm' };
+const CANCELLED = { event: 'cancelled' };
+const COMPLETE = { event: 'complete', timing: { total_ms: 3000 } };
+const heard = (transcript) => ({ event: 'transcript', transcript, words: [] });
+const delta = (text) => ({ event: 'delta', text });
+const error = (code) => ({ event: 'error', code, message: code });
+
+/** A lesson with one turn on its way. */
+function lessonWithTurn() {
+  const lesson = new Lesson();
+  const turn = lesson.begin('recording');
+  lesson.sent(turn, 0);
+  return [lesson, turn];
+}
+
+test('a turn is filled by its events', () => {
+  const [lesson, turn] = lessonWithTurn();
+  const script = [STT, heard('oi'), { event: 'level', level: 'A2' }, LLM, delta('Ol'), delta('á!')];
+  script.forEach((event, index) => lesson.take(event, 100 * (index + 1)));
+  assert.equal(lesson.takeAudio(900), turn);
+  assert.deepEqual([turn.said, turn.reply, turn.level.level, turn.state], ['oi', 'Olá!', 'A2', 'llm']);
+  assert.deepEqual(
+    phases(turn).map(({ name, ms }) => [name, ms]),
+    [['heard', 100], ['understood', 300], ['thought', 100], ['sound', 400]],
+  );
+  lesson.take({ event: 'response', response: 'Olá! ' }, 950);
+  lesson.take(COMPLETE, 1000);
+  assert.deepEqual([turn.state, turn.reply, turn.timing.total_ms, lesson.running], ['done', 'Olá! ', 3000, null]);
+});
+
+test('after a cancel nothing is played, and what still comes belongs to the old turn', () => {
+  const [lesson, first] = lessonWithTurn();
+  lesson.take(STT, 1);
+  assert.equal(lesson.cancelSent(), first);
+  assert.equal(lesson.cancelSent(), null); // once is enough
+  const second = lesson.begin('again');
+  lesson.sent(second, 2);
+  assert.equal(lesson.take(heard('tarde'), 3), first);
+  assert.equal(lesson.takeAudio(4), null);
+  lesson.take(CANCELLED, 5);
+  assert.deepEqual([first.state, first.said, second.state], ['stopped', 'tarde', 'sent']);
+  lesson.take(STT, 6);
+  assert.equal(lesson.takeAudio(7), second);
+});
+
+test('a turn that ends while its cancel is on the way leaves the next one alone', () => {
+  const [lesson, first] = lessonWithTurn();
+  lesson.take(STT, 1);
+  lesson.cancelSent();
+  lesson.take(COMPLETE, 2);
+  const second = lesson.begin('again');
+  lesson.sent(second, 3);
+  lesson.take(CANCELLED, 4);
+  assert.deepEqual([first.state, second.state, lesson.running], ['done', 'sent', second]);
+});
+
+test('a turn that was cancelled before it began does not take the events of the next one', () => {
+  const [lesson, first] = lessonWithTurn();
+  lesson.cancelSent();
+  const second = lesson.begin('again');
+  lesson.sent(second, 1);
+  lesson.take(CANCELLED, 2);
+  lesson.take(STT, 3);
+  lesson.take(heard('segunda'), 4);
+  assert.deepEqual([first.state, first.said, second.said], ['stopped', '', 'segunda']);
+});
+
+test('an error ends the turn it belongs to; a wrong setting ends none', () => {
+  const [lesson, turn] = lessonWithTurn();
+  assert.equal(lesson.take(error('invalid_field'), 1), null);
+  assert.equal(turn.state, 'sent');
+  assert.equal(lesson.take(error('bad_audio'), 2), turn); // refused before `status stt`
+  assert.deepEqual([turn.state, turn.error.code, lesson.running], ['failed', 'bad_audio', null]);
+  assert.equal(lesson.take(error('busy'), 3), null);
+});
+
+test('a lost connection loses what was in flight, and it can be sent again', () => {
+  const [lesson, turn] = lessonWithTurn();
+  lesson.take(STT, 1);
+  lesson.take(heard('oi'), 2);
+  assert.deepEqual(lesson.lost(), [turn]);
+  assert.deepEqual([turn.state, turn.said, lesson.running], ['lost', 'oi', null]);
+  lesson.reset(turn);
+  lesson.sent(turn, 3);
+  assert.deepEqual([turn.id, turn.said, turn.recording, lesson.running], [1, '', 'recording', turn]);
+});
+
+test('of several utterances without a connection only the last is sent later', () => {
+  const lesson = new Lesson();
+  const [first, second] = [lesson.begin('a'), lesson.begin('b')];
+  assert.equal(lesson.unsent(), second);
+  assert.equal(first.state, 'stopped');
+});
+
+test('a reload keeps the text and no sound', () => {
+  const [lesson] = lessonWithTurn();
+  lesson.take(STT, 1);
+  lesson.take(heard('oi'), 2);
+  const after = new Lesson();
+  after.restore(JSON.parse(JSON.stringify(lesson.saved())));
+  assert.deepEqual([after.last.said, after.last.state, after.last.recording], ['oi', 'lost', null]);
+  assert.equal(after.begin('new').id, 2);
+});
+
+test('a WAV file of the wire is read, also one whose chunks lie otherwise', () => {
+  const file = wav(24_000, [0, 16_384, -32_768, 10], [['LIST', [1, 2, 3]]]);
+  const { rate, channels } = parseWav(file);
+  assert.equal(rate, 24_000);
+  assert.deepEqual([...channels[0]], [0, 0.5, -1, Math.fround(10 / 32768)]);
+  assert.equal(audibleSamples(channels[0]), 2);
+  assert.throws(() => parseWav(new ArrayBuffer(8)));
+  assert.throws(() => parseWav(file.slice(0, 20)));
+});
+
+test('the band of an estimate lies where the probability does', () => {
+  const sure = { A1: 0, A2: 1, B1: 0, B2: 0, C1: 0, C2: 0 };
+  assert.ok(Math.abs(quantile(sure, 0.5) - 1.5) < 1e-9);
+  const torn = { A1: 0.5, A2: 0, B1: 0, B2: 0, C1: 0, C2: 0.5 };
+  assert.ok(quantile(torn, 0.1) < 1 && quantile(torn, 0.9) > 5);
+  assert.equal(quantile({ A1: 0.999 }, 1), 6); // rounded probabilities need not sum to 1
+});
+
+function wav(rate, samples, chunks) {
+  const text = (name) => [...name].map((letter) => letter.charCodeAt(0));
+  const u32 = (value) => [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >> 24) & 255];
+  const u16 = (value) => [value & 255, (value >> 8) & 255];
+  const chunk = (name, body) => [...text(name), ...u32(body.length), ...body, ...(body.length % 2 ? [0] : [])];
+  const format = [...u16(1), ...u16(1), ...u32(rate), ...u32(2 * rate), ...u16(2), ...u16(16)];
+  const others = chunks.flatMap(([name, body]) => chunk(name, body));
+  const body = [...text('WAVE'), ...chunk('fmt ', format), ...others, ...chunk('data', samples.flatMap(u16))];
+  return Uint8Array.from([...text('RIFF'), ...u32(body.length), ...body]).buffer;
+}
