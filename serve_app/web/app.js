@@ -11,6 +11,7 @@ import { Player } from './player.js';
 import { pushToTalk } from './press.js';
 import { Replay } from './replay.js';
 import { Settings } from './settings.js';
+import { expose, pageState } from './state.js';
 import { loadChoices, loadLesson, newSession, saveChoices, saveLesson } from './store.js';
 import { Talk } from './talk.js';
 import { View } from './view.js';
@@ -64,27 +65,10 @@ if (!navigator.mediaDevices) notices.microphone(window.isSecureContext ? 'unsupp
 drawAll();
 view.toEnd();
 
-/** For tests and the curious; nothing can be changed through it. */
-window.parle = Object.freeze({
-  get state() {
-    return state();
-  },
-  get samplesPlayed() {
-    return player.samplesPlayed;
-  },
-  get turns() {
-    return lesson.saved();
-  },
-});
+expose(state, player, lesson);
 
-/** What the page is doing, in one word. */
 function state() {
-  if (talk.talking()) return { opening: 'opening', recording: 'listening', finishing: 'sending' }[talk.state];
-  const turn = lesson.running?.stopping ? null : lesson.running;
-  if (player.playing || turn?.marks.firstSound) return 'speaking';
-  if (!connection.open) return connection.state;
-  if (!turn) return 'ready';
-  return { sent: 'sending', stt: 'understanding' }[turn.state] ?? 'thinking';
+  return pageState(talk, lesson, player, connection);
 }
 
 function hello() {

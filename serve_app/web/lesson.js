@@ -126,7 +126,7 @@ export class Lesson {
 
   restore(saved) {
     this.turns = saved.map((fields) => Object.assign(new Turn(), fields));
-    for (const turn of this.turns) if (!turn.over) turn.state = 'lost';
+    for (const turn of this.turns) if (!turn.over) turn.state = 'stopped';
   }
 
   clear() {

@@ -23,8 +23,10 @@ export class Replay {
   async begin(turn, who) {
     const line = { turn, who };
     this.line = line;
-    const pieces = who === 'tutor' ? turn.pieces : [await this.#player.decode(turn.recording)];
-    if (this.line !== line) return; // something else began while it was decoded
+    const decoding = who === 'tutor' ? turn.pieces : this.#player.decode(turn.recording).then((sound) => [sound]);
+    const pieces = await Promise.resolve(decoding).catch(() => []); // a browser may not read what it has written
+    if (this.line !== line) return; // something else began in the meantime
+    if (!pieces.length) this.line = null;
     pieces.forEach((piece) => this.#player.play(piece));
     this.#show(turn);
   }

@@ -108,7 +108,7 @@ test('a reload keeps the text and no sound', () => {
   lesson.take(heard('oi'), 2);
   const after = new Lesson();
   after.restore(JSON.parse(JSON.stringify(lesson.saved())));
-  assert.deepEqual([after.last.said, after.last.state, after.last.recording], ['oi', 'lost', null]);
+  assert.deepEqual([after.last.said, after.last.state, after.last.recording], ['oi', 'stopped', null]);
   assert.equal(after.begin('new').id, 2);
 });
 

@@ -1,0 +1,30 @@
+/** What the page is doing, in one word: for the dock, for style.css and for tests. */
+
+const TALKING = { opening: 'opening', recording: 'listening', finishing: 'sending' };
+const RUNNING = { sent: 'sending', stt: 'understanding' };
+
+/** connecting, offline, full, noRoute; ready, opening, listening, sending, understanding, thinking, speaking. */
+export function pageState(talk, lesson, player, connection) {
+  if (talk.talking()) return TALKING[talk.state];
+  const turn = lesson.running?.stopping ? null : lesson.running;
+  if (player.playing || turn?.marks.firstSound) return 'speaking';
+  if (!connection.open) return connection.state;
+  return turn ? (RUNNING[turn.state] ?? 'thinking') : 'ready';
+}
+
+/** `window.parle`, for tests and the curious; nothing can be changed through it. */
+export function expose(state, player, lesson) {
+  const parle = {
+    get state() {
+      return state();
+    },
+    /** Audible samples given to the audio graph so far. */
+    get samplesPlayed() {
+      return player.samplesPlayed;
+    },
+    get turns() {
+      return lesson.saved();
+    },
+  };
+  Object.defineProperty(window, 'parle', { value: Object.freeze(parle) });
+}
