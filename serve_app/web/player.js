@@ -22,6 +22,10 @@ export class Player {
   /** @param {() => void} changed called when playing begins or ends */
   constructor(changed) {
     this.#changed = changed;
+    // On a touch screen a press does not count as the gesture that allows sound; its end does.
+    for (const gesture of ['pointerup', 'click', 'keydown']) {
+      document.addEventListener(gesture, () => this.#context && this.context());
+    }
   }
 
   get playing() {

@@ -65,7 +65,6 @@ export const en = {
   'timing.server': 'On the server: transcript {stt}, level {cefr}, whole answer {llm}, voice {tts}, everything {total}.',
 
   level: 'Your level',
-  levelNow: 'around {level}',
   levelSure: 'probably between {low} and {high}; {level} with {percent}',
   levelSureOne: '{level} with {percent} certainty',
   levelUtterances: 'From the last {count} things you said. The band shows where the level should be.',

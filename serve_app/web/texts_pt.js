@@ -65,7 +65,6 @@ export const pt = {
   'timing.server': 'No servidor: transcrição {stt}, nível {cefr}, resposta inteira {llm}, voz {tts}, tudo {total}.',
 
   level: 'Seu nível',
-  levelNow: 'por volta de {level}',
   levelSure: 'entre {low} e {high}, provavelmente; {level} com {percent}',
   levelSureOne: '{level} com {percent} de certeza',
   levelUtterances: 'Calculado com as suas últimas {count} falas. A faixa mostra onde o nível deve estar.',
