@@ -16,5 +16,5 @@ if [[ $(id -u) -ne 0 ]]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends chromium fonts-liberation
+apt-get install -y -qq --no-install-recommends chromium fonts-noto-core
 "$chromium" --version
