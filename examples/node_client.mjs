@@ -2,7 +2,7 @@
 //
 //     node examples/node_client.mjs pergunta.wav FOLDER [ws://HOST:PORT]
 //
-// Nothing to install with Node 22. Node 20.10 has the same WebSocket behind a flag: node --experimental-websocket ...
+// Nothing to install with Node 22 or newer. Node 20.10 has the same WebSocket behind a flag: node --experimental-websocket ...
 // With the package `ws` instead: import { WebSocket } from 'ws'; the rest stays as it is.
 
 import { readFile, writeFile } from 'node:fs/promises';

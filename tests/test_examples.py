@@ -1,9 +1,8 @@
-"""Each file of examples/ does what it says, against a real server. The page is run by tests/browser."""
+"""The curl line and the Python client of examples/, against a real server. tests/browser runs the page and Node."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +10,13 @@ from pathlib import Path
 import pytest
 from clients import samples_of
 from conftest import ROOT
-from servers import Server, free_port
+from servers import Server
 from speech import Speaker, word_error_rate
 
 pytestmark = pytest.mark.server
 
 EXAMPLES = ROOT / "examples"
 SAID = "Meu irmão gosta de jogar futebol no parque."
-NODE_WITH_WEBSOCKET = 22
-NODE_WITH_FLAG = 20
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +38,6 @@ def heard(printed: str) -> str:
     found = re.search(r"""["']?transcript["']?: ?["'](.+?)["'],""", printed)
     assert found, printed
     return found[1]
-
-
-def node() -> list[str]:
-    """The command that runs a script with a WebSocket."""
-    if shutil.which("node") is None:
-        pytest.fail("Node 20.10 or newer is missing: apt-get install nodejs (Debian 13), or nodejs.org")
-    major = int(output_of("node", "--version").strip().lstrip("v").split(".")[0])
-    if major < NODE_WITH_FLAG:
-        pytest.fail(f"Node {major} is too old: 20.10 or newer is needed, see nodejs.org")
-    return ["node"] if major >= NODE_WITH_WEBSOCKET else ["node", "--experimental-websocket"]
 
 
 def socket_of(server: Server) -> str:
@@ -86,17 +73,3 @@ def test_the_python_client_prints_a_turn_and_writes_the_answer(server: Server, r
     samples = samples_of(answer.read_bytes())
     assert len(samples) > 24_000 / 2
     assert abs(samples).max() > 0.05
-
-
-def test_the_node_client_prints_a_turn_and_writes_the_pieces(server: Server, recording: Path, tmp_path: Path) -> None:
-    printed = output_of(*node(), EXAMPLES / "node_client.mjs", recording, tmp_path, socket_of(server))
-    assert word_error_rate(SAID, heard(printed)) <= 0.15
-    assert "event: 'complete'" in printed
-    assert abs(samples_of((tmp_path / "0.wav").read_bytes())).max() > 0.05
-
-
-def test_the_node_client_says_when_there_is_no_server(recording: Path, tmp_path: Path) -> None:
-    printed = output_of(
-        *node(), EXAMPLES / "node_client.mjs", recording, tmp_path, f"ws://127.0.0.1:{free_port()}", code=1
-    )
-    assert "no server answers" in printed

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
@@ -135,15 +132,3 @@ def test_every_error_of_the_wire_is_explained(request: pytest.FixtureRequest) ->
     inside = wire[wire.index("Inside a turn") : wire.index("After any of them")]
     codes = {*re.findall(r"`(\w+)`", inside), "no_audio", "bad_audio", "too_large", "too_long"} - {"error"}
     assert codes <= {key.removeprefix("error.") for key in texts("en")}
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-def test_the_parts_that_need_no_browser(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        ["node", "--test", str(Path(__file__).parent / "web/modules.test.mjs")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=tmp_path,
-    )
-    assert ended.returncode == 0, ended.stdout
