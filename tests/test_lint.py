@@ -46,7 +46,7 @@ def line_of(text: str, part: str) -> int:
     ("file", "routes", "engines"),
     [
         ("cpu_stack.yaml", ["sse", "websocket", "web"], ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"]),
-        ("local_stack.yaml", ["websocket"], ["transformers", "transformers", "vllm", "kokoro"]),
+        ("local_stack.yaml", ["websocket", "web"], ["transformers", "transformers", "vllm", "kokoro"]),
         ("modal_stack.yaml", ["sse"], ["transformers", "vllm", "qwen3-tts"]),
     ],
 )

@@ -24,7 +24,12 @@ WATCH = """
   addEventListener('securitypolicyviolation', (event) =>
     console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
 
-  globalThis.heard = { peak: 0, now: 0, states: [] };
+  globalThis.heard = { peak: 0, now: 0, states: [], pieces: [] };
+  const start = AudioBufferSourceNode.prototype.start;
+  AudioBufferSourceNode.prototype.start = function (at, ...rest) {
+    heard.pieces.push({ asked: this.context.currentTime, at, ends: at + this.buffer.duration });
+    return start.call(this, at, ...rest);
+  };
   const meters = [];
   const connect = AudioNode.prototype.connect;
   AudioNode.prototype.connect = function (target, ...rest) {
@@ -131,6 +136,11 @@ class Learner:
     def loudest(self) -> float:
         """The highest peak that reached the loudspeaker since the page was loaded."""
         return self.page.evaluate("() => heard.peak")
+
+    @property
+    def scheduled(self) -> list[dict[str, float]]:
+        """The pieces of sound, on the audio clock in seconds: when one was asked for, when it begins, when it ends."""
+        return self.page.evaluate("() => heard.pieces")
 
     @property
     def hears_something(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,15 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
     "has_touch": True,
 }
-CUT_OFF = ("ERR_CONNECTION", "ERR_EMPTY_RESPONSE", "ERR_SOCKET", "WebSocket connection to", "status of 50")
-"""What Chromium itself writes on the console of a page whose server is away; no page can prevent it."""
+CUT_OFF = (
+    "ERR_CONNECTION",
+    "ERR_EMPTY_RESPONSE",
+    "ERR_SOCKET",
+    "WebSocket connection to",
+    "status of 404",
+    "status of 50",
+)
+"""What Chromium itself writes on the console of a page whose server is away or still starting."""
 
 
 # --- talk --------------------------------------------------------------------------------------------------
@@ -47,6 +55,10 @@ def test_a_turn_is_heard_written_and_answered_aloud(learner: Learner) -> None:
     assert learner.pieces > 0
     assert learner.samples_played > 12_000  # half a second of a voice, in samples that are no silence
     assert learner.loudest > 0.05  # and it came out at the other end of the audio graph
+    assert len(learner.scheduled) == learner.pieces
+    for before, after in pairwise(learner.scheduled):
+        in_time = after["asked"] < before["ends"] - 0.1
+        assert after["at"] == pytest.approx(before["ends"], abs=1e-6) if in_time else after["at"] > before["ends"]
 
 
 def test_three_turns_are_one_conversation(learner: Learner) -> None:
@@ -265,7 +277,8 @@ def test_two_tabs_are_two_conversations(learner: Learner) -> None:
 def test_a_server_that_dies_in_mid_turn_comes_back_to_the_same_conversation(
     browser: Browser, quick_stack: Path, microphone: Microphone, speech: Speaker, tmp_path: Path
 ) -> None:
-    speech(FIRST), speech(SECOND)  # said before, so that nothing but the page waits
+    for text in (FIRST, SECOND):
+        speech(text)  # said before, so that nothing but the page waits
     port = free_port()
     with ExitStack() as visit:
         with serving(quick_stack, tmp_path / "first.log", port=port) as server:
@@ -431,7 +444,8 @@ def shoot(learner: Learner, path: Path) -> None:
 
 
 def serious(learner: Learner) -> list[str]:
-    """What axe calls serious or critical."""
+    """What axe calls serious or critical, once every colour has stopped changing."""
+    learner.wait(0.4)
     found = Axe().run(learner.page).response["violations"]
     return [
         f"{rule['id']}: {rule['help']}: {[node['html'][:160] for node in rule['nodes']]}"
