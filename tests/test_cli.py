@@ -27,7 +27,9 @@ without_gpu = pytest.mark.skipif(preflight.cards() > 0, reason="this machine has
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("HOST", "PORT", "RAY_ADDRESS")}
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("HOST", "PORT", "METRICS_PORT", "RAY_ADDRESS")
+    }
     return {**kept, "RAY_USAGE_STATS_ENABLED": "0", **more}
 
 
@@ -86,6 +88,10 @@ def test_it_says_its_version_and_its_help() -> None:
             "unknown GPU 'RTX 4080'; did you mean 'RTX 4090'?",
         ),
         (["serve", "configs/cpu_stack.yaml", "--port", "many"], "'many' is not a valid integer"),
+        (
+            ["serve", "configs/cpu_stack.yaml", "--address", "auto", "--metrics-port", "8080"],
+            "--metrics-port is for a Ray of its own",
+        ),
         (["talk", "nothing.wav"], "'nothing.wav' does not exist"),
         (["talk", "README.md", "--speed", "9"], "is not in the range"),
         (["talk", "README.md", "--level", "A3"], "is not one of"),
@@ -188,6 +194,17 @@ def test_a_taken_port_is_refused_before_anything_starts(host: str) -> None:
         line = only_line(parle("serve", CONFIGS / "cpu_stack.yaml", HOST=host, PORT=str(port)), 1)
     assert f"cannot serve on {host}:{port}: something else listens there" in line
     assert time.monotonic() - started < 10
+
+
+def test_a_taken_port_for_the_metrics_is_refused_before_anything_starts() -> None:
+    """Ray's agent would die of it, and take Ray along."""
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = only_line(parle("serve", CONFIGS / "cpu_stack.yaml", PORT="0", METRICS_PORT=port), 1)
+    assert f":{port}: something else listens there" in line
+    assert line.endswith("METRICS_PORT=... or --metrics-port")
 
 
 @pytest.mark.parametrize(
