@@ -13,6 +13,7 @@ process each, and know nothing of turns; both may be on.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
 from collections.abc import Mapping
@@ -29,32 +30,51 @@ from serve_app.progress import StageCall, TurnRecord
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 PROTOCOL = "http/protobuf"
+EXPORTER = "opentelemetry.exporter.otlp.proto.http"
 UNNAMED = "unknown_service"
 """What the SDK's name of a service begins with where nobody gave one."""
 
 Attributes = dict[str, str | int | float | bool]
 
 
-def from_environment(environment: Mapping[str, str] = os.environ) -> Tracing | None:
-    """The tracing that the environment asks for, if it asks for any.
+def asked_for(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the environment asks for spans.
 
     Raises:
-        StackError: it asks for what is not installed or not spoken here.
+        StackError: it does, and they cannot be sent: what is missing, in one line.
     """
     endpoint = next((name for name in ENDPOINTS if environment.get(name)), None)
     off = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if endpoint is None or off or environment.get("OTEL_TRACES_EXPORTER", "otlp") == "none":
-        return None
+        return False
     protocol = next((environment[name] for name in PROTOCOLS if environment.get(name)), PROTOCOL)
     if protocol != PROTOCOL:
         raise StackError(f"Spans are sent by {PROTOCOL}, not by {protocol}: unset OTEL_EXPORTER_OTLP_PROTOCOL.")
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    except ImportError:
+    if not _installed():
         raise StackError(
             f"{endpoint} asks for spans, and their exporter is not installed: pip install 'parle-serve[otel]', "
             "or set OTEL_TRACES_EXPORTER=none."
-        ) from None
+        )
+    return True
+
+
+def _installed() -> bool:
+    try:
+        return importlib.util.find_spec(EXPORTER) is not None
+    except ModuleNotFoundError:  # of a package above it
+        return False
+
+
+def from_environment() -> Tracing | None:
+    """The tracing that the environment asks for, if it asks for any.
+
+    Raises:
+        StackError: as `asked_for`.
+    """
+    if not asked_for():
+        return None
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
     provider = TracerProvider(resource=_resource())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return Tracing(provider)

@@ -111,6 +111,13 @@ def test_check_of_the_cpu_stack_summarises_it() -> None:
         assert part in ended.stdout
 
 
+def test_spans_that_cannot_be_sent_are_refused_before_anything_starts() -> None:
+    asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    for command in ("check", "serve"):
+        line = only_line(parle(command, CONFIGS / "cpu_stack.yaml", PORT="0", **asked), 1)
+        assert line.endswith("Spans are sent by http/protobuf, not by grpc: unset OTEL_EXPORTER_OTLP_PROTOCOL.")
+
+
 def test_check_tells_every_fault_on_a_line_of_its_own(tmp_path: Path) -> None:
     file = edited(tmp_path, "cpu_stack.yaml", ("max_turns", "max_turn"), ("voice:", "vioce:"))
     ended = parle("check", file)

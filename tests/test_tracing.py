@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -133,18 +132,19 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
     ids=["nothing", "empty", "disabled", "none"],
 )
 def test_unless_asked_there_are_no_spans(environment: dict[str, str]) -> None:
-    assert tracing.from_environment(environment) is None
+    assert not tracing.asked_for(environment)
 
 
 def test_another_protocol_is_refused() -> None:
     with pytest.raises(StackError, match="http/protobuf, not by grpc"):
-        tracing.from_environment({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
+        tracing.asked_for({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
 
 
 def test_without_the_exporter_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    assert tracing.asked_for(ENDPOINT)
+    monkeypatch.setattr(tracing, "EXPORTER", "opentelemetry.exporter.no_such_package.http")
     with pytest.raises(StackError, match=r"pip install 'parle-serve\[otel\]'"):
-        tracing.from_environment(ENDPOINT)
+        tracing.asked_for(ENDPOINT)
 
 
 # --- over the wire -----------------------------------------------------------------------------------------
