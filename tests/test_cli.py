@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -112,7 +113,10 @@ def test_check_of_the_cpu_stack_summarises_it() -> None:
 
 
 def test_spans_that_cannot_be_sent_are_refused_before_anything_starts() -> None:
-    asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    asked: dict[str, Any] = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+    }
     for command in ("check", "serve"):
         line = only_line(parle(command, CONFIGS / "cpu_stack.yaml", PORT="0", **asked), 1)
         assert line.endswith("Spans are sent by http/protobuf, not by grpc: unset OTEL_EXPORTER_OTLP_PROTOCOL.")
