@@ -15,9 +15,10 @@ from serve_app.llm import TutorLLM
 from serve_app.protocols import TextDelta
 from serve_app.sentences import Pace, speakable
 from serve_app.stack import LexicalCefrConfig, Limits, StackArgs
+from serve_app.stages import Stages, Utterance
 from serve_app.stt import SpeechToText
 from serve_app.tts import TextToSpeech
-from serve_app.turn import Stages, Turn, Utterance
+from serve_app.turn import Turn
 from serve_app.tutor import TutorRequest
 
 from .server import Heard

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from serve_app import stopwatch
 from serve_app.protocols import CefrEngine, LevelEstimate
 from serve_app.sources import fetched
 from serve_app.stack import CefrConfig, LexicalCefrConfig
@@ -57,12 +59,15 @@ class CefrClassifier:
         earlier = earlier[-kept:] if kept else ()
         with failing_as("cefr"):
             if self._engine.max_batch == 1:
-                return await self._engine.classify(text, earlier)
+                watch = stopwatch.start()
+                return replace(await self._engine.classify(text, earlier), compute_s=watch.seconds)
             return await self._together((text, earlier))
 
     @serve.batch(batch_wait_timeout_s=0)  # nobody waits for company: a batch is who came while the last one ran
     async def _together(self, requests: list[tuple[str, Sequence[str]]]) -> list[LevelEstimate]:
-        return await self._engine.classify_batch(requests)
+        watch = stopwatch.start()
+        estimates = await self._engine.classify_batch(requests)
+        return [replace(one, compute_s=watch.seconds) for one in estimates]  # each took as long as the batch
 
     async def ready(self) -> bool:
         """True as soon as the replica answers: it does so only with its weights loaded."""

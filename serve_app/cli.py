@@ -92,9 +92,23 @@ def cli() -> None:
     show_default=True,
     help="What takes the connections; docs/transport.md has figures and risks.",
 )
+@click.option(
+    "--metrics-port",
+    envvar="METRICS_PORT",
+    show_envvar=True,
+    type=int,
+    default=0,
+    help="Port of the Prometheus metrics; by default any free one, which is printed.",
+)
 @click.option("--verbose", is_flag=True, help="Show what Ray and the stages log, and tracebacks.")
 def serve_command(
-    file: Path, host: str | None, port: int | None, address: str | None, transport: str, verbose: bool
+    file: Path,
+    host: str | None,
+    port: int | None,
+    address: str | None,
+    transport: str,
+    metrics_port: int,
+    verbose: bool,
 ) -> None:
     """Run the stack of FILE until SIGINT (Ctrl-C) or SIGTERM; a second signal kills it.
 
@@ -112,6 +126,11 @@ def serve_command(
       RAY_AUTH_MODE=token serve deploy FILE -a http://127.0.0.1:8265
       RAY_AUTH_MODE=token serve status -a http://127.0.0.1:8265
     """
+    if address is not None and metrics_port:
+        raise click.UsageError(
+            "--metrics-port is for a Ray of its own; the nodes of a cluster export where "
+            "`ray start --metrics-export-port` of each says."
+        )
     for name, value in (RAY_SETTINGS | (HAPROXY if transport == "haproxy" else {})).items():
         os.environ.setdefault(name, value)
     with terminal.signals() as signals:
@@ -123,8 +142,9 @@ def serve_command(
             http.host = host or http.host
             http.port = cluster.check_port(http.host, http.port if port is None else port)
             if address is None:
+                cluster.check_metrics_port(metrics_port)
                 preflight.check(stack.args)
-            launch.run(stack, signals, address=address, verbose=verbose)
+            launch.run(stack, signals, address=address, verbose=verbose, metrics_port=metrics_port)
         except terminal.Stopped:
             pass
         except StackError:

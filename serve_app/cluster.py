@@ -30,14 +30,20 @@ VITAL = ("gcs_server", "raylet")
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The running instance. `dashboard` is where `serve deploy` and `serve status` talk to, if anywhere."""
+    """The running instance. `dashboard` is where `serve deploy` and `serve status` talk to, if anywhere.
+
+    `metrics` is where this node's metrics are, for Prometheus; None where Ray collects none.
+    """
 
     dashboard: str | None
     logs: str
+    metrics: str | None
 
 
-def start(*, address: str | None, verbose: bool) -> Cluster:
+def start(*, address: str | None, verbose: bool, metrics_port: int = 0) -> Cluster:
     """Start Ray here, or join the cluster at `address`.
+
+    `metrics_port` is for a Ray of our own: 0 takes any free port.
 
     Raises:
         StackError: it does not start; the reason in one line.
@@ -49,6 +55,7 @@ def start(*, address: str | None, verbose: bool) -> Cluster:
                 namespace=SERVE_NAMESPACE,
                 include_dashboard=True,
                 object_store_memory=OBJECT_STORE_BYTES,
+                _metrics_export_port=metrics_port or None,
                 log_to_driver=verbose,
                 logging_level=logging.INFO if verbose else logging.ERROR,
             )
@@ -60,7 +67,10 @@ def start(*, address: str | None, verbose: bool) -> Cluster:
     info = cast(Any, context).address_info
     url = info.get("webui_url")
     logs = os.path.join(info["session_dir"], "logs", "serve")
-    return Cluster(f"http://{url}" if url else None, logs)
+    port = info.get("metrics_export_port") or 0
+    # Of whatever address the agent listens on, this machine's own is one.
+    metrics = f"http://127.0.0.1:{port}/metrics" if port > 0 else None
+    return Cluster(f"http://{url}" if url else None, logs, metrics)
 
 
 def _check_reachable(address: str) -> None:
@@ -110,8 +120,18 @@ def _kill(processes: list[psutil.Process]) -> None:
             process.kill()
 
 
-def check_port(host: str, port: int) -> int:
-    """The port to serve on: `port`, or a free one for 0.
+def check_metrics_port(port: int) -> None:
+    """Refuse a port for the metrics that is taken: Ray's agent would die of it, and Ray with the agent.
+
+    Raises:
+        StackError: it is taken or not ours to take.
+    """
+    if port:
+        check_port("0.0.0.0", port, "METRICS_PORT=... or --metrics-port")
+
+
+def check_port(host: str, port: int, setting: str = "PORT=... or --port") -> int:
+    """The port to serve on: `port`, or a free one for 0. `setting` is how to choose another.
 
     Ray's proxy shares its port with whoever listens there already, and the two would split
     the clients between them: so it must be free.
@@ -120,7 +140,7 @@ def check_port(host: str, port: int) -> int:
         StackError: it is taken, not ours to take, or the host is no address of this machine.
     """
     if not 0 <= port <= 65535:
-        raise StackError(f"PORT must be between 0 and 65535, not {port}.")
+        raise StackError(f"{setting.partition('=')[0]} must be between 0 and 65535, not {port}.")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -130,7 +150,7 @@ def check_port(host: str, port: int) -> int:
     except OSError as error:
         reason = "something else listens there" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
         raise StackError(
-            f"cannot serve on {host}:{port}: {reason}; stop it, or choose another with PORT=... or --port"
+            f"cannot serve on {host}:{port}: {reason}; stop it, or choose another with {setting}"
         ) from None
 
 

@@ -18,6 +18,7 @@ from serve_app.conversation import MemoryStore
 from serve_app.driver import end_bare_serve_run
 from serve_app.errors import StackError
 from serve_app.llm import TutorLLM
+from serve_app.observer import Observer
 from serve_app.remote import (
     RemoteCefrClassifier,
     RemoteExtras,
@@ -29,9 +30,9 @@ from serve_app.routes import app_for
 from serve_app.session import Lessons
 from serve_app.stack import StackArgs, StageConfig
 from serve_app.stage import settings
+from serve_app.stages import Stages
 from serve_app.stt import SpeechToText
 from serve_app.tts import TextToSpeech
-from serve_app.turn import Stages
 from serve_app.user_config import IngressSettings
 
 logger = logging.getLogger("ray.serve")
@@ -71,7 +72,13 @@ class Ingress:
         extras = RemoteExtras({name: handle for name, handle in handles.items() if handle is not None})
         limits = args.limits
         store = MemoryStore(limits.kept_conversations, limits.conversation_idle_s)
-        self._lessons = Lessons(stages, extras, store, limits)
+        self._observer = Observer(args)
+        self._lessons = Lessons(stages, extras, store, limits, self._observer)
+
+    def __del__(self) -> None:
+        """Called by Serve when it stops the replica."""
+        if observer := getattr(self, "_observer", None):
+            observer.close()
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         self._lessons.configure(settings(IngressSettings, user_config))

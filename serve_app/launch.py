@@ -40,7 +40,9 @@ CONTROLLER_S = 60.0
 """A controller that died is back within seconds; one that hangs is given up."""
 
 
-def run(stack: StackFile, signals: Signals, *, address: str | None = None, verbose: bool = False) -> None:
+def run(
+    stack: StackFile, signals: Signals, *, address: str | None = None, verbose: bool = False, metrics_port: int = 0
+) -> None:
     """Start the stack, say where it is, watch over it until SIGINT or SIGTERM, stop it.
 
     Raises:
@@ -53,7 +55,7 @@ def run(stack: StackFile, signals: Signals, *, address: str | None = None, verbo
         threading.Thread(target=_guard, args=(report, over), name="guard", daemon=True).start()
         try:
             try:
-                here, client = _start(stack, address, verbose, report, signals)
+                here, client = _start(stack, address, verbose, metrics_port, report, signals)
                 _await_ready(stack, client, report)
                 _welcome(stack, here, report)
                 _watch(stack, client, report)
@@ -93,11 +95,11 @@ def _died(name: str) -> str:
 
 
 def _start(
-    stack: StackFile, address: str | None, verbose: bool, report: Report, signals: Signals
+    stack: StackFile, address: str | None, verbose: bool, metrics_port: int, report: Report, signals: Signals
 ) -> tuple[Cluster, ServeControllerClient]:
     """Ray, Serve's controller and the weights side by side; then the graph."""
     with _weights(stack, address, report, signals.asked) as fetching:
-        here = cluster.start(address=address, verbose=verbose)
+        here = cluster.start(address=address, verbose=verbose, metrics_port=metrics_port)
         signals.install()  # ray.init has put its own in place
         report.step("Ray is up")
         client = _serve(stack)
@@ -205,6 +207,8 @@ def _welcome(stack: StackFile, here: Cluster, report: Report) -> None:
         report.line(f"  stream   {url.replace('http', 'ws', 1)}/ws/stream")
     report.line(f"  try      parle talk question.wav --url {url}{'' if 'sse' in stack.args.routes else ' --ws'}")
     report.line(f"  look     {url}/api/info   {url}/readyz")
+    if here.metrics:
+        report.line(f"  metrics  {here.metrics}")
     report.line(f"  logs     {here.logs}")
     if here.dashboard:
         report.line(f"  change   RAY_AUTH_MODE={cluster.auth_mode()} serve deploy {stack.path} -a {here.dashboard}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import ray
 from ray._private.accelerators import NvidiaGPUAcceleratorManager
 
-from serve_app import architectures, budget, card_plan, hub
+from serve_app import architectures, budget, card_plan, hub, tracing
 from serve_app.cards import Card, present_cards
 from serve_app.errors import StackError
 from serve_app.sources import source_of
@@ -41,8 +41,9 @@ def check(args: StackArgs, gpus: float | None = None) -> None:
 
     Raises:
         StackError: no or too few GPUs, a driver too old or a card too small, a missing library, weights that
-            cannot be had.
+            cannot be had, spans that cannot be sent.
     """
+    tracing.asked_for()
     _check_gpus(args, cards() if gpus is None else gpus)
     if any(budget.on_card(config) for config in args.stages().values()) and (present := present_cards()):
         check_cards(args, present)

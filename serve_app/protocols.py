@@ -38,11 +38,15 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was heard. `no_speech` means that nobody spoke; `text` is then empty."""
+    """What was heard. `no_speech` means that nobody spoke; `text` is then empty.
+
+    `compute_s` is how long the stage worked on it, without the time it waited; 0 until the stage has set it.
+    """
 
     text: str
     words: tuple[Word, ...] = ()
     no_speech: bool = False
+    compute_s: float = 0.0
 
 
 class SpeechToTextEngine(Protocol):
@@ -74,13 +78,14 @@ class LevelEstimate:
 
     `level` is None while too little was said to tell; `probabilities` (per label, sum 1,
     empty when level is None) and `confidence` (that of `level`) say how sure it is;
-    `utterances` is how many utterances it rests on.
+    `utterances` is how many utterances it rests on; `compute_s` as in Transcript.
     """
 
     level: str | None
     confidence: float
     probabilities: dict[str, float] = field(default_factory=dict)
     utterances: int = 0
+    compute_s: float = 0.0
 
 
 class CefrEngine(Protocol):
@@ -129,12 +134,17 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The last item of a finished stream: what it cost, in tokens, and why it ended."""
+    """The last item of a finished stream: what it cost, and why it ended.
+
+    `prefill_s` is from the start of the work to the first token, `decode_s` from there to the last one.
+    """
 
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
     finish_reason: str
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
 
 
 class ChatEngine(Protocol):
@@ -164,10 +174,14 @@ class ChatEngine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A part of a spoken text: float32 mono `samples` at `sample_rate` per second."""
+    """A part of a spoken text: float32 mono `samples` at `sample_rate` per second.
+
+    `compute_s` is how long the stage has worked on the text so far, without the time it waited.
+    """
 
     samples: Audio
     sample_rate: int
+    compute_s: float = 0.0
 
 
 class TextToSpeechEngine(Protocol):

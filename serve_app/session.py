@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -16,10 +17,12 @@ from serve_app import audio
 from serve_app.conversation import Conversation, ConversationStore, Exchange
 from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge
 from serve_app.events import Event
+from serve_app.observer import Observer
 from serve_app.sentences import Pace
 from serve_app.stack import Limits, Order, unknown
 from serve_app.stage import explain
-from serve_app.turn import Stages, Turn, Utterance
+from serve_app.stages import Stages, Utterance
+from serve_app.turn import Turn
 from serve_app.tutor import CefrLevel
 from serve_app.user_config import IngressSettings
 
@@ -78,10 +81,13 @@ class Extras(Protocol):
 class Lessons:
     """The lessons of one ingress replica."""
 
-    def __init__(self, stages: Stages, extras: Extras, store: ConversationStore, limits: Limits) -> None:
+    def __init__(
+        self, stages: Stages, extras: Extras, store: ConversationStore, limits: Limits, observer: Observer
+    ) -> None:
         self._stages = stages
         self._extras = extras
         self._store = store
+        self._observer = observer
         self._yaml_limits = limits
         self._pace = Pace()
         self._default_level: CefrLevel | None = None
@@ -121,10 +127,12 @@ class Lessons:
                 retry_after_s=RETRY_AFTER_S,
             )
         self.turns += 1
+        self._observer.in_flight(self.turns)
         try:
             yield
         finally:
             self.turns -= 1
+            self._observer.in_flight(self.turns)
 
     @contextmanager
     def session_slot(self) -> Iterator[None]:
@@ -138,13 +146,21 @@ class Lessons:
                 f"All {self.limits.max_sessions} connections are taken; try again later.", retry_after_s=RETRY_AFTER_S
             )
         self.sessions += 1
+        self._observer.sessions(self.sessions)
         try:
             yield
         finally:
             self.sessions -= 1
+            self._observer.sessions(self.sessions)
 
-    async def utterance(self, recording: bytes, choice: Choice, order: Order) -> Utterance:
+    def refusals(self, route: str) -> AbstractContextManager[None]:
+        """Counts what a request of that way in is refused for before its turn begins."""
+        return self._observer.refusals(route)
+
+    async def utterance(self, recording: bytes, choice: Choice, order: Order, *, route: str, turn_id: str) -> Utterance:
         """Decode a recording and check the choice that goes with it.
+
+        `route` is the way in, for metrics and logs; `turn_id` comes from `name_of_turn`.
 
         Raises:
             BadAudio, TooLarge, InvalidField: what the client has to change.
@@ -158,12 +174,13 @@ class Lessons:
         return Utterance(
             samples,
             choice.session_id or uuid.uuid4().hex,
-            uuid.uuid4().hex[:12],
+            turn_id,
             received_at,
             choice.level,
             choice.voice,
             choice.speed,
             order,
+            route,
         )
 
     def check_size(self, size: int) -> None:
@@ -197,8 +214,8 @@ class Lessons:
             self._pace,
             default_level=self._default_level,
             trimmed=self._start_warming,
+            ended=self._observer.turn_ended,
         )
-        logger.info("turn %s of session %s", utterance.turn_id, utterance.session_id)
         return turn.events(utterance)
 
     def _start_warming(self, conversation: Conversation) -> None:
@@ -213,12 +230,24 @@ class Lessons:
         try:
             await self._extras.warm(conversation.exchanges)
         except ParleError as error:
-            logger.warning("session %s: its prompt cache stays cold: %s", conversation.session_id, error.message)
+            logger.warning("a conversation's prompt cache stays cold: %s", error.message)
 
     def _stop_warming(self, session_id: str) -> None:
         """The learner speaks already: what is read so far stays cached, the turn itself reads the rest."""
         if task := self._warmings.pop(session_id, None):
             task.cancel()
+
+
+def name_of_turn(headers: Mapping[str, str], number: int | None = None) -> str:
+    """The request's id, `number` behind it where one request carries many turns.
+
+    Serve gives every request an `x-request-id`, or keeps the client's, and writes it beside whatever
+    the stages log for it: so one id finds a turn in every log. What is no plain name is not taken.
+    """
+    request_id = headers.get("x-request-id", "")
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", request_id):
+        request_id = uuid.uuid4().hex
+    return request_id if number is None else f"{request_id}.{number}"
 
 
 def _forget(tasks: dict[str, asyncio.Task[None]], name: str) -> Callable[[asyncio.Task[None]], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from serve_app import stopwatch
 from serve_app.protocols import Audio, SpeechToTextEngine, Transcript
 from serve_app.sources import fetched
 from serve_app.stack import FasterWhisperConfig, SttConfig
@@ -52,8 +54,9 @@ class SpeechToText:
         """Transcribe float32 mono [samples] at 16 kHz."""
         with failing_as("stt"):
             if self._engine.max_batch == 1:
-                chosen = self._settings
-                return await self._engine.transcribe(audio, language=chosen.language, prompt=chosen.prompt)
+                chosen, watch = self._settings, stopwatch.start()
+                heard = await self._engine.transcribe(audio, language=chosen.language, prompt=chosen.prompt)
+                return replace(heard, compute_s=watch.seconds)
             closed = Event()
             try:
                 return await self._together((audio, closed))
@@ -62,10 +65,11 @@ class SpeechToText:
 
     @serve.batch(batch_wait_timeout_s=0)  # nobody waits for company: a batch is who came while the last one ran
     async def _together(self, utterances: list[tuple[Audio, Event]]) -> list[Transcript]:
-        chosen, (audios, closed) = self._settings, zip(*utterances, strict=True)
-        return await self._engine.transcribe_batch(
+        chosen, (audios, closed), watch = self._settings, zip(*utterances, strict=True), stopwatch.start()
+        heard = await self._engine.transcribe_batch(
             audios, language=chosen.language, prompt=chosen.prompt, closed=closed
         )
+        return [replace(one, compute_s=watch.seconds) for one in heard]  # each took as long as the batch
 
     async def work(self) -> int:
         """What this replica's engine has done since its start; see `work_done` of the engine."""

@@ -12,6 +12,7 @@ import numpy as np
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from serve_app import stopwatch
 from serve_app.audio import silence, smooth_edges
 from serve_app.errors import InvalidField, StackError
 from serve_app.protocols import Speech, TextToSpeechEngine
@@ -101,18 +102,18 @@ class TextToSpeech:
         """
         voice = voice or self._settings.voice or self._engine.voices[0]
         self._check_voice(voice)
-        rate = self._engine.sample_rate
+        rate, watch = self._engine.sample_rate, stopwatch.start()
         with failing_as("tts"):
             stream = self._engine.synthesize(text, voice=voice, speed=speed or self._settings.speed)
             pause = silence(_pause_s(text), rate)
             async with aclosing(stream) as parts:
                 if self._engine.seamless:
                     async for part in parts:
-                        yield Speech(part, rate)
-                    yield Speech(pause, rate)
+                        yield Speech(part, rate, watch.seconds)
+                    yield Speech(pause, rate, watch.seconds)
                 else:
                     async for part in parts:
-                        yield Speech(np.concatenate([smooth_edges(part, rate), pause]), rate)
+                        yield Speech(np.concatenate([smooth_edges(part, rate), pause]), rate, watch.seconds)
 
     async def work(self) -> int:
         """What this replica's engine has done since its start; see `work_done` of the engine."""

@@ -13,18 +13,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from serve_app.audio import duration_s
 from serve_app.conversation import Conversation, ConversationStore, Exchange
 from serve_app.errors import NoSpeech, ParleError, StageFailed, TurnTimeout
 from serve_app.events import Complete, Delta, Event, Failed, Heard, Level, Response, Spoken, Status
-from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage
+from serve_app.progress import Progress, TurnRecord
+from serve_app.protocols import STT_SAMPLE_RATE, Usage
 from serve_app.sentences import Pace, PieceCutter
-from serve_app.stack import Limits, Order
+from serve_app.stack import Limits
+from serve_app.stages import Stages, Utterance
 from serve_app.tutor import TutorRequest
 
 logger = logging.getLogger("ray.serve")
@@ -33,76 +33,12 @@ WAITING_EVENTS = 64
 """Events made but not yet sent; a client slower than that stops the turn's work until it reads on."""
 
 
-class SpeechToTextStage(Protocol):
-    async def transcribe(self, audio: Audio) -> Transcript: ...
-
-
-class CefrStage(Protocol):
-    async def classify(self, text: str, earlier: Sequence[str]) -> LevelEstimate: ...
-
-
-class TutorStage(Protocol):
-    def reply(self, request: TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]: ...
-
-
-class TextToSpeechStage(Protocol):
-    def synthesize(self, text: str, voice: str | None, speed: float | None) -> AsyncGenerator[Speech, None]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """The stages a turn passes; a stack may have no `cefr`."""
-
-    stt: SpeechToTextStage
-    cefr: CefrStage | None
-    llm: TutorStage
-    tts: TextToSpeechStage
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """What one turn answers. None leaves a choice to the stack.
-
-    `received_at` (time.perf_counter) is when its last byte had arrived: the turn's times count from there.
-    """
-
-    audio: Audio
-    session_id: str
-    turn_id: str
-    received_at: float
-    level: str | None = None
-    voice: str | None = None
-    speed: float | None = None
-    order: Order = "eager"
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What the turn has done so far; the stages' tasks share it."""
-
-    stage: str = "stt"
-    transcript: str = ""
-    level: str | None = None
-    reply: str = ""
-    usage: Usage | None = None
-    llm_done: bool = False
-    spoken: list[str] = field(default_factory=list)
-    held: list[Status | Spoken] = field(default_factory=list)
-    pieces: int = 0
-    remembered: bool = False
-    playing_until: float = 0.0
-    timing: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TIMINGS, 0))
-
-
-TIMINGS = ("stt_ms", "cefr_ms", "llm_ms", "tts_ms", "first_audio_ms", "total_ms")
-
-
 class Turn:
     """Answers one utterance of a conversation.
 
     `pace` is shared by the turns of a process: it learns how fast the voice is made.
     `trimmed` is told when the conversation lost its older half, so that the LLM's prompt
-    cache can be warmed while the learner listens.
+    cache can be warmed while the learner listens; `ended` is told what each turn measured.
     """
 
     def __init__(
@@ -114,6 +50,7 @@ class Turn:
         *,
         default_level: str | None = None,
         trimmed: Callable[[Conversation], None] = lambda _: None,
+        ended: Callable[[TurnRecord], None] = lambda _: None,
     ) -> None:
         self._stages = stages
         self._store = store
@@ -121,6 +58,7 @@ class Turn:
         self._pace = pace
         self._default_level = default_level
         self._trimmed = trimmed
+        self._ended = ended
 
     async def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
         """The events of the turn, in the order `utterance.order` asks for.
@@ -138,8 +76,14 @@ class Turn:
             await asyncio.wait([worker])
 
     async def _run(self, utterance: Utterance, waiting: asyncio.Queue[Event | None]) -> None:
-        """Work through the turn; whatever happens, `waiting` ends with None unless the turn was closed."""
         run = _Run(self._stages, self._limits, self._pace, utterance, waiting)
+        try:
+            await self._work(run, utterance, waiting)
+        finally:
+            self._ended(run.progress.record(utterance))
+
+    async def _work(self, run: _Run, utterance: Utterance, waiting: asyncio.Queue[Event | None]) -> None:
+        """Work through the turn; whatever happens, `waiting` ends with None unless the turn was closed."""
         progress = run.progress
         conversation = Conversation(utterance.session_id)
         try:
@@ -149,6 +93,7 @@ class Turn:
             await self._remember(conversation, progress, progress.reply)
             progress.remembered = True
             await waiting.put(run.complete())
+            progress.outcome = "complete"
         except asyncio.CancelledError:
             # The learner spoke on: what they said and what they heard of the answer still counts.
             if progress.transcript and not progress.remembered:
@@ -156,12 +101,12 @@ class Turn:
             raise
         except TimeoutError:
             timeout = TurnTimeout(f"The turn took longer than {self._limits.turn_s:g} s and was stopped.")
-            await waiting.put(Failed.of(timeout, progress.stage))
+            await waiting.put(progress.failed(Failed.of(timeout, progress.stage)))
         except Exception as error:  # noqa: BLE001 - the turn's outermost edge: whatever failed, the client gets one answer
-            await waiting.put(_failed(error, utterance.turn_id, progress.stage))
+            await waiting.put(progress.failed(_failed(error, utterance.turn_id, progress.stage)))
         await waiting.put(None)
 
-    async def _remember(self, before: Conversation, progress: _Progress, reply: str) -> None:
+    async def _remember(self, before: Conversation, progress: Progress, reply: str) -> None:
         exchange = Exchange(progress.transcript, reply, progress.level)
         conversation = before.with_exchange(exchange)
         usage = progress.usage
@@ -185,7 +130,7 @@ class _Run:
         self._cutter = PieceCutter(pace)
         self._more_text = asyncio.Event()
         self._sending = asyncio.Lock()
-        self.progress = _Progress()
+        self.progress = Progress()
 
     async def answer(self, conversation: Conversation, default_level: str | None) -> None:
         await self._hear()
@@ -202,9 +147,11 @@ class _Run:
 
     async def _hear(self) -> None:
         await self._enter("stt")
-        started = time.perf_counter()
-        transcript = await self._stages.stt.transcribe(self._utterance.audio)
-        self.progress.timing["stt_ms"] = self._since(started)
+        audio = self._utterance.audio
+        with self.progress.calling("stt", duration_s(audio, STT_SAMPLE_RATE)) as call:
+            transcript = await self._stages.stt.transcribe(audio)
+            call.came(transcript.compute_s)
+        self.progress.timing["stt_ms"] = call.milliseconds
         if transcript.no_speech:
             raise NoSpeech("No speech was heard in the recording; speak closer to the microphone and try again.")
         self.progress.transcript = transcript.text
@@ -216,9 +163,10 @@ class _Run:
         if self._stages.cefr is None:
             return
         self.progress.stage = "cefr"
-        started = time.perf_counter()
-        estimate = await self._stages.cefr.classify(self.progress.transcript, conversation.utterances)
-        self.progress.timing["cefr_ms"] = self._since(started)
+        with self.progress.calling("cefr") as call:
+            estimate = await self._stages.cefr.classify(self.progress.transcript, conversation.utterances)
+            call.came(estimate.compute_s)
+        self.progress.timing["cefr_ms"] = call.milliseconds
         if not fixed and estimate.level:
             self.progress.level = estimate.level
         level = Level(self.progress.level, estimate, self.progress.timing["cefr_ms"], fixed=fixed is not None)
@@ -228,20 +176,22 @@ class _Run:
         """Have the reply written; every delta goes to the client and to the cutter."""
         progress = self.progress
         request = TutorRequest(progress.transcript, progress.level, conversation.exchanges, self._limits.reply_tokens)
-        started = time.perf_counter()
-        async with aclosing(self._stages.llm.reply(request)) as reply:
-            async for item in reply:
-                if isinstance(item, Usage):
-                    progress.usage = item
-                    continue
-                progress.reply += item.text
-                self._cutter.feed(item.text)
-                self._more_text.set()
-                await self._waiting.put(Delta(item.text))
+        with progress.calling("llm") as call:
+            async with aclosing(self._stages.llm.reply(request)) as reply:
+                async for item in reply:
+                    if isinstance(item, Usage):
+                        progress.usage = item
+                        call.used(item)
+                        continue
+                    call.came()
+                    progress.reply += item.text
+                    self._cutter.feed(item.text)
+                    self._more_text.set()
+                    await self._waiting.put(Delta(item.text))
         progress.reply = progress.reply.strip()
         if not progress.reply:
             raise StageFailed("The tutor found no answer; please say that again.", code="empty_reply", stage="llm")
-        progress.timing["llm_ms"] = self._since(started)
+        progress.timing["llm_ms"] = call.milliseconds
         await self._waiting.put(Response(progress.reply, progress.timing["llm_ms"]))
         progress.llm_done = True
         self._cutter.finish()
@@ -264,17 +214,16 @@ class _Run:
         progress = self.progress
         if progress.pieces == 0:
             await self._send_speech(Status("tts"))
-        started = time.perf_counter()
-        spoken_s = 0.0
-        stream = self._stages.tts.synthesize(piece, self._utterance.voice, self._utterance.speed)
-        async with aclosing(stream) as parts:
-            async for part in parts:
-                spoken_s += duration_s(part.samples, part.sample_rate)
-                await self._send_speech(Spoken(progress.pieces, piece, part.samples, part.sample_rate))
-                progress.pieces += 1
-        took_s = time.perf_counter() - started
-        progress.timing["tts_ms"] += round(1000 * took_s)
-        self._pace.learn(len(piece), took_s, spoken_s)
+        with progress.calling("tts") as call:
+            stream = self._stages.tts.synthesize(piece, self._utterance.voice, self._utterance.speed)
+            async with aclosing(stream) as parts:
+                async for part in parts:
+                    call.came(part.compute_s)
+                    call.audio_s += duration_s(part.samples, part.sample_rate)
+                    await self._send_speech(Spoken(progress.pieces, piece, part.samples, part.sample_rate))
+                    progress.pieces += 1
+        progress.timing["tts_ms"] += call.milliseconds
+        self._pace.learn(len(piece), call.seconds, call.audio_s)
 
     async def _wait_for_text(self) -> None:
         patience = self._cutter.wait_s(self._slack_s())

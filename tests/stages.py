@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage, Word
-from serve_app.turn import Stages
+from serve_app.stages import Stages
 from serve_app.tutor import TutorRequest
 
 RATE = 24_000

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -27,7 +28,9 @@ without_gpu = pytest.mark.skipif(preflight.cards() > 0, reason="this machine has
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("HOST", "PORT", "RAY_ADDRESS")}
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("HOST", "PORT", "METRICS_PORT", "RAY_ADDRESS")
+    }
     return {**kept, "RAY_USAGE_STATS_ENABLED": "0", **more}
 
 
@@ -86,6 +89,10 @@ def test_it_says_its_version_and_its_help() -> None:
             "unknown GPU 'RTX 4080'; did you mean 'RTX 4090'?",
         ),
         (["serve", "configs/cpu_stack.yaml", "--port", "many"], "'many' is not a valid integer"),
+        (
+            ["serve", "configs/cpu_stack.yaml", "--address", "auto", "--metrics-port", "8080"],
+            "--metrics-port is for a Ray of its own",
+        ),
         (["talk", "nothing.wav"], "'nothing.wav' does not exist"),
         (["talk", "README.md", "--speed", "9"], "is not in the range"),
         (["talk", "README.md", "--level", "A3"], "is not one of"),
@@ -103,6 +110,16 @@ def test_check_of_the_cpu_stack_summarises_it() -> None:
     assert ended.returncode == 0, ended.stderr
     for part in ("faster-whisper", "wheel:whisper-base", "lexical", "llama-cpp", "kokoro-onnx", "sse, websocket"):
         assert part in ended.stdout
+
+
+def test_spans_that_cannot_be_sent_are_refused_before_anything_starts() -> None:
+    asked: dict[str, Any] = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+    }
+    for command in ("check", "serve"):
+        line = only_line(parle(command, CONFIGS / "cpu_stack.yaml", PORT="0", **asked), 1)
+        assert line.endswith("Spans are sent by http/protobuf, not by grpc: unset OTEL_EXPORTER_OTLP_PROTOCOL.")
 
 
 def test_check_tells_every_fault_on_a_line_of_its_own(tmp_path: Path) -> None:
@@ -188,6 +205,17 @@ def test_a_taken_port_is_refused_before_anything_starts(host: str) -> None:
         line = only_line(parle("serve", CONFIGS / "cpu_stack.yaml", HOST=host, PORT=str(port)), 1)
     assert f"cannot serve on {host}:{port}: something else listens there" in line
     assert time.monotonic() - started < 10
+
+
+def test_a_taken_port_for_the_metrics_is_refused_before_anything_starts() -> None:
+    """Ray's agent would die of it, and take Ray along."""
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = only_line(parle("serve", CONFIGS / "cpu_stack.yaml", PORT="0", METRICS_PORT=port), 1)
+    assert f":{port}: something else listens there" in line
+    assert line.endswith("METRICS_PORT=... or --metrics-port")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from itertools import pairwise
@@ -120,6 +121,28 @@ async def test_a_base_model_answers_as_the_teacher_and_stops_at_the_end_of_the_l
 async def test_a_reply_ends_at_its_limit(engine: ChatEngine) -> None:
     _, usage = await reply(engine, asking("Conta uma história."), Sampling(temperature=0, max_tokens=5, stop=()))
     assert (usage.completion_tokens, usage.finish_reason) == (5, "length")
+
+
+async def test_usage_tells_the_time_of_the_work_without_the_wait_for_it(engine: ChatEngine) -> None:
+    """Of three replies, two are written at a time: the third waits for one of them to end."""
+
+    async def timed(number: int) -> tuple[float, float, Usage]:
+        begun, first = time.perf_counter(), 0.0
+        usage = None
+        async for item in engine.stream(asking(f"Eu tenho {number} gatos. Conta uma história."), SHORT_STORY):
+            first = first or time.perf_counter() - begun
+            usage = item
+        assert isinstance(usage, Usage)
+        return first, time.perf_counter() - begun, usage
+
+    told = await asyncio.gather(*(timed(number) for number in range(3)))
+    for first_s, whole_s, usage in told:
+        assert 0 < usage.prefill_s <= first_s
+        assert usage.decode_s > 0
+        assert usage.prefill_s + usage.decode_s <= whole_s
+    waits = sorted(first_s - usage.prefill_s for first_s, _, usage in told)
+    quickest = min(usage.decode_s for _, _, usage in told)
+    assert waits[1] < 0.5 * quickest < waits[2]
 
 
 async def test_a_schema_makes_the_reply_json_of_that_shape_whatever_else_ends_a_reply(engine: ChatEngine) -> None:

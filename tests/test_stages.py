@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -14,8 +17,10 @@ from serve_app.cefr import CefrClassifier
 from serve_app.conversation import Exchange
 from serve_app.errors import InvalidField, StackError
 from serve_app.llm import TutorLLM
-from serve_app.protocols import Audio, Speech, TextDelta, Usage
-from serve_app.stack import KokoroOnnxConfig, LexicalCefrConfig, LlamaCppConfig
+from serve_app.protocols import Audio, Speech, TextDelta, Transcript, Usage
+from serve_app.stack import FasterWhisperConfig, KokoroOnnxConfig, LexicalCefrConfig, LlamaCppConfig
+from serve_app.stopwatch import timed
+from serve_app.stt import SpeechToText
 from serve_app.tts import CLAUSE_PAUSE_S, SENTENCE_PAUSE_S, TextToSpeech
 from serve_app.tutor import TutorRequest
 
@@ -114,6 +119,66 @@ async def test_a_wrong_voice_in_the_stack_file_ends_the_start_but_not_a_stage_th
     np.testing.assert_array_equal(before[0].samples, after[0].samples)
 
 
+async def test_a_part_of_speech_tells_the_work_on_it_and_not_the_wait_behind_others(tts: Any) -> None:
+    """Kokoro speaks one text at a time: of two that come together, one waits for the other."""
+
+    async def spoken() -> tuple[float, float]:
+        begun = time.perf_counter()
+        *_, last = await said(tts, "Que bom que você foi à praia com os seus amigos.")
+        return time.perf_counter() - begun, last.compute_s
+
+    (wall, compute), (longer_wall, longer_compute) = sorted(
+        await asyncio.gather(*map(asyncio.create_task, (spoken(), spoken())))
+    )
+    assert 0.5 * wall < compute <= wall
+    assert 0.5 * compute < longer_compute
+    assert longer_wall - longer_compute > 0.9 * compute
+
+
+# --- SpeechToText ------------------------------------------------------------------------------------------
+
+
+ONE_SECOND = np.zeros(16_000, np.float32)
+
+
+class OneThread:
+    """An engine that takes utterances together, 0.2 s for each batch, and writes down how many they were."""
+
+    def __init__(self, max_batch: int) -> None:
+        self.max_batch = max_batch
+        self._pool = ThreadPoolExecutor(1)
+
+    async def transcribe_batch(self, audios: Sequence[Audio], **_: Any) -> list[Transcript]:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, timed(self._work), len(audios))
+
+    async def transcribe(self, audio: Audio, **_: Any) -> Transcript:
+        return (await self.transcribe_batch([audio]))[0]
+
+    def _work(self, number: int) -> list[Transcript]:
+        time.sleep(0.2)
+        return [Transcript(str(number))] * number
+
+
+async def test_a_transcript_tells_the_work_on_it_and_not_the_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.stt.build_engine", lambda config, model: OneThread(1))
+    stt = await started(SpeechToText, FasterWhisperConfig(engine="faster-whisper"), {})
+    begun = time.perf_counter()
+    heard = await asyncio.gather(*(asyncio.create_task(stt.transcribe(ONE_SECOND)) for _ in range(5)))
+    assert time.perf_counter() - begun > 1
+    assert all(0.2 <= transcript.compute_s < 0.39 for transcript in heard)
+
+
+async def test_of_a_batch_each_transcript_tells_the_work_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.stt.build_engine", lambda config, model: OneThread(4))
+    stt = await started(SpeechToText, FasterWhisperConfig(engine="faster-whisper"), {})
+    # What Serve hands the batches to; its own queue asks for a running replica.
+    together = type(stt)._together.__wrapped__
+    batches = [[(ONE_SECOND, Event())] * number for number in (1, 4)]
+    one, four = await asyncio.gather(*(asyncio.create_task(together(stt, batch)) for batch in batches))
+    assert [transcript.text for transcript in (*one, *four)] == ["1", "4", "4", "4", "4"]
+    assert all(0.2 <= transcript.compute_s < 0.39 for transcript in (*one, *four))
+
+
 # --- TutorLLM ----------------------------------------------------------------------------------------------
 
 
@@ -175,3 +240,4 @@ async def test_an_estimate_rests_on_as_many_utterances_as_the_stack_says(utteran
     earlier = ["Eu gosto muito de jogar futebol no parque."] * 4
     estimate = await cefr.classify("Ontem eu fui ao mercado e comprei frutas.", earlier)
     assert estimate.utterances == rests_on
+    assert 0 < estimate.compute_s < 1

@@ -14,7 +14,8 @@ from serve_app.conversation import Conversation, Exchange, MemoryStore
 from serve_app.events import Complete, Delta, Event, Failed, Heard, Level, Response, Spoken, Status
 from serve_app.sentences import Pace, speakable
 from serve_app.stack import Limits, Order
-from serve_app.turn import Turn, Utterance
+from serve_app.stages import Utterance
+from serve_app.turn import Turn
 
 SILENCE = np.zeros(16_000, np.float32)
 

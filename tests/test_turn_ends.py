@@ -16,7 +16,8 @@ from serve_app.errors import Busy, StageFailed
 from serve_app.events import Complete, Delta, Event, Failed, Spoken
 from serve_app.sentences import Pace
 from serve_app.stack import Limits
-from serve_app.turn import WAITING_EVENTS, Turn, Utterance
+from serve_app.stages import Utterance
+from serve_app.turn import WAITING_EVENTS, Turn
 
 Stage = Literal["stt", "cefr", "llm", "tts"]
 STAGES: list[Stage] = ["stt", "cefr", "llm", "tts"]

@@ -23,6 +23,7 @@ from serve_app.engines import cublas12
 from serve_app.engines.voice_gate import is_made_up, is_silent
 from serve_app.errors import StackError, first_line
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
+from serve_app.stopwatch import timed
 
 
 class FasterWhisper:
@@ -81,7 +82,7 @@ class FasterWhisper:
 
         try:
             return [
-                await loop.run_in_executor(self._pool, self._transcribe, audio, language, prompt, unwanted(i))
+                await loop.run_in_executor(self._pool, timed(self._transcribe), audio, language, prompt, unwanted(i))
                 for i, audio in enumerate(audios)
             ]
         finally:

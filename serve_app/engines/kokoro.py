@@ -25,6 +25,7 @@ from serve_app.engines.unused_imports import stand_ins
 from serve_app.errors import StackError, first_line
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
+from serve_app.stopwatch import timed
 
 with stand_ins("spacy"):  # misaki reads English with it; Portuguese is read by espeak
     from kokoro import KModel, KPipeline
@@ -78,7 +79,7 @@ class KokoroTorch:
         closed = threading.Event()
         try:
             for part in split_long(text, MAX_CHARACTERS):
-                for audio in await loop.run_in_executor(self._pool, self._speak, part, voice, speed, closed):
+                for audio in await loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, closed):
                     yield audio
         finally:
             closed.set()

@@ -22,6 +22,7 @@ from kokoro_onnx.config import SAMPLE_RATE
 from serve_app.engines.kokoro_voices import MAX_CHARACTERS, load_style
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
+from serve_app.stopwatch import timed
 
 
 class KokoroOnnx:
@@ -51,7 +52,7 @@ class KokoroOnnx:
         closed = threading.Event()
         try:
             for part in split_long(text, MAX_CHARACTERS):
-                audio = await loop.run_in_executor(self._pool, self._speak, part, voice, speed, closed)
+                audio = await loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, closed)
                 if audio is not None:
                     yield audio
         finally:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from serve_app.errors import StackError
 from serve_app.protocols import LEVELS, LevelEstimate
+from serve_app.stopwatch import timed
 
 DATA_FILE = Path(__file__).resolve().parent.parent / "data" / "cefr_lexical.json"
 
@@ -122,7 +123,7 @@ class LexicalCefr:
 
     async def classify(self, text: str, earlier: Sequence[str] = ()) -> LevelEstimate:
         """Estimate from all utterances of at least four known words; the others change nothing."""
-        return await asyncio.to_thread(self._estimate, [*earlier, text])
+        return await asyncio.to_thread(timed(self._estimate), [*earlier, text])
 
     def _estimate(self, texts: list[str]) -> LevelEstimate:
         rows = [row for text in texts if (row := self._features(text)) is not None]

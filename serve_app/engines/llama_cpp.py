@@ -118,7 +118,7 @@ class LlamaCpp:
                     if text := choice["delta"].get("content"):
                         yield TextDelta(text)
                 if usage := item.get("usage"):
-                    yield _usage(usage, finish_reason)
+                    yield _usage(usage, item.get("timings") or {}, finish_reason)
         finally:
             closed.set()
 
@@ -265,9 +265,17 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
     return request
 
 
-def _usage(usage: dict[str, Any], finish_reason: str) -> Usage:
+def _usage(usage: dict[str, Any], timings: dict[str, float], finish_reason: str) -> Usage:
+    """`timings` count from when a slot took the request."""
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
-    return Usage(usage["prompt_tokens"], cached, usage["completion_tokens"], finish_reason)
+    return Usage(
+        usage["prompt_tokens"],
+        cached,
+        usage["completion_tokens"],
+        finish_reason,
+        prefill_s=timings.get("prompt_ms", 0.0) / 1000,
+        decode_s=timings.get("predicted_ms", 0.0) / 1000,
+    )
 
 
 def _failure(part: dict[str, Any]) -> StageFailed:

@@ -34,6 +34,7 @@ from serve_app.engines.unused_imports import stand_ins
 from serve_app.errors import InvalidField, StackError, first_line
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
+from serve_app.stopwatch import timed
 
 is_torchaudio_available()  # transformers remembers its answer: it shall not be that of the stand-in
 with stand_ins("torchaudio.compliance.kaldi", "sox"):  # for another tokenizer than the one used
@@ -150,7 +151,7 @@ class Qwen3Tts:
         pause = silence(0, self.sample_rate)
         try:
             for part in split_long(text, MAX_CHARACTERS):
-                job = loop.run_in_executor(self._pool, self._speak, part, voice, speed, deliver, closed)
+                job = loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, deliver, closed)
                 job.add_done_callback(lambda _: pieces.put_nowait(None))
                 while (piece := await pieces.get()) is not None:
                     yield np.concatenate([pause, piece])

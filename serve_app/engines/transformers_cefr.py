@@ -25,6 +25,7 @@ from transformers.utils import logging
 from serve_app.engines.torch_device import claim
 from serve_app.errors import StackError, first_line
 from serve_app.protocols import LEVELS, LevelEstimate
+from serve_app.stopwatch import timed
 
 FEWEST_WORDS = 4
 """Said altogether; less says nothing of a level."""
@@ -79,7 +80,7 @@ class TransformersCefr:
     async def classify_batch(self, requests: Sequence[tuple[str, Sequence[str]]]) -> list[LevelEstimate]:
         """One padded pass for all texts that were not read lately; see `classify`."""
         learners = [[*earlier, text] for text, earlier in requests]
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._estimate, learners)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, timed(self._estimate), learners)
 
     async def classify(self, text: str, earlier: Sequence[str] = ()) -> LevelEstimate:
         """Estimate from all utterances, each with the weight of its words; no level under four words altogether."""

@@ -44,6 +44,7 @@ from serve_app.engines.voice_gate import Window, is_made_up, windows
 from serve_app.engines.word_times import token_edges
 from serve_app.errors import StackError, StageFailed, first_line
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
+from serve_app.stopwatch import timed
 
 FRAME_S = 0.02
 """One position of the encoder's output."""
@@ -126,7 +127,7 @@ class TransformersWhisper:
             return gone.is_set() or (bool(closed) and closed[i].is_set())
 
         try:
-            return await loop.run_in_executor(self._pool, self._transcribe, audios, language, prompt, unwanted)
+            return await loop.run_in_executor(self._pool, timed(self._transcribe), audios, language, prompt, unwanted)
         finally:
             gone.set()
 

@@ -36,7 +36,7 @@ from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.metrics.loggers import StatLoggerBase
-from vllm.v1.metrics.stats import SchedulerStats
+from vllm.v1.metrics.stats import RequestStateStats, SchedulerStats
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ class Vllm:
                     if part.text:
                         yield TextDelta(part.text)
                     if part.finish_reason is not None:
-                        yield Usage(len(prompt), cached, written, _finish_reason(output))
+                        yield Usage(len(prompt), cached, written, _finish_reason(output), *_times(output))
         finally:
             # A reader cancelled just while vLLM takes the request over would leave it behind.
             await self._engine.abort(request_id)
@@ -278,6 +278,14 @@ def _params(sampling: Sampling, seeds: bool) -> SamplingParams:
         structured_outputs=None if schema is None else StructuredOutputsParams(json=dict(schema)),
         output_kind=RequestOutputKind.DELTA,
     )
+
+
+def _times(output: RequestOutput) -> tuple[float, float]:
+    """Seconds from when the scheduler took the request to its first token, and from there to the last one."""
+    times = output.metrics
+    if not isinstance(times, RequestStateStats):
+        return 0.0, 0.0
+    return times.first_token_ts - times.scheduled_ts, times.last_token_ts - times.first_token_ts
 
 
 def _finish_reason(output: RequestOutput) -> str:

@@ -14,10 +14,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from serve_app.errors import BadAudio, InvalidField
 from serve_app.events import sse
-from serve_app.session import Choice, Lessons
+from serve_app.session import Choice, Lessons, name_of_turn
 from serve_app.stack import Order
-from serve_app.turn import Utterance
+from serve_app.stages import Utterance
 
+ROUTE = "sse"
 AUDIO_FIELDS = ("audio", "file")
 FORM_OVERHEAD_BYTES = 64_000
 """What multipart boundaries and the other fields may add to the recording."""
@@ -48,16 +49,19 @@ def router(lessons: Lessons) -> APIRouter:
 
     @routes.post("/api/stream-audio")
     async def stream_audio(request: Request) -> StreamingResponse:
-        recording, fields = await _read_form(request, lessons)
-        order = _order(fields.pop("order", None))
-        choice = Choice().changed(fields)
-        slot = lessons.turn_slot()
-        slot.__enter__()
-        try:
-            return EventStream(lessons, await lessons.utterance(recording, choice, order), slot)
-        except BaseException:
-            slot.__exit__(None, None, None)
-            raise
+        with lessons.refusals(ROUTE):
+            recording, fields = await _read_form(request, lessons)
+            order = _order(fields.pop("order", None))
+            choice = Choice().changed(fields)
+            turn_id = name_of_turn(request.headers)
+            slot = lessons.turn_slot()
+            slot.__enter__()
+            try:
+                utterance = await lessons.utterance(recording, choice, order, route=ROUTE, turn_id=turn_id)
+                return EventStream(lessons, utterance, slot)
+            except BaseException:
+                slot.__exit__(None, None, None)
+                raise
 
     return routes
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import uuid
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
@@ -15,10 +15,11 @@ from starlette.websockets import WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError
 from serve_app.events import websocket as message_of
-from serve_app.session import Choice, Lessons
+from serve_app.session import Choice, Lessons, name_of_turn
 
 logger = logging.getLogger("ray.serve")
 
+ROUTE = "websocket"
 PATH = "/ws/stream"
 NO_ROUTE = 4404
 TRY_AGAIN_LATER = 1013
@@ -31,7 +32,9 @@ def router(lessons: Lessons) -> APIRouter:
     async def stream(socket: WebSocket) -> None:
         await socket.accept()
         try:
-            with lessons.session_slot():
+            with ExitStack() as held:
+                with lessons.refusals(ROUTE):
+                    held.enter_context(lessons.session_slot())
                 await Connection(socket, lessons).serve()
         except Busy as error:
             await socket.send_text(_error(error))
@@ -59,13 +62,15 @@ class Connection:
         self._lessons = lessons
         self._choice = Choice(session_id=uuid.uuid4().hex)
         self._turn: asyncio.Task[None] | None = None
+        self._turns = 0
 
     async def serve(self) -> None:
         """Until the client goes. Only `receive` learns of that, so something always waits in it."""
         try:
             while (message := await self._socket.receive())["type"] == "websocket.receive":
                 try:
-                    await self._take(message)
+                    with self._lessons.refusals(ROUTE):
+                        await self._take(message)
                 except ParleError as error:
                     await self._send(_error(error))
         finally:
@@ -96,8 +101,10 @@ class Connection:
     async def _answer(self, recording: bytes, choice: Choice) -> None:
         """One turn, from recording to `complete` or `error`; the connection lives on whatever it is."""
         try:
-            with self._lessons.turn_slot():
-                utterance = await self._lessons.utterance(recording, choice, "eager")
+            with self._lessons.refusals(ROUTE), self._lessons.turn_slot():
+                self._turns += 1
+                turn_id = name_of_turn(self._socket.headers, self._turns)
+                utterance = await self._lessons.utterance(recording, choice, "eager", route=ROUTE, turn_id=turn_id)
                 async with aclosing(self._lessons.events(utterance)) as events:
                     async for event in events:
                         await self._send(message_of(event))

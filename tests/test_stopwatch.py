@@ -1,0 +1,72 @@
+"""What an engine's threads worked for a call, told apart from how long the call waited for them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from serve_app import stopwatch
+from serve_app.stopwatch import Stopwatch, timed
+
+WORK_S = 0.2
+
+
+def work() -> None:
+    time.sleep(WORK_S)
+
+
+async def call(pool: ThreadPoolExecutor, times: int = 1) -> tuple[float, Stopwatch]:
+    """A call as a stage makes it: its wall time, and its stopwatch."""
+    started, watch = time.perf_counter(), stopwatch.start()
+    for _ in range(times):
+        await asyncio.get_running_loop().run_in_executor(pool, timed(work))
+    return time.perf_counter() - started, watch
+
+
+async def test_waiting_for_the_work_of_others_is_not_work() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        calls = await asyncio.gather(*(asyncio.create_task(call(pool)) for _ in range(3)))
+    assert max(wall for wall, _ in calls) >= 3 * WORK_S
+    for _, watch in calls:
+        assert WORK_S <= watch.seconds < 2 * WORK_S
+
+
+async def test_several_pieces_of_work_of_one_call_add_up() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        _, watch = await call(pool, times=3)
+    assert 3 * WORK_S <= watch.seconds < 4 * WORK_S
+
+
+async def test_it_can_be_read_while_the_work_goes_on() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        watch = stopwatch.start()
+        job = asyncio.get_running_loop().run_in_executor(pool, timed(work))
+        await asyncio.sleep(WORK_S / 2)
+        half = watch.seconds
+        await job
+    assert 0 < half < WORK_S <= watch.seconds
+
+
+async def test_work_that_fails_is_measured_too_and_fails() -> None:
+    def fail() -> None:
+        work()
+        raise ValueError("x")
+
+    watch = stopwatch.start()
+    try:
+        await asyncio.to_thread(timed(fail))
+    except ValueError:
+        assert WORK_S <= watch.seconds < 2 * WORK_S
+        await asyncio.sleep(0.05)
+        assert watch.seconds < WORK_S + 0.05
+    else:
+        raise AssertionError("it did not fail")
+
+
+async def test_where_nobody_measures_the_work_is_left_alone() -> None:
+    assert await asyncio.create_task(_timed_alone())
+
+
+async def _timed_alone() -> bool:
+    return timed(work) is work
