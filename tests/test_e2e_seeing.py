@@ -183,7 +183,7 @@ def selected(expr: str) -> list[tuple[str, dict[str, str]]]:
     return [
         (node.name, dict.fromkeys(grouped, "") | {matcher.name: matcher.value for matcher in node.matchers.matchers})
         for node in nodes
-        if isinstance(node, promql.VectorSelector)
+        if isinstance(node, promql.VectorSelector) and node.name
     ]
 
 
