@@ -1,4 +1,4 @@
-"""The command `parle`: serve a stack file, check one, talk to a server."""
+"""The command `parle`: serve a stack file, check one, talk to a server, rent a machine for it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import click
 
 from serve_app import __version__, terminal
+from serve_app.clouds.commands import cloud
 from serve_app.errors import ParleError, StackError
 
 # Ray and the web clients are imported where they are used: --help must not wait for them.
@@ -66,7 +67,11 @@ def cli() -> None:
       parle check configs/cpu_stack.yaml        is this file right, and can it run here?
       parle serve configs/cpu_stack.yaml        run it until Ctrl-C
       parle talk question.wav                   say something to it
+      parle cloud status --provider vast        a rented machine: create, start, stop, status
     """
+
+
+cli.add_command(cloud)
 
 
 @cli.command("serve")
@@ -92,9 +97,32 @@ def cli() -> None:
     show_default=True,
     help="What takes the connections; docs/transport.md has figures and risks.",
 )
+@click.option(
+    "--stop-after",
+    envvar="PARLE_STOP_AFTER",
+    show_envvar=True,
+    type=float,
+    metavar="MINUTES",
+    help="On a rented machine: stop it once no client gave a sign of life for so long.",
+)
+@click.option(
+    "--cloud",
+    "cloud_name",
+    envvar="PARLE_CLOUD",
+    show_envvar=True,
+    type=click.Choice(["tensordock", "vast", "dry-run"]),
+    help="Whose machine --stop-after stops; by default the one whose instance the environment names.",
+)
 @click.option("--verbose", is_flag=True, help="Show what Ray and the stages log, and tracebacks.")
 def serve_command(
-    file: Path, host: str | None, port: int | None, address: str | None, transport: str, verbose: bool
+    file: Path,
+    host: str | None,
+    port: int | None,
+    address: str | None,
+    transport: str,
+    stop_after: float | None,
+    cloud_name: str | None,
+    verbose: bool,
 ) -> None:
     """Run the stack of FILE until SIGINT (Ctrl-C) or SIGTERM; a second signal kills it.
 
@@ -104,6 +132,7 @@ def serve_command(
     \b
       parle serve configs/cpu_stack.yaml
       HOST=0.0.0.0 PORT=9000 parle serve configs/cpu_stack.yaml
+      parle serve configs/local_stack.yaml --stop-after 30
 
     A running stack changes in place when its edited file is deployed from a second shell. Ray
     guards its clusters with a token (~/.ray/auth_token), so that shell says it has one:
@@ -124,7 +153,12 @@ def serve_command(
             http.port = cluster.check_port(http.host, http.port if port is None else port)
             if address is None:
                 preflight.check(stack.args)
-            launch.run(stack, signals, address=address, verbose=verbose)
+            auto_stop = None
+            if stop_after is not None:
+                from serve_app.clouds import served
+
+                auto_stop = served.prepare(stop_after, cloud_name, address)
+            launch.run(stack, signals, address=address, verbose=verbose, auto_stop=auto_stop)
         except terminal.Stopped:
             pass
         except StackError:
