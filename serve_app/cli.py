@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from serve_app import __version__, terminal
 from serve_app.clouds.commands import cloud
@@ -37,7 +38,7 @@ def main() -> None:
         sys.exit(2)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "parle"
-        sys.exit(_fail(f"{error.format_message()} (see {path} --help)", 2))
+        sys.exit(_fail(f"{' '.join(error.format_message().split())} (see {path} --help)", 2))
     except click.ClickException as error:
         sys.exit(_fail(error.format_message(), error.exit_code))
     except (click.Abort, KeyboardInterrupt):
@@ -141,6 +142,9 @@ def serve_command(
       RAY_AUTH_MODE=token serve deploy FILE -a http://127.0.0.1:8265
       RAY_AUTH_MODE=token serve status -a http://127.0.0.1:8265
     """
+    given = click.get_current_context().get_parameter_source("cloud_name")
+    if stop_after is None and given is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--cloud goes with --stop-after.")
     for name, value in (RAY_SETTINGS | (HAPROXY if transport == "haproxy" else {})).items():
         os.environ.setdefault(name, value)
     with terminal.signals() as signals:
