@@ -55,7 +55,7 @@ class InfoApi(PublishedApi):
     sessions: int = 0
 
     def answer(self, request: Request) -> Answer:
-        idle_s = 0.0 if self.turns else self.clock.now - self.last_sign
+        idle_s = self.clock.now - self.last_sign  # whatever it is: a turn in flight is busy
         activity = {"turns": self.turns, "sessions": self.sessions, "idle_s": idle_s, "stopping_in_s": None}
         return Answer(200, {"name": "parle", "turns": self.turns, "activity": activity})
 
