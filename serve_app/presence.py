@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from serve_app.errors import Stopping
@@ -34,14 +33,6 @@ class Guest(Protocol):
     async def dismiss(self, code: int, reason: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """A stop that was announced, on the clock of `Presence`."""
-
-    at: float
-    stop_at: float
-
-
 class Presence:
     """Of one ingress replica. Everything here runs on its event loop."""
 
@@ -49,7 +40,7 @@ class Presence:
         self._clock = clock
         self._guests: set[Guest] = set()
         self._last_sign = clock()
-        self._warning: Announced | None = None
+        self._stop_at: float | None = None  # of a stop that was announced and not called off
         self._closed = False
         self._tellings: set[asyncio.Task[None]] = set()
         self.turns = 0
@@ -66,14 +57,14 @@ class Presence:
             "turns": self.turns,
             "sessions": self.sessions,
             "idle_s": 0.0 if self.turns else round(now - self._last_sign, 1),
-            "stopping_in_s": round(max(0.0, self._warning.stop_at - now), 1) if self._warning else None,
+            "stopping_in_s": None if self._stop_at is None else round(max(0.0, self._stop_at - now), 1),
         }
 
     def sign_of_life(self) -> None:
         """A client does something: an announced stop is called off, and those who were told are told so."""
         self._last_sign = self._clock()
-        if self._warning is not None and not self._closed:
-            self._warning = None
+        if self._stop_at is not None and not self._closed:
+            self._stop_at = None
             logger.info("the announced stop is called off")
             telling = asyncio.create_task(self._tell_all(_stopping(None, "The server stays.")), name="stop called off")
             self._tellings.add(telling)
@@ -107,7 +98,7 @@ class Presence:
             yield
         finally:
             self._guests.discard(guest)
-            if self._warning is None:
+            if self._stop_at is None:
                 # A client that hangs up because it was told of the stop does not ask for the server to stay.
                 self.sign_of_life()
 
@@ -121,8 +112,7 @@ class Presence:
 
     async def warn(self, in_s: float) -> None:
         """Announce a stop to those connected."""
-        now = self._clock()
-        self._warning = Announced(now, now + in_s)
+        self._stop_at = self._clock() + in_s
         text = f"Nobody has spoken for a while: this server stops in {in_s:.0f} s. Any message keeps it."
         await self._tell_all(_stopping(round(in_s), text))
 
@@ -133,7 +123,7 @@ class Presence:
         """
         if self._closed:
             return True
-        if self._warning is None or self.turns or self._last_sign > self._warning.at:
+        if self._stop_at is None or self.turns:
             return False
         self._closed = True  # before the first await: from here on nobody comes in
         await self._tell_all(_stopping(0, "The server stops now."))
@@ -143,7 +133,7 @@ class Presence:
     def reopen(self) -> None:
         """The stop did not come about: serve on."""
         self._closed = False
-        self._warning = None
+        self._stop_at = None
 
     async def _tell_all(self, message: str) -> None:
         await self._each(lambda guest: guest.tell(message))

@@ -95,6 +95,21 @@ def test_renting_on_vast_shows_no_key(vast: PublishedApi) -> None:
     assert TOKEN not in told
 
 
+def test_what_somebody_else_has_taken_is_followed_by_the_next_offer_and_another_question(vast: PublishedApi) -> None:
+    assert isinstance(vast, VastApi)
+    vast.asks, vast.taken = [ask(1, 0.40), ask(2, 0.50)], {1}
+    command = ("cloud", "create", "--provider", "vast", "--gpu", "RTX 4090")
+    environment = {"VAST_API_KEY": TOKEN, URL: vast.url}
+    assert failed(parle(*command, answer="y\nn\n", **environment)) == "parle: nothing was rented."
+    assert vast.said() == ["POST /bundles/", "PUT /asks/1/"]
+    told = done(parle(*command, answer="y\ny\n", **environment))
+    assert told.index("$0.400") < told.index("somebody else has just taken it") < told.index("$0.500")
+    assert "rented instance 20000000" in told
+    vast.taken = {1, 2}
+    ended = parle(*command, "--yes", **environment)
+    assert failed(ended) == "parle: nothing was rented: somebody else has taken every offer; try again."
+
+
 @pytest.mark.parametrize("answer", ["n\n", "\n"])
 def test_without_a_yes_nothing_is_rented(vast: PublishedApi, answer: str) -> None:
     command = ("cloud", "create", "--provider", "vast", "--gpu", "RTX 4090")

@@ -29,7 +29,7 @@ from providers import (
 from serve_app.clouds import machines
 from serve_app.clouds.api import Api, Call, Patience, Refused, retry_after
 from serve_app.clouds.commands import NAMES
-from serve_app.clouds.machines import Machines, connect, instance_id, planned
+from serve_app.clouds.machines import Machines, Taken, connect, instance_id, planned
 from serve_app.clouds.provider import Wanted, public_key
 from serve_app.errors import CloudError
 
@@ -54,7 +54,7 @@ class Account:
     def rented(self) -> tuple[Machines, str]:
         """A client and an instance it has."""
         found = self.machines()
-        new = found.create(WANTED, found.offers(WANTED))
+        new = found.create(WANTED, found.offers(WANTED)[0])
         self.api.requests.clear()
         return found, new
 
@@ -87,7 +87,7 @@ def test_every_provider_has_a_name_on_the_command_line() -> None:
 
 def test_the_life_of_an_instance(account: Account) -> None:
     rented = account.machines()
-    new = rented.create(WANTED, rented.offers(WANTED))
+    new = rented.create(WANTED, rented.offers(WANTED)[0])
     seen = rented.status(new)
     assert (seen.id, seen.status, seen.running) == (new, "running", True)
     rented.stop(new)
@@ -102,7 +102,7 @@ def test_the_life_of_an_instance(account: Account) -> None:
 def test_tensordock_gets_the_fields_of_its_pages(tensordock: TensorDockApi) -> None:
     account = Account("tensordock", tensordock)
     rented = account.machines()
-    new = rented.create(WANTED, rented.offers(WANTED))
+    new = rented.create(WANTED, rented.offers(WANTED)[0])
     rented.stop(new)
     rented.start(new)
     rented.status(new)
@@ -149,7 +149,7 @@ def test_vast_gets_the_fields_of_its_pages(vast: VastApi) -> None:
 def test_a_plan_is_what_is_really_sent(account: Account) -> None:
     rented = account.machines()
     provider = rented.provider
-    new = rented.create(WANTED, rented.offers(WANTED))
+    new = rented.create(WANTED, rented.offers(WANTED)[0])
     rented.stop(new)
     plan = [*planned(provider, "create", WANTED, ""), *planned(provider, "stop", None, new)]
     place = {"<cheapest>": {"tensordock": "loc-austin", "vast": "12345678"}[account.name]}
@@ -206,7 +206,7 @@ def test_a_3090_ti_is_no_3090(tensordock: TensorDockApi) -> None:
 def test_tensordock_has_disks_in_steps(tensordock: TensorDockApi, asked: int, given: int) -> None:
     rented = Account("tensordock", tensordock).machines()
     wanted = Wanted("RTX 4090", "parle", asked, ssh_key=SSH_KEY)
-    rented.create(wanted, rented.offers(wanted))
+    rented.create(wanted, rented.offers(wanted)[0])
     assert tensordock.requests[-1].body["data"]["attributes"]["resources"]["storage_gb"] == given
 
 
@@ -226,16 +226,15 @@ def test_vast_offers_only_what_can_run_the_stack(vast: VastApi) -> None:
     assert [offer.id for offer in rented.offers(Wanted("RTX 4090", "parle", 100, max_price=0.5))] == ["2"]
 
 
-def test_vast_goes_on_to_the_next_offer_when_one_was_just_taken(vast: VastApi) -> None:
-    vast.asks, vast.taken = [ask(1, 0.40), ask(2, 0.50)], {1}
-    account = Account("vast", vast)
-    rented = account.machines()
-    offers = rented.offers(WANTED)
-    assert rented.create(WANTED, offers) == "20000000"
-    assert vast.said() == ["POST /bundles/", "PUT /asks/1/", "PUT /asks/2/"]
-    vast.taken = {1, 2}
-    with pytest.raises(CloudError, match="somebody else has just taken"):
-        rented.create(WANTED, offers)
+def test_an_offer_that_was_just_taken_is_told_from_a_refusal(vast: VastApi) -> None:
+    vast.taken = {12345678}
+    rented = Account("vast", vast).machines()
+    [offer] = rented.offers(WANTED)
+    with pytest.raises(Taken, match=r"somebody else has just taken it from Vast\.ai"):
+        rented.create(WANTED, offer)
+    vast.trouble = [Answer(400, {"success": False, "error": "invalid_args", "msg": "Invalid args"})]
+    with pytest.raises(Refused, match="Invalid args"):
+        rented.create(WANTED, offer)
 
 
 @pytest.mark.parametrize(
@@ -330,9 +329,9 @@ def test_a_rate_limit_is_waited_for_as_long_as_the_provider_says(account: Accoun
 
 def test_a_rate_limit_holds_for_renting_too_since_nothing_was_rented(account: Account) -> None:
     rented = account.machines()
-    offers = rented.offers(WANTED)
+    [offer] = rented.offers(WANTED)
     account.api.trouble = [Answer(429, b"API requests too frequent")]
-    rented.create(WANTED, offers)
+    rented.create(WANTED, offer)
     assert len(account.api.instances) == 1
 
 
@@ -371,23 +370,23 @@ def test_a_stop_is_repeated_when_its_answer_is_lost(account: Account, trouble: A
 @pytest.mark.parametrize("trouble", [Answer(500, {"msg": "oops"}), Answer(200, b"{broken"), HANG, DROP])
 def test_renting_is_never_repeated_when_its_answer_is_lost(account: Account, trouble: Answer | str) -> None:
     rented = account.machines(timeout_s=0.4)
-    offers = rented.offers(WANTED)
+    [offer] = rented.offers(WANTED)
     account.api.trouble = [trouble]
     with pytest.raises(CloudError, match="may have done so all the same: look at its console"):
-        rented.create(WANTED, offers)
+        rented.create(WANTED, offer)
     assert len(account.api.requests) == 2
     assert account.waits == []
 
 
 def test_a_provider_that_is_not_there_is_tried_again_even_for_renting(account: Account) -> None:
     rented = account.machines()
-    offers = rented.offers(WANTED)
+    [offer] = rented.offers(WANTED)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         account.api.url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         elsewhere = account.machines()
     with pytest.raises(CloudError, match=r"cannot be reached at http://127.0.0.1:\d+ .* gave up after 5 attempts"):
-        elsewhere.create(WANTED, offers)
+        elsewhere.create(WANTED, offer)
     assert len(account.waits) == 4
 
 
@@ -423,10 +422,10 @@ def test_an_answer_in_another_form_names_the_field_and_not_what_is_in_it(account
         "vast": {"success": True, "new_contract": INSTANCE_KEY},
     }
     rented = account.machines()
-    offers = rented.offers(WANTED)
+    [offer] = rented.offers(WANTED)
     account.api.trouble = [Answer(200, body[account.name])]
     with pytest.raises(CloudError, match=r"in another form than its API pages say: (id|new_contract): ") as failure:
-        rented.create(WANTED, offers)
+        rented.create(WANTED, offer)
     assert INSTANCE_KEY not in failure.value.message
 
 

@@ -13,6 +13,8 @@ from serve_app.errors import CloudError
 
 if TYPE_CHECKING:
     from serve_app.clouds.api import Call
+    from serve_app.clouds.machines import Machines
+    from serve_app.clouds.provider import Wanted
 
 # httpx and pydantic are imported where they are used: `parle --help` must not wait for them.
 
@@ -92,15 +94,25 @@ def create(
         _show(machines.planned(machines.PROVIDERS[provider], "create", wanted, ""), provider)
         return
     rented = machines.connect(provider)
-    offers = rented.offers(wanted)
-    best = offers[0]
-    click.echo(f"{best.gpu} in {best.where}: ${best.price:.3f} an hour")
-    if not yes and not click.confirm("Rent it?"):
-        raise CloudError("nothing was rented.")
-    new = rented.create(wanted, offers)
+    new = _rent(rented, wanted, yes)
     click.echo(f"rented instance {new}; it takes minutes to start\n")
     click.echo(f"  export {rented.provider.instance_names[0]}={new}")
     click.echo(f"  parle cloud status --provider {provider}")
+
+
+def _rent(rented: Machines, wanted: Wanted, yes: bool) -> str:
+    """The first offer that is still there, at a price that was agreed to."""
+    from serve_app.clouds.machines import Taken
+
+    for offer in rented.offers(wanted):
+        click.echo(f"{offer.gpu} in {offer.where}: ${offer.price:.3f} an hour")
+        if not yes and not click.confirm("Rent it?"):
+            raise CloudError("nothing was rented.")
+        try:
+            return rented.create(wanted, offer)
+        except Taken as error:
+            click.echo(error.message)
+    raise CloudError("nothing was rented: somebody else has taken every offer; try again.")
 
 
 @cloud.command()

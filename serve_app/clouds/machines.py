@@ -17,6 +17,10 @@ URL = "PARLE_CLOUD_URL"
 """Another address of the provider's API: a proxy, or a test."""
 
 
+class Taken(CloudError):
+    """The offer is gone; another may not be."""
+
+
 class Machines:
     """One provider, asked with one token."""
 
@@ -36,19 +40,19 @@ class Machines:
             raise CloudError(f"{self.provider.name} has no {wanted.gpu} with {wanted.disk_gb} GB of disk{under} now.")
         return found
 
-    def create(self, wanted: Wanted, offers: list[Offer]) -> str:
-        """Rent the first of the offers that is still there; the id of the new instance.
+    def create(self, wanted: Wanted, offer: Offer) -> str:
+        """Rent what was offered; the id of the new instance.
 
         Raises:
-            CloudError: none is, or the provider refuses, or it is not known whether it rented.
+            Taken: somebody else has just rented it.
+            CloudError: the provider refuses, or it is not known whether it rented.
         """
-        for offer in offers:
-            try:
-                return self.provider.created(self._api.send(self.provider.create(wanted, offer)))
-            except Refused as error:
-                if not self.provider.gone(error.http_status):
-                    raise
-        raise CloudError(f"somebody else has just taken what {self.provider.name} offered; try again.")
+        try:
+            return self.provider.created(self._api.send(self.provider.create(wanted, offer)))
+        except Refused as error:
+            if self.provider.gone(error.http_status):
+                raise Taken(f"somebody else has just taken it from {self.provider.name}; try again.") from None
+            raise
 
     def start(self, instance_id: str) -> None:
         """Ask for a start; it takes minutes, or waits for the card that somebody else has now.
