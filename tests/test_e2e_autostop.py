@@ -20,7 +20,7 @@ pytestmark = pytest.mark.server
 
 UUID = "550e8400-e29b-41d4-a716-000000000000"
 SAID = "Eu gosto de café."
-SIX_SECONDS = "0.1"
+TWELVE_SECONDS = "0.2"
 END_S = 60
 
 
@@ -51,13 +51,14 @@ def stopping(talk: Talk) -> int | None:
 def test_a_silent_server_stops_its_machine_and_ends(
     cloud: PublishedApi, both_ways: Path, speech: Speaker, tmp_path: Path
 ) -> None:
+    recording = speech.recording(SAID)  # before the clock runs
     log = tmp_path / "terminal.log"
-    with servers.serving(both_ways, log, "--stop-after", SIX_SECONDS) as server:
+    with servers.serving(both_ways, log, "--stop-after", TWELVE_SECONDS) as server:
         assert cloud.said() == [f"GET /instances/{UUID}"]  # the token was tried before anything started
         with talking(server.url) as talk:
-            assert stopping(talk) == 3
-            assert talk.ask(speech.recording(SAID)).last.name == "complete"
-            assert stopping(talk) == 3
+            assert stopping(talk) == 6
+            assert talk.ask(recording).last.name == "complete"
+            assert stopping(talk) == 6
             assert cloud.said() == [f"GET /instances/{UUID}"]
             assert stopping(talk) == 0
             with pytest.raises(ConnectionClosed) as closing:
@@ -82,13 +83,14 @@ def test_a_silent_server_stops_its_machine_and_ends(
 def test_a_provider_that_refuses_leaves_a_server_that_serves(
     cloud: PublishedApi, both_ways: Path, speech: Speaker, tmp_path: Path
 ) -> None:
+    recording = speech.recording(SAID)  # before the clock runs
     log = tmp_path / "terminal.log"
-    with servers.serving(both_ways, log, "--stop-after", SIX_SECONDS) as server:
+    with servers.serving(both_ways, log, "--stop-after", TWELVE_SECONDS) as server:
         cloud.trouble = [Answer(403, {"error": "This token may only look."})]
         wait_for(lambda: "Serving on; next try in 5 min" in log.read_text("utf-8"), END_S, "the refusal")
         wait_for(lambda: server.info()["activity"]["stopping_in_s"] is None, 10, "the door to open")
-        assert ask(server.url, speech.recording(SAID)).last.name == "complete"
+        assert ask(server.url, recording).last.name == "complete"
         with talking(server.url) as talk:
-            assert talk.ask(speech.recording(SAID)).last.name == "complete"
+            assert talk.ask(recording).last.name == "complete"
         assert server.process.is_running()
     assert "This token may only look." in log.read_text("utf-8")
