@@ -158,6 +158,12 @@ def test_after_n_idle_minutes_clients_are_told_then_the_door_is_shut_then_the_ma
     assert night.said[0] == "auto-stop: no sign of life for 30 min, 0 connected; stopping in 60 s"
 
 
+def test_the_minutes_count_from_when_the_server_is_ready(night: Night) -> None:
+    night.info.last_sign = -10 * N  # its ingress was up long before its models
+    night.pass_by()
+    assert N <= night.house.orders[0][0] <= N + 1
+
+
 def test_a_sign_of_life_starts_the_minutes_anew(night: Night) -> None:
     night.sign_of_life(N - 10)
     night.pass_by()

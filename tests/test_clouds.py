@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,12 +29,15 @@ from providers import (
 )
 
 from serve_app.clouds import machines
+from serve_app.clouds import tensordock as tensordock_api
+from serve_app.clouds import vast as vast_api
 from serve_app.clouds.api import Api, Call, Patience, Refused, retry_after
 from serve_app.clouds.commands import NAMES
 from serve_app.clouds.machines import Machines, Taken, connect, instance_id, planned
 from serve_app.clouds.provider import Wanted, public_key
 from serve_app.errors import CloudError
 
+DEPLOY = Path(__file__).parent.parent / "deploy"
 WANTED = Wanted("RTX 4090", "parle", 100, ssh_key=SSH_KEY)
 UUID = "550e8400-e29b-41d4-a716-000000000000"
 TOKEN_NAMES = {"tensordock": "TENSORDOCK_API_TOKEN", "vast": "VAST_API_KEY"}
@@ -452,6 +457,27 @@ def test_no_token_is_logged_whatever_happens(
     assert "http://127.0.0.1" in everything  # something was logged
     for secret in (TOKEN, INSTANCE_KEY):
         assert secret not in everything
+
+
+# --- what is written ---------------------------------------------------------------------------------------
+
+
+def test_the_example_of_an_environment_names_every_variable_and_holds_no_value() -> None:
+    lines = [line for line in (DEPLOY / ".env.example").read_text("utf-8").splitlines() if line and line[0] != "#"]
+    assert all(re.fullmatch(r"[A-Z_]+=", line) for line in lines)
+    ours = {
+        name for provider in machines.PROVIDERS.values() for name in (*provider.token_names, *provider.instance_names)
+    }
+    given_inside = {"CONTAINER_API_KEY", "CONTAINER_ID"}
+    assert ours - given_inside <= {line.removesuffix("=") for line in lines}
+
+
+@pytest.mark.parametrize(("name", "module"), [("tensordock", tensordock_api), ("vast", vast_api)])
+def test_the_readme_and_the_code_name_the_same_pages(name: str, module: ModuleType) -> None:
+    readme = (DEPLOY / name / "README.md").read_text("utf-8")
+    pages = re.findall(r"https://\S+", module.__doc__ or "")
+    assert len(pages) >= 4
+    assert [page for page in pages if page not in readme] == []
 
 
 # --- what is given -----------------------------------------------------------------------------------------

@@ -96,6 +96,7 @@ class Watchdog:
         self._stopped = stopped
         self._over = over or threading.Event()
         self._clock = clock
+        self._begun = clock()
         self._blind = False
         self._door_open = True
 
@@ -117,7 +118,7 @@ class Watchdog:
                 self._reopen()
             activity = self._house.activity()
             self._sighted()
-            if (left := _left(activity, times.idle_s)) > 0:
+            if (left := self._left(activity)) > 0:
                 return min(max(left, 1.0), times.look_s)
             return self._stop(activity)
         except Unknown as error:
@@ -134,7 +135,7 @@ class Watchdog:
     def _stop(self, activity: Activity) -> float:
         times = self._times
         self._say(
-            f"auto-stop: no sign of life for {activity.idle_s / 60:.0f} min, {activity.sessions} connected; "
+            f"auto-stop: no sign of life for {times.idle_s / 60:g} min, {activity.sessions} connected; "
             f"stopping in {times.warning_s:.0f} s"
         )
         self._house.warn(times.warning_s)
@@ -142,7 +143,7 @@ class Watchdog:
         while (left := stop_at - self._clock()) > 0:
             if self._over.wait(min(left, times.warned_look_s)):
                 return times.look_s
-            if _left(self._house.activity(), times.idle_s) > 0:
+            if self._left(self._house.activity()) > 0:
                 self._say("auto-stop: called off, somebody is here")
                 return times.look_s
         self._door_open = False  # from here on it may be shut, whatever the answer to close() is
@@ -184,7 +185,7 @@ class Watchdog:
         self._house.reopen()
         self._door_open = True
 
-
-def _left(activity: Activity, idle_s: float) -> float:
-    """Seconds until this server has been idle long enough; some while a turn runs."""
-    return idle_s if activity.turns else idle_s - activity.idle_s
+    def _left(self, activity: Activity) -> float:
+        """Seconds until this server has been idle long enough since it was ready; some while a turn runs."""
+        idle_s = 0.0 if activity.turns else min(activity.idle_s, self._clock() - self._begun)
+        return self._times.idle_s - idle_s
