@@ -6,17 +6,14 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 from clients import Event, Talk, ask, talking
 from providers import TOKEN, TensorDockApi, open_to_all
-from servers import free_port
-from stages import House
+from site_without_ray import Site
 from waiting import wait_for
 from websockets.exceptions import ConnectionClosed
 
@@ -24,79 +21,10 @@ from serve_app.audio import wav
 from serve_app.clouds import machines
 from serve_app.clouds.autostop import Activity, Times, Watchdog
 from serve_app.clouds.served import RentedMachine, activity_of
-from serve_app.conversation import Exchange, MemoryStore
 from serve_app.presence import Presence
-from serve_app.routes import app_for
-from serve_app.session import Lessons
-from serve_app.stack import StackArgs
 
-Result = TypeVar("Result")
 RECORDING = wav(np.full(16_000, 0.1, np.float32), 16_000)
 UUID = "550e8400-e29b-41d4-a716-000000000000"
-
-
-class Nothing:
-    """What the ways in ask of stages beside turns, of stages that have nothing."""
-
-    async def voices(self) -> list[str]:
-        return []
-
-    async def warm(self, history: tuple[Exchange, ...]) -> None: ...
-
-    async def ready(self) -> dict[str, bool]:
-        return {"stt": True}
-
-    async def work(self) -> dict[str, int]:
-        return {}
-
-
-class Site:
-    """The web application of a stack in a thread of its own."""
-
-    def __init__(self) -> None:
-        self.house = House()
-        self.url = f"http://127.0.0.1:{free_port()}"
-        self.loop: asyncio.AbstractEventLoop
-        self.presence: Presence
-        self._up = threading.Event()
-        self._server: uvicorn.Server
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
-        self._thread.start()
-        assert self._up.wait(10)
-        wait_for(lambda: self._server.started, 10, "the site")
-
-    async def _serve(self) -> None:
-        args = StackArgs()
-        lessons = Lessons(self.house.stages(cefr=False), Nothing(), MemoryStore(), args.limits)
-        self.loop, self.presence = asyncio.get_running_loop(), lessons.presence
-        port = int(self.url.rsplit(":", 1)[1])
-        config = uvicorn.Config(app_for(args, lessons), "127.0.0.1", port, log_level="error", ws="websockets-sansio")
-        self._server = uvicorn.Server(config)
-        self._up.set()
-        await self._server.serve()
-
-    def run(self, what: Coroutine[Any, Any, Result]) -> Result:
-        """On the site's loop, as a call through Ray's handle is."""
-        return asyncio.run_coroutine_threadsafe(what, self.loop).result(10)
-
-    def warn(self, in_s: float = 60) -> None:
-        self.run(self.presence.warn(in_s))
-
-    def close(self) -> bool:
-        return self.run(self.presence.close())
-
-    def reopen(self) -> None:
-        self.loop.call_soon_threadsafe(self.presence.reopen)
-
-    def activity(self) -> dict[str, Any]:
-        return httpx.get(f"{self.url}/api/info", timeout=10).json()["activity"]
-
-    def wait_for_sessions(self, count: int) -> None:
-        wait_for(lambda: self.activity()["sessions"] == count, 10, f"{count} sessions")
-
-    def end(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
 
 
 @pytest.fixture
@@ -229,7 +157,7 @@ def test_a_shut_door_dismisses_those_who_sit_there_and_refuses_everybody(site: S
         with pytest.raises(ConnectionClosed) as closing:
             late.next()
     assert closing.value.rcvd is not None
-    assert (closing.value.rcvd.code, closing.value.rcvd.reason) == (1013, "stopping")
+    assert (closing.value.rcvd.code, closing.value.rcvd.reason) == (1001, "stopping")
     assert site.house.running() == 0
 
 

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping
 from serve_app.events import websocket as message_of
+from serve_app.presence import GOING_AWAY
 from serve_app.session import Choice, Lessons
 
 logger = logging.getLogger("ray.serve")
@@ -36,7 +37,10 @@ def router(lessons: Lessons) -> APIRouter:
                 await connection.serve()
         except Busy as error:
             await socket.send_text(_error(error))
-            await socket.close(TRY_AGAIN_LATER, "stopping" if isinstance(error, Stopping) else "full")
+            if isinstance(error, Stopping):
+                await socket.close(GOING_AWAY, "stopping")
+            else:
+                await socket.close(TRY_AGAIN_LATER, "full")
 
     return routes
 
