@@ -1,4 +1,4 @@
-"""The command `parle`: serve a stack file, check one, talk to a server."""
+"""The command `parle`: serve a stack file, check one, talk to a server, rent a machine for it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
 from serve_app import __version__, terminal
+from serve_app.clouds.commands import cloud
 from serve_app.errors import ParleError, StackError
 
 # Ray and the web clients are imported where they are used: --help must not wait for them.
@@ -36,7 +38,7 @@ def main() -> None:
         sys.exit(2)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "parle"
-        sys.exit(_fail(f"{error.format_message()} (see {path} --help)", 2))
+        sys.exit(_fail(f"{' '.join(error.format_message().split())} (see {path} --help)", 2))
     except click.ClickException as error:
         sys.exit(_fail(error.format_message(), error.exit_code))
     except (click.Abort, KeyboardInterrupt):
@@ -66,7 +68,11 @@ def cli() -> None:
       parle check configs/cpu_stack.yaml        is this file right, and can it run here?
       parle serve configs/cpu_stack.yaml        run it until Ctrl-C
       parle talk question.wav                   say something to it
+      parle cloud status --provider vast        a rented machine: create, start, stop, status
     """
+
+
+cli.add_command(cloud)
 
 
 @cli.command("serve")
@@ -100,6 +106,22 @@ def cli() -> None:
     default=0,
     help="Port of the Prometheus metrics; by default any free one, which is printed.",
 )
+@click.option(
+    "--stop-after",
+    envvar="PARLE_STOP_AFTER",
+    show_envvar=True,
+    type=float,
+    metavar="MINUTES",
+    help="On a rented machine: stop it once no client gave a sign of life for so long.",
+)
+@click.option(
+    "--cloud",
+    "cloud_name",
+    envvar="PARLE_CLOUD",
+    show_envvar=True,
+    type=click.Choice(["tensordock", "vast", "dry-run"]),
+    help="Whose machine --stop-after stops; by default the one whose instance the environment names.",
+)
 @click.option("--verbose", is_flag=True, help="Show what Ray and the stages log, and tracebacks.")
 def serve_command(
     file: Path,
@@ -108,6 +130,8 @@ def serve_command(
     address: str | None,
     transport: str,
     metrics_port: int,
+    stop_after: float | None,
+    cloud_name: str | None,
     verbose: bool,
 ) -> None:
     """Run the stack of FILE until SIGINT (Ctrl-C) or SIGTERM; a second signal kills it.
@@ -118,6 +142,7 @@ def serve_command(
     \b
       parle serve configs/cpu_stack.yaml
       HOST=0.0.0.0 PORT=9000 parle serve configs/cpu_stack.yaml
+      parle serve configs/local_stack.yaml --stop-after 30
 
     A running stack changes in place when its edited file is deployed from a second shell. Ray
     guards its clusters with a token (~/.ray/auth_token), so that shell says it has one:
@@ -131,6 +156,9 @@ def serve_command(
             "--metrics-port is for a Ray of its own; the nodes of a cluster export where "
             "`ray start --metrics-export-port` of each says."
         )
+    given = click.get_current_context().get_parameter_source("cloud_name")
+    if stop_after is None and given is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--cloud goes with --stop-after.")
     for name, value in (RAY_SETTINGS | (HAPROXY if transport == "haproxy" else {})).items():
         os.environ.setdefault(name, value)
     with terminal.signals() as signals:
@@ -144,7 +172,12 @@ def serve_command(
             if address is None:
                 cluster.check_metrics_port(metrics_port)
                 preflight.check(stack.args)
-            launch.run(stack, signals, address=address, verbose=verbose, metrics_port=metrics_port)
+            auto_stop = None
+            if stop_after is not None:
+                from serve_app.clouds import served
+
+                auto_stop = served.prepare(stop_after, cloud_name, address)
+            launch.run(stack, signals, address=address, verbose=verbose, metrics_port=metrics_port, auto_stop=auto_stop)
         except terminal.Stopped:
             pass
         except StackError:

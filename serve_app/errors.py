@@ -90,6 +90,12 @@ class Busy(ParleError):
     status = 503
 
 
+class Stopping(Busy):
+    """Nobody spoke for so long that the machine is about to be stopped; see docs/wire.md."""
+
+    code = "stopping"
+
+
 class StageFailed(ParleError):
     """A stage of the turn failed or its replica died; the next turn may work."""
 
@@ -102,6 +108,12 @@ class TurnTimeout(ParleError):
 
     code = "turn_timeout"
     status = 504
+
+
+class CloudError(ParleError):
+    """A provider of rented machines refuses, or gives no answer. Never holds a token."""
+
+    code = "cloud"
 
 
 def first_line(error: BaseException) -> str:

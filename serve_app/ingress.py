@@ -83,6 +83,18 @@ class Ingress:
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         self._lessons.configure(settings(IngressSettings, user_config))
 
+    async def warn_of_stop(self, in_s: float) -> None:
+        """Not a route: only who is in the cluster may stop the server; see serve_app.presence."""
+        await self._lessons.presence.warn(in_s)
+
+    async def close_for_stop(self) -> bool:
+        """Whether nobody is here and nobody comes in any more."""
+        return await self._lessons.presence.close()
+
+    async def reopen(self) -> None:
+        """Serve on after all."""
+        self._lessons.presence.reopen()
+
     def __serve_build_asgi_app__(self) -> FastAPI:
         return app_for(self._args, self._lessons)
 

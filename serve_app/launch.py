@@ -22,6 +22,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus
 
 from serve_app import cluster, status
+from serve_app.clouds.served import AutoStop
 from serve_app.cluster import Cluster
 from serve_app.errors import StackError
 from serve_app.lint import StackFile
@@ -41,7 +42,13 @@ CONTROLLER_S = 60.0
 
 
 def run(
-    stack: StackFile, signals: Signals, *, address: str | None = None, verbose: bool = False, metrics_port: int = 0
+    stack: StackFile,
+    signals: Signals,
+    *,
+    address: str | None = None,
+    verbose: bool = False,
+    metrics_port: int = 0,
+    auto_stop: AutoStop | None = None,
 ) -> None:
     """Start the stack, say where it is, watch over it until SIGINT or SIGTERM, stop it.
 
@@ -58,6 +65,9 @@ def run(
                 here, client = _start(stack, address, verbose, metrics_port, report, signals)
                 _await_ready(stack, client, report)
                 _welcome(stack, here, report)
+                if auto_stop is not None:
+                    report.line(f"  idle     {auto_stop}\n")
+                    auto_stop.begin(address_of(stack), stack.application, report.step, over)
                 _watch(stack, client, report)
             finally:
                 over.set()

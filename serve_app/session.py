@@ -18,6 +18,7 @@ from serve_app.conversation import Conversation, ConversationStore, Exchange
 from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge
 from serve_app.events import Event
 from serve_app.observer import Observer
+from serve_app.presence import Guest, Presence
 from serve_app.sentences import Pace
 from serve_app.stack import Limits, Order, unknown
 from serve_app.stage import explain
@@ -94,8 +95,7 @@ class Lessons:
         self._voices: list[str] = []
         self._warmings: dict[str, asyncio.Task[None]] = {}
         self.limits = limits
-        self.turns = 0
-        self.sessions = 0
+        self.presence = Presence()
 
     def configure(self, wanted: IngressSettings) -> None:
         """Take new settings; turns in flight keep theirs."""
@@ -114,43 +114,51 @@ class Lessons:
         """Per model stage, what it has done since its start; see `work_done` of the engines."""
         return await self._extras.work()
 
+    @property
+    def turns(self) -> int:
+        """Turns in flight."""
+        return self.presence.turns
+
+    @property
+    def sessions(self) -> int:
+        """Open connections."""
+        return self.presence.sessions
+
     @contextmanager
     def turn_slot(self) -> Iterator[None]:
         """Room for one turn.
 
         Raises:
-            Busy: the server is full.
+            Busy: the server is full, or about to be stopped.
         """
         if self.turns >= self.limits.max_turns:
             raise Busy(
                 f"All {self.limits.max_turns} places are taken; try again in a few seconds.",
                 retry_after_s=RETRY_AFTER_S,
             )
-        self.turns += 1
-        self._observer.in_flight(self.turns)
         try:
-            yield
+            with self.presence.turn():
+                self._observer.in_flight(self.turns)
+                yield
         finally:
-            self.turns -= 1
             self._observer.in_flight(self.turns)
 
     @contextmanager
-    def session_slot(self) -> Iterator[None]:
+    def session_slot(self, guest: Guest) -> Iterator[None]:
         """Room for one open connection.
 
         Raises:
-            Busy: the server is full.
+            Busy: the server is full, or about to be stopped.
         """
         if self.sessions >= self.limits.max_sessions:
             raise Busy(
                 f"All {self.limits.max_sessions} connections are taken; try again later.", retry_after_s=RETRY_AFTER_S
             )
-        self.sessions += 1
-        self._observer.sessions(self.sessions)
         try:
-            yield
+            with self.presence.connected(guest):
+                self._observer.sessions(self.sessions)
+                yield
         finally:
-            self.sessions -= 1
             self._observer.sessions(self.sessions)
 
     def refusals(self, route: str) -> AbstractContextManager[None]:

@@ -49,6 +49,7 @@ def router(lessons: Lessons) -> APIRouter:
 
     @routes.post("/api/stream-audio")
     async def stream_audio(request: Request) -> StreamingResponse:
+        lessons.presence.sign_of_life()  # the upload may take longer than an announced stop
         with lessons.refusals(ROUTE):
             recording, fields = await _read_form(request, lessons)
             order = _order(fields.pop("order", None))

@@ -53,6 +53,7 @@ def router(args: StackArgs, lessons: Lessons) -> APIRouter:
             "limits": lessons.limits.model_dump(),
             "turns": lessons.turns,
             "sessions": lessons.sessions,
+            "activity": lessons.presence.activity(),
             "work": await known(lessons.work()),
         }
 

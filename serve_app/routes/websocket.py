@@ -13,8 +13,9 @@ from fastapi import APIRouter, WebSocket
 from starlette.types import Message
 from starlette.websockets import WebSocketState
 
-from serve_app.errors import Busy, InvalidField, ParleError
+from serve_app.errors import Busy, InvalidField, ParleError, Stopping
 from serve_app.events import websocket as message_of
+from serve_app.presence import GOING_AWAY
 from serve_app.session import Choice, Lessons, name_of_turn
 
 logger = logging.getLogger("ray.serve")
@@ -31,14 +32,18 @@ def router(lessons: Lessons) -> APIRouter:
     @routes.websocket(PATH)
     async def stream(socket: WebSocket) -> None:
         await socket.accept()
+        connection = Connection(socket, lessons)
         try:
             with ExitStack() as held:
                 with lessons.refusals(ROUTE):
-                    held.enter_context(lessons.session_slot())
-                await Connection(socket, lessons).serve()
+                    held.enter_context(lessons.session_slot(connection))
+                await connection.serve()
         except Busy as error:
             await socket.send_text(_error(error))
-            await socket.close(TRY_AGAIN_LATER, "full")
+            if isinstance(error, Stopping):
+                await socket.close(GOING_AWAY, "stopping")
+            else:
+                await socket.close(TRY_AGAIN_LATER, "full")
 
     return routes
 
@@ -68,6 +73,7 @@ class Connection:
         """Until the client goes. Only `receive` learns of that, so something always waits in it."""
         try:
             while (message := await self._socket.receive())["type"] == "websocket.receive":
+                self._lessons.presence.sign_of_life()
                 try:
                     with self._lessons.refusals(ROUTE):
                         await self._take(message)
@@ -122,6 +128,15 @@ class Connection:
         turn.cancel()
         await asyncio.wait([turn])
         return True
+
+    async def tell(self, message: str) -> None:
+        """Send what no message of the client's asked for."""
+        await self._send(message)
+
+    async def dismiss(self, code: int, reason: str) -> None:
+        """Close from our side; `serve` ends once the client knows."""
+        if self._socket.application_state is WebSocketState.CONNECTED:
+            await self._socket.close(code, reason)
 
     async def _send(self, message: str | bytes) -> None:
         if self._socket.application_state is not WebSocketState.CONNECTED:

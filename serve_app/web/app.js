@@ -30,7 +30,10 @@ use(choices.language);
 const lesson = new Lesson();
 lesson.restore(kept.turns);
 const dock = new Dock();
-const notices = new Notices(() => connection.retry());
+const notices = new Notices(
+  () => connection.retry(),
+  () => connection.tell({ type: 'settings' }), // any message keeps it
+);
 const player = new Player(() => {
   if (!player.playing) replay.end();
   draw();
@@ -136,6 +139,10 @@ function take(event) {
     if (turn) deliver(turn);
     return;
   }
+  if (event.event === 'stopping') {
+    notices.stopping(event.in_s > 0);
+    return;
+  }
   const turn = lesson.take(event, performance.now());
   if (turn && !(event.event === 'delta' && view.grow(turn))) show(turn);
   if (!turn && event.event === 'error') refused(event);
@@ -146,7 +153,7 @@ function take(event) {
 
 /** An error that belongs to no turn: the settings were not taken, most likely for a voice this stack lacks. */
 function refused({ code }) {
-  if (code === 'busy') return; // the server is full and says so when it closes
+  if (code === 'busy' || code === 'stopping') return; // the server says so when it closes
   if (code === 'invalid_field') {
     Object.assign(choices, { voice: null, level: null });
     saveChoices(choices);

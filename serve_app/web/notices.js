@@ -9,17 +9,31 @@ const CONNECTION = { offline: 'retry', full: 'retry', noRoute: 'reload' };
 export class Notices {
   #connection = null;
   #microphone = null;
+  #stopping = false;
   #retry;
+  #stay;
 
-  /** @param {() => void} retry called where the learner wants to try the connection now */
-  constructor(retry) {
+  /**
+   * @param {() => void} retry called where the learner wants to try the connection now
+   * @param {() => void} stay called where the learner wants the server not to stop
+   */
+  constructor(retry, stay) {
     this.#retry = retry;
+    this.#stay = stay;
   }
 
   connection(state) {
     const kind = state in CONNECTION ? state : null;
     if (kind === this.#connection) return;
     this.#connection = kind;
+    this.#stopping = false;
+    this.draw();
+  }
+
+  /** @param {boolean} soon whether the server is about to stop because nobody speaks */
+  stopping(soon) {
+    if (soon === this.#stopping) return;
+    this.#stopping = soon;
     this.draw();
   }
 
@@ -32,7 +46,7 @@ export class Notices {
 
   draw() {
     const place = byId('notice');
-    const kind = this.#microphone ?? this.#connection;
+    const kind = this.#microphone ?? (this.#stopping ? 'stopping' : this.#connection);
     place.hidden = !kind;
     place.dataset.kind = kind ?? '';
     if (!kind) {
@@ -48,8 +62,9 @@ export class Notices {
   }
 
   #button(kind) {
-    const action = CONNECTION[kind] ?? 'dismiss';
+    const action = kind === 'stopping' ? 'stay' : (CONNECTION[kind] ?? 'dismiss');
     const does = {
+      stay: () => this.#stay(),
       retry: () => this.#retry(),
       reload: () => window.location.reload(),
       dismiss: () => {
