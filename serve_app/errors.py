@@ -55,6 +55,14 @@ class StackError(ParleError):
     code = "stack"
 
 
+class StackErrors(StackError):
+    """Several reasons why the stack cannot run; `faults` has one line for each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__(faults[0] if len(faults) == 1 else f"{faults[0]} (and {len(faults) - 1} more)")
+        self.faults = faults
+
+
 class BadAudio(ParleError):
     """No recording, or one that cannot be decoded."""
 

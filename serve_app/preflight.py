@@ -12,8 +12,8 @@ from ray._private.accelerators import NvidiaGPUAcceleratorManager
 from serve_app import architectures, budget, card_plan, hub, tracing
 from serve_app.cards import Card, present_cards
 from serve_app.errors import StackError
-from serve_app.sources import source_of
-from serve_app.stack import StackArgs
+from serve_app.sources import sources_of
+from serve_app.stack import StackArgs, StageConfig
 
 CPU_STACK = "configs/cpu_stack.yaml"
 
@@ -54,16 +54,26 @@ def check(args: StackArgs, gpus: float | None = None) -> None:
                 f"{stage}: the engine '{config.engine}' needs the library '{module}': "
                 f"pip install 'parle-serve[{extra}]'."
             )
-        if source := source_of(config):
-            source.check()
-            check_gated(stage, source.model)
+        check_weights(stage, config)
 
 
 def cards() -> float:
-    """NVIDIA GPUs of the cluster this process belongs to, else of this machine."""
+    """NVIDIA GPUs of the cluster this process belongs to, else of this machine.
+
+    A cluster that grows on demand has none before the first stage asks: there PARLE_CLUSTER_GPUS
+    says how many it may have.
+    """
     if ray.is_initialized():
-        return float(ray.cluster_resources().get("GPU", 0))
+        return max(float(ray.cluster_resources().get("GPU", 0)), _promised_cards())
     return float(NvidiaGPUAcceleratorManager.get_current_node_num_accelerators())
+
+
+def _promised_cards() -> float:
+    said = os.environ.get("PARLE_CLUSTER_GPUS", "0")
+    try:
+        return float(said)
+    except ValueError:
+        raise StackError(f"PARLE_CLUSTER_GPUS must be a number of cards, not '{said}'.") from None
 
 
 def check_cards(args: StackArgs, present: Sequence[Card]) -> None:
@@ -106,6 +116,17 @@ def _check_gpus(args: StackArgs, present: float) -> None:
         f"The stages share {args.gpus():g} GPUs ({named}) and {present:g} are here; "
         f"lower their num_gpus, or run the CPU stack instead: parle serve {CPU_STACK}"
     )
+
+
+def check_weights(stage: str, config: StageConfig) -> None:
+    """Refuse a stage whose weights cannot be had, as far as that shows without work or network.
+
+    Raises:
+        StackError: one line that says what to do.
+    """
+    for source in sources_of(config):
+        source.check()
+        check_gated(stage, source.model)
 
 
 def check_gated(stage: str, model: str) -> None:

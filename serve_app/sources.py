@@ -33,6 +33,10 @@ class Source:
         """Raise the StackError that `resolve` would, as far as that shows without work or network."""
         weights.check(self.model, files=self.files)
 
+    def present(self) -> Path | None:
+        """The files if they are on this machine already, without work or network."""
+        return weights.present(self.model, files=self.files)
+
     def resolve(self, progress: Progress | None = None) -> Path:
         """The files on this machine; fetches what is missing and blocks meanwhile.
 
@@ -58,10 +62,17 @@ def source_of(config: StageConfig) -> Source | None:
             return Source(model) if model else None
 
 
+def sources_of(config: StageConfig) -> list[Source]:
+    """All that the stage loads: its model, and voices of the user's own."""
+    model = source_of(config)
+    folder: Path | None = getattr(config, "voices_folder", None)
+    voices = Source(str(folder.expanduser().absolute())) if folder is not None else None
+    return [source for source in (model, voices) if source is not None]
+
+
 def sources(args: StackArgs) -> list[Source]:
     """What the whole stack loads, each source once."""
-    found = (source_of(config) for config in args.stages().values())
-    return list(dict.fromkeys(source for source in found if source is not None))
+    return list(dict.fromkeys(source for config in args.stages().values() for source in sources_of(config)))
 
 
 def fetched(config: StageConfig) -> Path:

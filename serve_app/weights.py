@@ -27,6 +27,7 @@ __all__ = [
     "cache_folder",
     "check",
     "load_catalogue",
+    "present",
     "resolve",
 ]
 
@@ -83,6 +84,23 @@ def check(
                 raise
     elif _local(name) is None:
         hub.check(name, files)
+
+
+def present(
+    name: str,
+    *,
+    cache_dir: Path | None = None,
+    files: Sequence[str] | None = None,
+    catalogue: Catalogue | None = None,
+) -> Path | None:
+    """What `resolve` would return without having to join or send anything; None where it would have to.
+
+    Raises StackError for a name that is none.
+    """
+    if (model := _wheel(name, catalogue)) is not None:
+        root = _weights_root(cache_dir)
+        return weight_cache.location(model, root) if weight_cache.is_ready(model, root) else None
+    return _local(name) or hub.cached(name, files)
 
 
 def cache_folder() -> Path:

@@ -7,18 +7,14 @@ from typing import Any, cast
 
 import yaml
 
-from serve_app.errors import StackError
+from serve_app.errors import StackErrors
 
 Place = tuple[str | int, ...]
 """Keys and list indices from the top of the file."""
 
 
-class WrongFile(StackError):
-    """A file that says something nobody understands; `faults` has one line for each."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__(faults[0] if len(faults) == 1 else f"{faults[0]} (and {len(faults) - 1} more)")
-        self.faults = faults
+class WrongFile(StackErrors):
+    """A file that says something nobody understands."""
 
 
 class YamlFile:

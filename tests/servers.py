@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +15,8 @@ from typing import Any
 import httpx
 import psutil
 from waiting import wait_for
+
+from serve_app import child
 
 START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 40
@@ -77,14 +77,9 @@ def _title(process: psutil.Process) -> str:
 @contextlib.contextmanager
 def serving(stack: Path, log: Path, *options: str, port: int | None = None) -> Iterator[Server]:
     """`parle serve STACK` until the block is left; then nothing of it is left. Without a `port` on a free one."""
-    command = [str(Path(sys.executable).with_name("parle")), "serve", str(stack), *options]
     port = port or free_port()
-    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "RAY_USAGE_STATS_ENABLED": "0"}
-    environment.pop("RAY_ADDRESS", None)
     with log.open("wb") as terminal:
-        started = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, start_new_session=True
-        )
+        started = child.start(stack, *options, host="127.0.0.1", port=port, output=terminal)
     process = psutil.Process(started.pid)
     try:
         home = psutil.Process() if "--address" in options else process

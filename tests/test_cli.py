@@ -72,7 +72,7 @@ def edited(tmp_path: Path, name: str, *changes: tuple[str, str]) -> Path:
 
 def test_it_says_its_version_and_its_help() -> None:
     assert __version__ in parle("--version").stdout
-    for command in ("serve", "check", "talk"):
+    for command in ("serve", "pull", "check", "talk"):
         help_text = parle(command, "--help").stdout
         assert f"Usage: parle {command}" in help_text
         assert f"  parle {command} " in help_text  # an example

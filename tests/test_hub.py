@@ -5,92 +5,26 @@ In processes of their own, because huggingface_hub reads its environment once, a
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import textwrap
-import threading
 from collections.abc import Generator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from fake_hub import COMMIT, FILES, Hub
 from fake_wheels import tiny_model
 
 ROOT = Path(__file__).parent.parent
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-FILES = {"config.json": b"{}", "model.safetensors": b"weights", "tf_model.h5": b"the same again"}
-
-
-class Hub(ThreadingHTTPServer):
-    """Serves `open/model` to all, `gated/model` in part, `broken/model` badly, `bad/token` to nobody."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: list[str] = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Hub  # type: ignore[reportIncompatibleVariableOverride]
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        path = self.path.partition("?")[0].removeprefix("/api/models").strip("/").split("/")
-        repo, rest = "/".join(path[:2]), path[2:]
-        if repo == "broken/model":
-            self.answer(500, b"")
-        elif repo == "bad/token":
-            self.answer(401, b"", {"X-Error-Message": "Invalid credentials in Authorization header"})
-        elif repo not in ("open/model", "gated/model"):
-            self.answer(401, b"", {"X-Error-Code": "RepoNotFound"})
-        elif rest[:1] == ["revision"] and rest[1] not in ("main", COMMIT):
-            self.answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
-        elif rest[:1] == ["resolve"]:
-            self.send_file(repo, rest[2])
-        elif rest[:1] == ["tree"]:
-            tree = [{"type": "file", "path": name, "size": len(FILES[name]), "oid": name} for name in FILES]
-            self.answer(200, json.dumps(tree).encode())
-        else:
-            siblings = [{"rfilename": name} for name in FILES]
-            self.answer(200, json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings}).encode())
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def send_file(self, repo: str, name: str) -> None:
-        # As the real hub: a gated repository may be listed by all, only its files are closed.
-        if repo == "gated/model":
-            self.answer(401, b"", {"X-Error-Code": "GatedRepo"})
-        else:
-            self.answer(200, FILES[name], {"ETag": f'"{name}"', "X-Repo-Commit": COMMIT})
-
-    def answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep the tests' output clean."""
 
 
 @pytest.fixture
 def hub() -> Generator[Hub, None, None]:
     server = Hub()
     yield server
-    server.shutdown()
-    server.server_close()
+    server.close()
 
 
 def run(body: str, home: Path, endpoint: str, **environment: str) -> str:

@@ -166,6 +166,18 @@ def test_the_cards_are_those_of_the_cluster(cluster_of_one_card: None) -> None:
     assert "GPU" not in refusal(transformers_stt(num_gpus=0.5, device="cpu"), 1)
 
 
+def test_a_cluster_that_grows_is_taken_at_what_it_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr(ray, "cluster_resources", dict)
+    with pytest.raises(StackError, match="there is none here"):
+        preflight.check(transformers_stt(num_gpus=2, device="cpu"))
+    monkeypatch.setenv("PARLE_CLUSTER_GPUS", "4")
+    assert preflight.cards() == 4
+    monkeypatch.setenv("PARLE_CLUSTER_GPUS", "many")
+    with pytest.raises(StackError, match="PARLE_CLUSTER_GPUS must be a number of cards, not 'many'"):
+        preflight.cards()
+
+
 GATED = "google/gemma-3-4b-it"
 
 

@@ -1,0 +1,111 @@
+"""Parle on Modal: `python3 -m modal deploy deploy/modal/parle_modal.py`; README.md beside this file.
+
+Deploying needs the package `modal` and nothing else; what is imported inside the class is there in the image.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import modal
+
+CARDS = {"L4": "L4", "A10G": "A10", "A100": "A100", "H100": "H100"}
+"""PARLE_GPU, and what Modal calls it."""
+STACK = "configs/modal_stack.yaml"
+SOURCE = Path("/parle")
+WEIGHTS = "/weights"
+PORT = 8000
+MINUTES = 60
+TURNS = 8
+"""`limits.max_turns` of the stack: where more containers are allowed, Modal starts another at this many requests."""
+REQUESTS = 64
+"""At a time to one container. More than its turns, so that Parle itself refuses with 503 what Modal would let wait."""
+
+
+def setting(name: str, default: str, known: tuple[str, ...] | None = None) -> str:
+    """A setting of the deploying shell; ends the deployment where it means nothing."""
+    value = os.environ.get(name, default)
+    if known is not None and value not in known:
+        raise SystemExit(f"{name} must be one of {', '.join(known)}, not '{value}'.")
+    if known is None and not value.isdecimal():
+        raise SystemExit(f"{name} must be a whole number, not '{value}'.")
+    return value
+
+
+# The container imports this file too, from another place and without the settings: there they decide nothing.
+here = Path(__file__).resolve()
+root = here.parents[2] if len(here.parents) > 2 and (here.parents[2] / "pyproject.toml").is_file() else SOURCE
+
+card = setting("PARLE_GPU", "L4", tuple(CARDS))
+idle_minutes = int(setting("PARLE_IDLE_MINUTES", "5"))
+containers = int(setting("PARLE_CONTAINERS", "1"))
+private = setting("PARLE_PRIVATE", "0", ("0", "1")) == "1"
+secrets = [modal.Secret.from_local_environ(["HF_TOKEN"])] if os.environ.get("HF_TOKEN") and modal.is_local() else []
+
+volume = modal.Volume.from_name("parle-weights", create_if_missing=True)
+environment = {
+    "HF_HOME": f"{WEIGHTS}/huggingface",
+    "PARLE_CACHE": f"{WEIGHTS}/parle",
+    "VLLM_CACHE_ROOT": f"{WEIGHTS}/vllm",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "PYTHONUNBUFFERED": "1",
+}
+
+# The layers from what changes least to what changes most. debian_slim brings the C compiler that Triton needs; CUDA
+# is inside the wheels.
+image = (
+    modal.Image.debian_slim(python_version="3.11")
+    .env(environment)
+    .add_local_file(root / "constraints/gpu.txt", f"{SOURCE}/constraints/gpu.txt", copy=True)
+    .pip_install_from_pyproject(str(root / "pyproject.toml"), ["gpu"], extra_options=f"-c {SOURCE}/constraints/gpu.txt")
+    .add_local_file(root / "pyproject.toml", f"{SOURCE}/pyproject.toml", copy=True)
+    .add_local_file(root / "README.md", f"{SOURCE}/README.md", copy=True)
+    .add_local_file(root / "LICENSE", f"{SOURCE}/LICENSE", copy=True)
+    .add_local_dir(root / "serve_app", f"{SOURCE}/serve_app", copy=True, ignore=["**/__pycache__"])
+    .run_commands(f"python -m pip install --no-deps {SOURCE}")
+    .add_local_dir(root / "configs", f"{SOURCE}/configs", copy=True)
+    # Into the volume, while the image is built: no card waits for a download.
+    .run_commands(f"parle pull {SOURCE}/{STACK}", volumes={WEIGHTS: volume}, secrets=secrets)
+)
+
+app = modal.App("parle")
+
+
+@app.cls(
+    image=image,
+    gpu=CARDS[card],
+    cpu=4.0,
+    memory=24 * 1024,
+    volumes={WEIGHTS: volume},
+    secrets=secrets,
+    min_containers=0,
+    max_containers=containers,
+    scaledown_window=idle_minutes * MINUTES,
+    startup_timeout=20 * MINUTES,
+    timeout=10 * MINUTES,
+)
+@modal.concurrent(max_inputs=REQUESTS, target_inputs=TURNS)
+class Parle:
+    """One container: `parle serve` on one card, behind Modal's web server."""
+
+    @modal.enter()
+    def start(self) -> None:
+        """Serve, and speak one turn, before Modal sends the first learner."""
+        from serve_app import child
+
+        self.server = child.start(SOURCE / STACK, host="0.0.0.0", port=PORT)
+        url = f"http://127.0.0.1:{PORT}"
+        child.await_ready(self.server, url, 15 * MINUTES)
+        child.warm_up(url)
+
+    @modal.web_server(PORT, startup_timeout=1 * MINUTES, label="parle", requires_proxy_auth=private)
+    def web(self) -> None:
+        """Modal forwards what comes to the port, as it comes."""
+
+    @modal.exit()
+    def stop(self) -> None:
+        """Let the turns that run end; Modal allows 30 s."""
+        from serve_app import child
+
+        child.stop(self.server)
