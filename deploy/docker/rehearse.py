@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
 
 from dockerfile_parse import DockerfileParser
 
@@ -54,7 +55,9 @@ class Stage:
 
 def instructions(text: str) -> list[tuple[str, str]]:
     """Every instruction of a Dockerfile with its arguments, continued lines joined."""
-    parser = DockerfileParser(fileobj=io.BytesIO(text.encode()))
+    parser = DockerfileParser(
+        fileobj=cast(Any, io.BytesIO(text.encode()))
+    )  # its annotation asks for text, its code for bytes
     return [(step["instruction"], step["value"]) for step in parser.structure if step["instruction"] != "COMMENT"]
 
 
