@@ -19,12 +19,14 @@ import { View } from './view.js';
 const SPARE_S = 1; // a recording ends this long before the server's limit
 const DEFAULT_LONGEST_S = 60;
 const KEPT_AT = new Set(['transcript', 'level', 'response', 'complete', 'error', 'cancelled']);
-const FLASHED = new Set(['tooShort', 'notReady']);
+const FLASHED = new Set(['tooShort', 'notReady', 'cutOff']);
+const ASK_AGAIN_MS = 5000; // a stage that could not say whether it takes a setting is asked once more
 const CONNECTED = new Set(['open', 'connecting']);
 
 const choices = loadChoices();
 const kept = loadLesson();
 let { session } = kept;
+let refusals = 0; // of the settings, since the connection was opened
 
 use(choices.language);
 const lesson = new Lesson();
@@ -39,14 +41,18 @@ const player = new Player(() => {
   draw();
 });
 const view = new View({ replay: (turn, who) => replayLine(turn, who), resend });
-const replay = new Replay(player, show);
-const settings = new Settings(choices, { changed, restart });
+const replay = new Replay(player, show, () => dock.say('unplayable'));
+const settings = new Settings(choices, { changed, restart, opened: () => connection.refresh() });
 const talk = new Talk({
   context: () => player.context(),
   may,
   longest: () => (connection.info?.limits?.max_audio_s ?? DEFAULT_LONGEST_S) - SPARE_S,
   recorded: (recording) => deliver(lesson.begin(recording)),
-  failed: (why) => (FLASHED.has(why) ? dock.say(why) : notices.microphone(why)),
+  failed: (why) => {
+    if (FLASHED.has(why)) dock.say(why);
+    else notices.microphone(why);
+    sendUnsent();
+  },
   changed: draw,
   level: (level) => byId('talk').style.setProperty('--level', level.toFixed(3)),
 });
@@ -59,6 +65,9 @@ pushToTalk(byId('talk'), {
   drop: stop,
 });
 byId('stop').addEventListener('click', stop);
+// Nobody looks any more: the microphone must not go on listening.
+document.addEventListener('visibilitychange', () => document.hidden && talk.end());
+window.addEventListener('beforeunload', (event) => lesson.waiting && event.preventDefault());
 window.addEventListener('pagehide', () => {
   talk.drop();
   save();
@@ -96,11 +105,19 @@ function hush() {
 }
 
 function stop() {
-  if (!talk.drop()) hush();
+  if (talk.drop()) sendUnsent();
+  else hush();
   draw();
 }
 
+/** What was recorded while there was no connection, once there is one and nobody is talking. */
+function sendUnsent() {
+  if (connection.open && !talk.talking() && lesson.waiting) deliver(lesson.waiting);
+}
+
 function deliver(turn) {
+  hush(); // an utterance ends the turn before it; its `cancel` goes first, so that each `cancelled` has its own
+  for (const old of lesson.giveUp(turn)) show(old);
   if (connection.open) {
     lesson.sent(turn, performance.now());
     connection.send(turn.recording);
@@ -109,7 +126,7 @@ function deliver(turn) {
     connection.retry();
   }
   show(turn);
-  view.toEnd();
+  if (turn === lesson.last) view.toEnd();
   save();
   draw();
 }
@@ -119,7 +136,7 @@ function show(turn) {
 }
 
 function replayLine(turn, who) {
-  if (talk.talking()) return;
+  if (talk.talking() || (lesson.running && !lesson.running.stopping)) return; // an answer is on its way
   const again = !replay.is(turn, who);
   hush();
   if (again) replay.begin(turn, who);
@@ -127,7 +144,6 @@ function replayLine(turn, who) {
 
 function resend(turn) {
   if (talk.talking() || !turn.recording) return;
-  hush();
   lesson.reset(turn);
   deliver(turn);
   byId('talk').focus();
@@ -135,8 +151,7 @@ function resend(turn) {
 
 function take(event) {
   if (event.event === 'settings') {
-    const turn = lesson.unsent(); // recorded while there was no connection
-    if (turn) deliver(turn);
+    sendUnsent();
     return;
   }
   if (event.event === 'stopping') {
@@ -146,7 +161,10 @@ function take(event) {
   const turn = lesson.take(event, performance.now());
   if (turn && !(event.event === 'delta' && view.grow(turn))) show(turn);
   if (!turn && event.event === 'error') refused(event);
-  if (event.event === 'level') drawLevel(lesson.turns);
+  if (event.event === 'level') {
+    drawLevel(lesson.turns);
+    if (turn && event.utterances === 1 && lesson.knownBefore(turn)) dock.say('forgotten');
+  }
   if (KEPT_AT.has(event.event)) save();
   draw();
 }
@@ -155,26 +173,29 @@ function take(event) {
 function refused({ code }) {
   if (code === 'busy' || code === 'stopping') return; // the server says so when it closes
   if (code === 'invalid_field') {
-    Object.assign(choices, { voice: null, level: null });
+    Object.assign(choices, { voice: null, level: null, speed: 1 });
     saveChoices(choices);
     settings.draw(connection.info?.voices);
   }
-  if (!connection.open) connection.tell({ type: 'settings', ...hello(), voice: null });
+  refusals += 1;
+  if (connection.open || refusals > 1) return; // what was refused twice would be refused for ever
+  connection.tell({ type: 'settings', ...hello(), voice: null });
+  if (choices.voice) setTimeout(() => connection.tell({ type: 'settings', voice: choices.voice }), ASK_AGAIN_MS);
 }
 
 function takeAudio(file) {
   const turn = lesson.takeAudio(performance.now());
   if (!turn) return;
-  const piece = player.bufferOf(file);
-  turn.pieces.push(piece);
-  player.play(piece);
+  turn.pieces.push(file);
+  player.play(player.bufferOf(file));
   if (turn.pieces.length === 1) show(turn);
 }
 
 function connectionChanged(now) {
   notices.connection(now);
+  if (now !== 'open') refusals = 0;
   if (!CONNECTED.has(now)) for (const turn of lesson.lost()) show(turn);
-  if (now === 'open') settings.draw(connection.info.voices);
+  settings.draw(connection.info?.voices);
   save();
   draw();
 }

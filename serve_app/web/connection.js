@@ -9,11 +9,16 @@ const INFO_TIMEOUT_MS = 10_000; // it answers within some seconds even where a s
 const WAITS_MS = [500, 1000, 2000, 4000, 8000];
 const FULL_WAIT_MS = 5000;
 const TRY_AGAIN_LATER = 1013;
+// A socket may be dead without knowing it, after a sleep or another network: what is sent must be answered by then.
+const ANSWER_MS = 30_000;
+const OPEN_MS = 10_000;
+const ALIVE_MS = 5000;
 
 export class Connection {
   #hooks;
   #socket = null;
   #timer = 0;
+  #answer = 0;
   #attempt = 0;
   #trying = false;
   state = 'connecting';
@@ -31,7 +36,7 @@ export class Connection {
     this.#hooks = hooks;
     window.addEventListener('online', () => this.retry());
     window.addEventListener('offline', () => this.#lost('offline'));
-    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.retry());
+    document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && this.#wake());
     this.#connect();
   }
 
@@ -49,6 +54,29 @@ export class Connection {
   /** One utterance. */
   send(recording) {
     this.#socket.send(recording);
+    this.#expect(ANSWER_MS);
+  }
+
+  /** Ask /api/info once more where it could not tell the voices: the stage was still starting. */
+  async refresh() {
+    if (!this.open || this.info.voices?.length) return;
+    try {
+      this.info = await fetchInfo();
+      this.#hooks.changed(this.state);
+    } catch {
+      // the connection itself will tell
+    }
+  }
+
+  #wake() {
+    if (!this.open) return this.retry();
+    this.tell({ type: 'settings' });
+    return this.#expect(ALIVE_MS);
+  }
+
+  #expect(within) {
+    clearTimeout(this.#answer);
+    this.#answer = setTimeout(() => this.#lost('offline'), within);
   }
 
   /** A command, such as `{type: 'cancel'}`; without a connection it is dropped. */
@@ -79,9 +107,11 @@ export class Connection {
     socket.onmessage = ({ data }) => this.#take(data);
     socket.onclose = ({ code }) => this.#lost(code === TRY_AGAIN_LATER ? 'full' : 'offline');
     this.#socket = socket;
+    this.#expect(OPEN_MS);
   }
 
   #take(data) {
+    clearTimeout(this.#answer);
     if (data instanceof ArrayBuffer) {
       this.#hooks.audio(data);
       return;
@@ -96,6 +126,7 @@ export class Connection {
   }
 
   #lost(state) {
+    clearTimeout(this.#answer);
     if (!this.#socket) return; // still asking /api/info, or waiting already
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close();

@@ -4,6 +4,7 @@ import { byId } from './dom.js';
 import { has, t } from './i18n.js';
 
 const FLASH_MS = 5000;
+const QUIET = new Set(['listening', 'speaking']);
 
 export class Dock {
   #flash = null; // a text in place of the usual hint, for some seconds
@@ -28,6 +29,8 @@ export class Dock {
   draw(state, busy) {
     this.#drawn = [state, busy];
     document.body.dataset.state = state;
+    // A screen reader must not speak into the open microphone, nor over the tutor.
+    byId('state').parentNode.setAttribute('aria-live', QUIET.has(state) ? 'off' : 'polite');
     write(byId('state'), t(`state.${state}`));
     const hint = this.#flash ?? `hint.${state}`;
     write(byId('hint'), has(hint) ? t(hint) : '');

@@ -7,6 +7,7 @@
 
 /** Turns kept, shown and restored. */
 export const KEPT = 100;
+const HEARD_AGAIN = 30; // of these the sounds are kept too: half a megabyte a turn
 
 const OVER = new Set(['done', 'stopped', 'failed', 'lost']);
 const SAVED = ['id', 'state', 'said', 'words', 'level', 'reply', 'error', 'marks', 'timing'];
@@ -25,7 +26,7 @@ export class Turn {
   timing = null; // the server's figures
   marks = {}; // this client's clock, ms: sent, arrived, understood, firstWord, firstSound, written
   recording = null; // Blob; not kept over a reload
-  pieces = []; // AudioBuffers; not kept over a reload
+  pieces = []; // WAV files; not kept over a reload
   stopping = false; // a `cancel` is on its way: what still comes is not played
 
   get over() {
@@ -55,15 +56,25 @@ export class Lesson {
     turn.id = (this.last?.id ?? 0) + 1;
     turn.recording = recording;
     this.turns = [...this.turns, turn].slice(-KEPT);
+    for (const old of this.turns.slice(0, -HEARD_AGAIN)) Object.assign(old, { pieces: [], recording: null });
     return turn;
   }
 
-  /** The turn that waits to be sent; of several the last, the others are given up. */
-  unsent() {
-    const unsent = this.turns.filter((turn) => turn.state === 'unsent');
-    const last = unsent.pop() ?? null;
-    for (const turn of unsent) turn.state = 'stopped';
-    return last;
+  /** The turn that waits for a connection, or null. */
+  get waiting() {
+    return this.turns.findLast((turn) => turn.state === 'unsent') ?? null;
+  }
+
+  /** Before a turn goes out: the others that wait are left for the learner to send again; those. */
+  giveUp(turn) {
+    const others = this.turns.filter((other) => other !== turn && other.state === 'unsent');
+    for (const other of others) other.state = 'lost';
+    return others;
+  }
+
+  /** Whether the tutor rated something in this conversation before that turn. */
+  knownBefore(turn) {
+    return this.turns.some((other) => other !== turn && other.level?.estimate);
   }
 
   /** Forget the answer of a turn whose recording is sent once more. */

@@ -5,6 +5,7 @@
  * is between them. The context is made at the first press of a button: browsers let no page sound before.
  */
 
+import { soundAs } from './recorder.js';
 import { audibleSamples, parseWav } from './wav.js';
 
 const LEAD_S = 0.05; // for the first piece: the graph must not start in the past
@@ -34,7 +35,10 @@ export class Player {
 
   /** The audio context, awake where the browser allows it. Call it in a gesture the first time. */
   context() {
-    this.#context ??= new AudioContext({ latencyHint: 'interactive' });
+    if (!this.#context) {
+      soundAs('playback');
+      this.#context = new AudioContext({ latencyHint: 'interactive' });
+    }
     if (this.#context.state !== 'running') this.#context.resume().catch(() => {});
     return this.#context;
   }

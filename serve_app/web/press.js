@@ -48,7 +48,7 @@ export function pushToTalk(button, talk) {
   const space = (event) => event.key === ' ' && (event.target === button || !event.target.closest?.(OWN_SPACE));
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && !event.defaultPrevented && !document.querySelector('dialog[open]')) talk.drop();
-    if (!space(event) || event.ctrlKey || event.altKey || event.metaKey) return;
+    if (!space(event) || document.querySelector('dialog[open]') || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault(); // the page would scroll, the button would click
     if (!event.repeat) press();
   });

@@ -8,6 +8,7 @@
 const FORMATS = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
 const TAIL_MS = 180; // people let go of the button on the last syllable
 const SHORTEST_MS = 350;
+const STOP_MS = 2000;
 const BITS_PER_SECOND = 32_000;
 const QUIET_DB = -60;
 const LOUD_DB = -12;
@@ -27,10 +28,15 @@ export class Recorder {
   #startedAt = 0;
   #frame = 0;
   #level;
+  #ended;
 
-  /** @param {(level: number) => void} level told how loud it is, 0..1, as often as the screen is drawn */
-  constructor(level) {
+  /**
+   * @param {(level: number) => void} level told how loud it is, 0..1, as often as the screen is drawn
+   * @param {() => void} ended told when the microphone is gone: unplugged, or taken by a call
+   */
+  constructor(level, ended) {
     this.#level = level;
+    this.#ended = ended;
   }
 
   /**
@@ -56,8 +62,13 @@ export class Recorder {
       this.#close();
       throw new MicrophoneError('busy');
     }
+    this.#recorder.onstop = () => this.#ended();
     this.#startedAt = performance.now();
-    this.#watch(context);
+    try {
+      this.#watch(context);
+    } catch {
+      // Firefox refuses where the rates of microphone and context differ: no level then, the recording goes on
+    }
   }
 
   /** The recording so far; null where it is too short to hold a word. */
@@ -70,6 +81,7 @@ export class Recorder {
       await new Promise((resolve) => {
         recorder.onstop = resolve;
         recorder.stop();
+        setTimeout(resolve, STOP_MS); // it has what it has
       });
     }
     const recording = new Blob(this.#chunks, { type: recorder.mimeType });
@@ -79,12 +91,14 @@ export class Recorder {
 
   /** Stop and keep nothing. */
   discard() {
+    if (this.#recorder) this.#recorder.onstop = null;
     if (this.#recorder && this.#recorder.state !== 'inactive') this.#recorder.stop();
     this.#close();
   }
 
   #close() {
     cancelAnimationFrame(this.#frame);
+    soundAs('playback');
     this.#stream?.getTracks().forEach((track) => track.stop());
     this.#stream = this.#recorder = null;
     this.#level(0);
@@ -124,6 +138,7 @@ async function openMicrophone() {
     throw new MicrophoneError(window.isSecureContext ? 'unsupported' : 'insecure');
   }
   if (!window.MediaRecorder) throw new MicrophoneError('unsupported');
+  soundAs('play-and-record');
   try {
     return await navigator.mediaDevices.getUserMedia({
       audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
@@ -131,4 +146,9 @@ async function openMicrophone() {
   } catch (error) {
     throw new MicrophoneError(KINDS[error.name] ?? 'busy');
   }
+}
+
+/** On an iPhone: play although its ringer is off. Other browsers know no audio session. */
+export function soundAs(type) {
+  if (navigator.audioSession) navigator.audioSession.type = type;
 }

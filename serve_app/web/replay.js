@@ -3,16 +3,19 @@
 export class Replay {
   #player;
   #show;
+  #failed;
   /** The line being played: `{turn, who}`, or null. */
   line = null;
 
   /**
    * @param {import('./player.js').Player} player
    * @param {(turn) => void} show draws the turn again: its button turns into a stop button and back
+   * @param {() => void} failed told where the browser cannot read what it has recorded
    */
-  constructor(player, show) {
+  constructor(player, show, failed) {
     this.#player = player;
     this.#show = show;
+    this.#failed = failed;
   }
 
   is(turn, who) {
@@ -23,10 +26,13 @@ export class Replay {
   async begin(turn, who) {
     const line = { turn, who };
     this.line = line;
-    const decoding = who === 'tutor' ? turn.pieces : this.#player.decode(turn.recording).then((sound) => [sound]);
+    const decoding = who === 'tutor' ? turn.pieces.map((file) => this.#player.bufferOf(file)) : this.#player.decode(turn.recording).then((sound) => [sound]);
     const pieces = await Promise.resolve(decoding).catch(() => []); // a browser may not read what it has written
     if (this.line !== line) return; // something else began in the meantime
-    if (!pieces.length) this.line = null;
+    if (!pieces.length) {
+      this.line = null;
+      this.#failed();
+    }
     pieces.forEach((piece) => this.#player.play(piece));
     this.#show(turn);
   }

@@ -13,12 +13,15 @@ export class Settings {
 
   /**
    * @param {object} choices as store.js keeps them; changed in place
-   * @param {{changed: (name: string) => void, restart: () => void}} hooks
+   * @param {{changed: (name: string) => void, restart: () => void, opened: () => void}} hooks
    */
   constructor(choices, hooks) {
     this.#choices = choices;
     this.#hooks = hooks;
-    byId('open-settings').addEventListener('click', () => this.#dialog.showModal());
+    byId('open-settings').addEventListener('click', () => {
+      this.#dialog.showModal();
+      hooks.opened();
+    });
     byId('close-settings').addEventListener('click', () => this.#dialog.close());
     this.#dialog.addEventListener('click', (event) => event.target === this.#dialog && this.#dialog.close());
     byId('voice').addEventListener('change', (event) => this.#change('voice', event.target.value || null));

@@ -19,13 +19,13 @@ export class Talk {
    * @param {() => boolean} hooks.may whether talking makes sense now; here the answer being spoken is interrupted
    * @param {() => number} hooks.longest seconds that one utterance may last
    * @param {(recording: Blob) => void} hooks.recorded
-   * @param {(why: string) => void} hooks.failed a MicrophoneError's kind, or tooShort, notReady
+   * @param {(why: string) => void} hooks.failed a MicrophoneError's kind, or tooShort, notReady, cutOff
    * @param {() => void} hooks.changed
    * @param {(level: number) => void} hooks.level
    */
   constructor(hooks) {
     this.#hooks = hooks;
-    this.#recorder = new Recorder(hooks.level);
+    this.#recorder = new Recorder(hooks.level, () => this.end());
   }
 
   talking() {
@@ -39,6 +39,7 @@ export class Talk {
     try {
       await this.#recorder.start(this.#hooks.context());
     } catch (error) {
+      this.#recorder.discard();
       this.#set('idle');
       this.#hooks.failed(error.kind ?? 'busy');
       return;
@@ -49,7 +50,10 @@ export class Talk {
       this.#hooks.failed('notReady');
       return;
     }
-    this.#limit = setTimeout(() => this.end(), 1000 * this.#hooks.longest());
+    this.#limit = setTimeout(() => {
+      this.end();
+      this.#hooks.failed('cutOff');
+    }, 1000 * this.#hooks.longest());
     this.#set('recording');
   }
 

@@ -48,7 +48,7 @@ export class View {
     const opened = item.querySelector('details')?.open;
     const focused = item.contains(document.activeElement) ? document.activeElement.dataset.what : null;
     const last = turn === turns.at(-1);
-    const parts = [this.#learner(turn, replaying), this.#tutor(turn, replaying), this.#note(turn, last)];
+    const parts = [this.#learner(turn, replaying), this.#tutor(turn, replaying), this.#note(turn)];
     item.replaceChildren(...parts.filter(Boolean));
     if (opened) item.querySelector('details')?.setAttribute('open', '');
     if (focused) item.querySelector(`[data-what="${focused}"]`)?.focus({ preventScroll: true });
@@ -92,7 +92,7 @@ export class View {
         'div',
         { class: 'who' },
         el('span', {}, t('you')),
-        turn.recording && this.#replay(turn, 'learner', replaying),
+        turn.recording && turn.over && this.#replay(turn, 'learner', replaying),
         chip && el('span', { class: 'chip', title: t('levelChip', { level: chip }) }, chip),
       ),
       words,
@@ -126,13 +126,13 @@ export class View {
     return el('button', attributes, icon(playing ? 'stop' : 'play'));
   }
 
-  #note(turn, last) {
+  #note(turn) {
     const text = noteOf(turn);
     if (!text) return null;
     const again = turn.state === 'lost' || WORTH_RESENDING.has(turn.error?.code);
     const onclick = () => this.#hooks.resend(turn);
     const button = el('button', { type: 'button', class: 'small', 'data-what': 'resend', onclick }, t('resend'));
-    return el('div', { class: 'note' }, el('p', {}, text), last && again && turn.recording ? button : null);
+    return el('div', { class: 'note' }, el('p', {}, text), again && turn.recording ? button : null);
   }
 
   /** Screen readers hear whole lines, once; not every syllable that is written. */
@@ -143,7 +143,9 @@ export class View {
     this.#announced.set(turn.id, now);
     const who = { said: t('you'), reply: 'Parle', note: 'Parle' };
     for (const what of ['said', 'reply', 'note']) {
-      if (now[what] && !before[what]) byId('announcer').append(el('p', {}, `${who[what]}: ${now[what]}`));
+      if (!now[what] || before[what] || (what === 'reply' && turn.pieces.length)) continue; // that one is spoken
+      const text = el('span', what === 'note' ? {} : { lang: 'pt-BR' }, now[what]);
+      byId('announcer').append(el('p', {}, `${who[what]}: `, text));
     }
     while (byId('announcer').childElementCount > 6) byId('announcer').firstElementChild.remove();
   }

@@ -240,6 +240,27 @@ def test_a_phone_has_room_for_all_of_it(browser: Browser, server: Server, microp
         assert fits(learner)
 
 
+def test_a_finger_holds_the_button(browser: Browser, server: Server, microphone: Microphone) -> None:
+    with visiting(browser, server.url, microphone, **PHONE) as learner:
+        learner.open().until("ready")
+        seconds = microphone.says(FIRST)
+        box = learner.talk_button.bounding_box()
+        assert box is not None
+        finger = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        touch = learner.page.context.new_cdp_session(learner.page)
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [finger]})
+        learner.until("listening")
+        levels = []
+        for _ in range(int(seconds / 0.2)):
+            learner.wait(0.2)
+            levels.append(float(learner.page.locator("#talk").evaluate("it => it.style.getPropertyValue('--level')")))
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        learner.wait_for(lambda: bool(learner.events("complete")), "the answer")
+        assert word_error_rate(FIRST, learner.events("complete")[0]["transcript"]) <= 0.2
+        learner.wait_for(lambda: learner.loudest > 0.05, "the voice", 10)
+        assert max(levels) > 0.3  # the ring moves, also where a touch has not yet allowed the page any sound
+
+
 # --- what goes wrong ---------------------------------------------------------------------------------------
 
 
@@ -319,6 +340,21 @@ def test_a_full_server_is_told_and_entered_when_there_is_room(
         learner.until("ready", seconds=20)
         assert "O servidor está cheio" not in learner.sees
         learner.ask(FIRST)
+
+
+def test_what_is_said_without_a_connection_goes_out_with_the_next_one(learner: Learner) -> None:
+    learner.expected.extend((*CUT_OFF, "ERR_INTERNET_DISCONNECTED"))
+    learner.page.context.set_offline(True)
+    learner.until("offline", seconds=10)
+    learner.say(FIRST)
+    learner.wait_for(lambda: "Envio assim que a conexão voltar" in learner.sees, "the note", 10)
+    assert not learner.events("transcript")
+    learner.page.context.set_offline(False)
+    learner.wait_for(lambda: bool(learner.events("complete")), "the answer")
+    assert word_error_rate(FIRST, learner.events("complete")[0]["transcript"]) <= 0.2
+    assert "Envio assim que a conexão voltar" not in learner.sees
+    learner.until("ready")
+    learner.ask(SECOND)
 
 
 def test_a_stack_without_the_websocket_route_says_what_to_do(

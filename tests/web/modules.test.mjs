@@ -95,11 +95,22 @@ test('a lost connection loses what was in flight, and it can be sent again', () 
   assert.deepEqual([turn.id, turn.said, turn.recording, lesson.running], [1, '', 'recording', turn]);
 });
 
-test('of several utterances without a connection only the last is sent later', () => {
+test('of several utterances without a connection the last is sent later, the others can be sent again', () => {
   const lesson = new Lesson();
   const [first, second] = [lesson.begin('a'), lesson.begin('b')];
-  assert.equal(lesson.unsent(), second);
-  assert.equal(first.state, 'stopped');
+  assert.equal(lesson.waiting, second);
+  assert.deepEqual(lesson.giveUp(second), [first]);
+  assert.deepEqual([first.state, second.state], ['lost', 'unsent']);
+  lesson.sent(second, 1);
+  lesson.take(STT, 2);
+  assert.equal(lesson.waiting, null);
+});
+
+test('the sounds of long ago are let go, the words stay', () => {
+  const lesson = new Lesson();
+  for (let number = 0; number < 40; number += 1) lesson.begin(`${number}`).said = 'oi';
+  assert.equal(lesson.turns.filter((turn) => turn.recording).length, 30);
+  assert.equal(lesson.turns.filter((turn) => turn.said).length, 40);
 });
 
 test('a reload keeps the text and no sound', () => {
