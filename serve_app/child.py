@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -72,6 +73,13 @@ def warm_up(url: str) -> int:
     if last is None or last.name != "complete":
         raise StackError("the warm-up turn was cut off")
     return last.ms
+
+
+def outlive(server: subprocess.Popen[bytes], stopping: threading.Event) -> None:
+    """End this process when the server ends by itself: a container without a server would take requests for ever."""
+    code = server.wait()
+    if not stopping.is_set():
+        os._exit(code or 1)
 
 
 def stop(server: subprocess.Popen[bytes], timeout_s: float = STOP_S) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,4 +99,9 @@ def _files(path: Path | None) -> dict[Path, int]:
     if path is None:
         return {}
     found = [path] if path.is_file() else path.rglob("*")
-    return {file.resolve(): file.stat().st_size for file in found if file.is_file()}
+    sizes: dict[Path, int] = {}
+    with suppress(OSError):  # only the sizes are wanted here; who loads the model says what cannot be read
+        for file in found:
+            if file.is_file():
+                sizes[file.resolve()] = file.stat().st_size
+    return sizes

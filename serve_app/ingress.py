@@ -93,7 +93,7 @@ class Ingress:
 
     async def reopen(self) -> None:
         """Serve on after all."""
-        self._lessons.presence.reopen()
+        await self._lessons.presence.reopen()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return app_for(self._args, self._lessons)

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
+from fastapi import WebSocketDisconnect
+from starlette.requests import ClientDisconnect
+
 from serve_app import metrics, tracing
 from serve_app.errors import ParleError
 from serve_app.hub import is_hub_id
@@ -47,27 +50,35 @@ class Observer:
         self.sessions(0)
 
     def in_flight(self, turns: int) -> None:
-        self._metrics.set(metrics.IN_FLIGHT, turns)
+        with _harmless():
+            self._metrics.set(metrics.IN_FLIGHT, turns)
 
     def sessions(self, open_sockets: int) -> None:
-        self._metrics.set(metrics.SESSIONS, open_sockets)
+        with _harmless():
+            self._metrics.set(metrics.SESSIONS, open_sockets)
 
     @contextmanager
     def refusals(self, route: str) -> Iterator[None]:
         """Counts what a request is refused for before its turn begins."""
         try:
             yield
+        except (ClientDisconnect, WebSocketDisconnect):
+            raise  # nobody was told anything
         except Exception as error:
             code = error.code if isinstance(error, ParleError) else ParleError.code
-            self._metrics.add(metrics.ERRORS, 1, route=route, stage="request", code=code)
+            with _harmless():
+                self._metrics.add(metrics.ERRORS, 1, route=route, stage="request", code=code)
             raise
 
     def turn_ended(self, turn: TurnRecord) -> None:
         """Record a turn, whatever its end was."""
-        self._count(turn)
-        self._log(turn)
+        with _harmless():
+            self._count(turn)
+        with _harmless():
+            self._log(turn)
         if self._tracing is not None:
-            self._tracing.turn(turn, self._labels)
+            with _harmless():
+                self._tracing.turn(turn, self._labels)
 
     def close(self) -> None:
         """Send the spans that still wait."""
@@ -135,6 +146,15 @@ class Observer:
     def _pseudonym(self, session_id: str) -> str:
         """Tells the turns of one conversation from others, until this process ends; its name may be a person's."""
         return hashlib.blake2s(session_id.encode(), key=self._salt, digest_size=6).hexdigest()
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """What cannot be recorded must not cost anybody a turn."""
+    try:
+        yield
+    except Exception:
+        logger.debug("not recorded", exc_info=True)
 
 
 def model_label(config: StageConfig) -> str:

@@ -23,6 +23,7 @@ TELL_S = 2.0
 """What one client may take to be told; one whose network is gone must not hold up the others."""
 GOING_AWAY = 1001
 RETRY_AFTER_S = 60
+STAYS = "The server stays."
 
 
 class Guest(Protocol):
@@ -66,7 +67,7 @@ class Presence:
         if self._stop_at is not None and not self._closed:
             self._stop_at = None
             logger.info("the announced stop is called off")
-            telling = asyncio.create_task(self._tell_all(_stopping(None, "The server stays.")), name="stop called off")
+            telling = asyncio.create_task(self._tell_all(_stopping(None, STAYS)), name="stop called off")
             self._tellings.add(telling)
             telling.add_done_callback(self._tellings.discard)
 
@@ -130,10 +131,12 @@ class Presence:
         await self._each(lambda guest: guest.dismiss(GOING_AWAY, "stopping"))
         return True
 
-    def reopen(self) -> None:
-        """The stop did not come about: serve on."""
+    async def reopen(self) -> None:
+        """The stop did not come about: serve on, and say so to those who were told of it."""
         self._closed = False
-        self._stop_at = None
+        if self._stop_at is not None:
+            self._stop_at = None
+            await self._tell_all(_stopping(None, STAYS))
 
     async def _tell_all(self, message: str) -> None:
         await self._each(lambda guest: guest.tell(message))

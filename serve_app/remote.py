@@ -36,6 +36,9 @@ async def call(method: DeploymentHandle, *args: Any, stage: str) -> Any:
         return await response
     except asyncio.CancelledError:
         response.cancel()
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():  # not of ours: Ray's, whose replica is gone
+            raise _lost(stage) from None
         raise
     except RAY_ERRORS as error:
         raise readable(error, stage) from None
@@ -72,6 +75,10 @@ def readable(error: Exception, stage: str) -> ParleError:
                 status=503,
                 retry_after_s=5,
             )
+    return _lost(stage)
+
+
+def _lost(stage: str) -> StageFailed:
     return StageFailed(
         f"The {stage} stage was lost in the middle of the turn; it is being restarted, please say that again.",
         code="stage_lost",

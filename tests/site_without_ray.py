@@ -74,7 +74,7 @@ class Site:
         return self.run(self.presence.close())
 
     def reopen(self) -> None:
-        self.loop.call_soon_threadsafe(self.presence.reopen)
+        self.run(self.presence.reopen())
 
     def activity(self) -> dict[str, Any]:
         return httpx.get(f"{self.url}/api/info", timeout=10).json()["activity"]

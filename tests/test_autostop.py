@@ -182,7 +182,7 @@ def test_a_sign_of_life_within_the_warning_calls_the_stop_off(night: Night, late
     night.clock.end = 2 * N
     night.sign_of_life(N + late)
     night.pass_by()
-    assert night.orders == ["warn 60"]
+    assert night.orders == ["warn 60", "reopen"]
     assert night.stops == 0
     assert night.said[-1] == "auto-stop: called off, somebody is here"
 
@@ -190,7 +190,7 @@ def test_a_sign_of_life_within_the_warning_calls_the_stop_off(night: Night, late
 def test_a_turn_begun_within_the_warning_calls_the_stop_off(night: Night) -> None:
     night.at(N + 20, turns=1)
     night.pass_by()
-    assert (night.orders, night.stops) == (["warn 60"], 0)
+    assert (night.orders, night.stops) == (["warn 60", "reopen"], 0)
 
 
 def test_the_server_has_the_last_word(night: Night) -> None:
@@ -198,7 +198,7 @@ def test_the_server_has_the_last_word(night: Night) -> None:
     night.clock.end = N + 80
     night.house.refuses_to_close = True
     night.pass_by()
-    assert night.orders == ["warn 60", "close"]
+    assert night.orders == ["warn 60", "close", "reopen"]
     assert night.stops == 0
     assert night.said[-1] == "auto-stop: called off, somebody is here"
 
@@ -227,7 +227,30 @@ def test_a_server_that_vanishes_within_the_warning_is_not_stopped(night: Night) 
     night.clock.end = N + 200
     night.at(N + 30, trouble=[Answer(503, {})] * 1000)
     night.pass_by()
-    assert (night.orders, night.stops) == (["warn 60"], 0)
+    assert (night.orders, night.stops) == (["warn 60", "reopen"], 0)
+
+
+@pytest.mark.parametrize("end", [OSError(5, "Input/output error"), SystemExit(1)], ids=["hung up", "broken pipe"])
+def test_a_terminal_that_is_gone_does_not_end_the_watch(night: Night, end: BaseException) -> None:
+    def gone(_: str) -> None:
+        raise end
+
+    night.dog._tell = gone
+    night.pass_by()
+    assert night.stops == 1
+    assert night.cloud.instances[UUID]["status"] == "stopped"
+
+
+def test_a_server_that_stops_meanwhile_is_not_killed_nor_opened_again(night: Night) -> None:
+    stop = night.dog._machine.stop
+
+    def stop_and_end() -> None:
+        stop()
+        night.dog._over.set()  # Ctrl-C, or the machine's own shutdown reaching the server first
+
+    night.dog._machine.stop = stop_and_end  # type: ignore[method-assign]
+    night.pass_by()
+    assert (night.orders, night.stops, night.ended) == (["warn 60", "close"], 1, [])
 
 
 def test_a_server_that_cannot_be_told_is_not_stopped(night: Night) -> None:
@@ -352,6 +375,11 @@ def test_a_wrong_token_shows_before_the_night() -> None:
 
 def test_an_instance_that_is_not_there_shows_before_the_night() -> None:
     with account(TensorDockApi(), **TENSORDOCK) as env, pytest.raises(CloudError, match="HTTP 404"):
+        prepare(30, None, None, env)
+
+
+def test_a_stale_vast_instance_shows_before_the_night_too() -> None:
+    with account(VastApi(), **VAST) as env, pytest.raises(CloudError, match="has no instance"):
         prepare(30, None, None, env)
 
 

@@ -172,6 +172,17 @@ def test_a_door_that_is_opened_again_lets_everybody_in(site: Site) -> None:
         assert talk.ask(RECORDING).last.name == "complete"
 
 
+def test_a_warning_that_is_taken_back_is_told(site: Site) -> None:
+    """The watchdog calls it off where the server has noticed nothing."""
+    with talking(site.url) as talk:
+        site.wait_for_sessions(1)
+        site.warn()
+        assert told(talk)[0] == 60
+        site.reopen()
+        assert told(talk)[0] is None
+    assert site.activity()["stopping_in_s"] is None
+
+
 def test_who_leaves_because_of_the_warning_does_not_call_it_off(site: Site) -> None:
     with talking(site.url) as talk:
         site.wait_for_sessions(1)

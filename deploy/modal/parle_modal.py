@@ -6,6 +6,7 @@ Deploying needs the package `modal` and nothing else; what is imported inside th
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import modal
@@ -98,6 +99,8 @@ class Parle:
         url = f"http://127.0.0.1:{PORT}"
         child.await_ready(self.server, url, 15 * MINUTES)
         child.warm_up(url)
+        self.stopping = threading.Event()
+        threading.Thread(target=child.outlive, args=(self.server, self.stopping), daemon=True).start()
 
     @modal.web_server(PORT, startup_timeout=1 * MINUTES, label="parle", requires_proxy_auth=private)
     def web(self) -> None:
@@ -108,4 +111,5 @@ class Parle:
         """Let the turns that run end; Modal allows 30 s."""
         from serve_app import child
 
+        self.stopping.set()
         child.stop(self.server)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,7 +47,9 @@ class House(Protocol):
         """Let nobody in any more, unless somebody has done something since the warning; whether it is closed."""
         ...
 
-    def reopen(self) -> None: ...
+    def reopen(self) -> None:
+        """Take back an announced stop, or one that did not come about."""
+        ...
 
 
 class Machine(Protocol):
@@ -92,7 +95,7 @@ class Watchdog:
         self._house = house
         self._machine = machine
         self._times = times
-        self._say = say
+        self._tell = say
         self._stopped = stopped
         self._over = over or threading.Event()
         self._clock = clock
@@ -108,7 +111,12 @@ class Watchdog:
                 pause = self.look()
             except Exception as error:  # noqa: BLE001 - a watch that ends in silence costs money all night
                 self._say(f"auto-stop: failed ({type(error).__name__}), watching on")
-                pause = self._times.retry_s
+                pause = self._times.retry_s if self._door_open else self._times.confirm_look_s
+
+    def _say(self, text: str) -> None:
+        """A terminal that is gone must not end the watch; a broken pipe ends a program that prints (rich)."""
+        with suppress(Exception, SystemExit):
+            self._tell(text)
 
     def look(self) -> float:
         """One look, and what follows from it; seconds until the next one."""
@@ -139,19 +147,35 @@ class Watchdog:
             f"stopping in {times.warning_s:.0f} s"
         )
         self._house.warn(times.warning_s)
+        if not self._warned():
+            return times.look_s
+        self._door_open = False  # from here on it may be shut, whatever the answer to close() is
+        if not self._house.close():
+            self._called_off()
+            return times.look_s
+        return self._stop_machine()
+
+    def _warned(self) -> bool:
+        """Wait until the announced time; False where the stop was called off, or nobody can tell any more."""
+        times = self._times
         stop_at = self._clock() + times.warning_s
         while (left := stop_at - self._clock()) > 0:
             if self._over.wait(min(left, times.warned_look_s)):
-                return times.look_s
-            if self._left(self._house.activity()) > 0:
-                self._say("auto-stop: called off, somebody is here")
-                return times.look_s
-        self._door_open = False  # from here on it may be shut, whatever the answer to close() is
-        if not self._house.close():
-            self._door_open = True
-            self._say("auto-stop: called off, somebody is here")
-            return times.look_s
-        return self._stop_machine()
+                return False
+            try:
+                activity = self._house.activity()
+            except Unknown:
+                self._door_open = False  # the announcement is taken back as soon as the server answers
+                raise
+            if self._left(activity) > 0:
+                self._called_off()
+                return False
+        return True
+
+    def _called_off(self) -> None:
+        self._say("auto-stop: called off, somebody is here")
+        self._door_open = False
+        self._reopen()  # for those who were told; the server may not have noticed by itself
 
     def _stop_machine(self) -> float:
         try:
@@ -159,7 +183,10 @@ class Watchdog:
         except CloudError as error:
             self._say(f"auto-stop: {error.message} Serving on; next try in {self._times.retry_s / 60:.0f} min.")
         else:
-            if self._confirmed():
+            confirmed = self._confirmed()
+            if self._over.is_set():
+                return 0.0  # the server stops already: Ctrl-C, or the machine's own shutdown
+            if confirmed:
                 self._say("auto-stop: the machine stops")
                 self._stopped()
                 self._over.set()

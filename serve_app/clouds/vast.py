@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from serve_app.clouds.api import Call, read
+from serve_app.clouds.api import Call, Refused, read
 from serve_app.clouds.provider import Instance, Offer, Wanted
 from serve_app.errors import CloudError
 
@@ -126,7 +126,7 @@ class Vast:
     def instance(self, answer: dict[str, Any], instance_id: str) -> Instance:
         found = read(_Shown, answer, self.name).instances
         if found is None:
-            raise CloudError(f"{self.name} has no instance {instance_id}.")
+            raise Refused(f"{self.name} has no instance {instance_id}.", 404)
         status = found.actual_status or "being provisioned"
         wish = found.intended_status
         told = f"{status}, to be {wish}" if wish and wish != found.actual_status else status

@@ -107,10 +107,12 @@ class Connection:
     async def _answer(self, recording: bytes, choice: Choice) -> None:
         """One turn, from recording to `complete` or `error`; the connection lives on whatever it is."""
         try:
-            with self._lessons.refusals(ROUTE), self._lessons.turn_slot():
-                self._turns += 1
-                turn_id = name_of_turn(self._socket.headers, self._turns)
-                utterance = await self._lessons.utterance(recording, choice, "eager", route=ROUTE, turn_id=turn_id)
+            with ExitStack() as held:
+                with self._lessons.refusals(ROUTE):
+                    held.enter_context(self._lessons.turn_slot())
+                    self._turns += 1
+                    turn_id = name_of_turn(self._socket.headers, self._turns)
+                    utterance = await self._lessons.utterance(recording, choice, "eager", route=ROUTE, turn_id=turn_id)
                 async with aclosing(self._lessons.events(utterance)) as events:
                     async for event in events:
                         await self._send(message_of(event))
