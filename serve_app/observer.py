@@ -154,7 +154,7 @@ def _harmless() -> Iterator[None]:
     try:
         yield
     except Exception:
-        logger.debug("not recorded", exc_info=True)
+        logger.warning("something of a turn was not recorded", exc_info=True)
 
 
 def model_label(config: StageConfig) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ class Wrong(Exception):
 
 
 @dataclass
-class PublishedApi:
+class PublishedApi(ABC):
     """A provider with an account, whose instances only change when told."""
 
     prefix: str
@@ -54,11 +55,11 @@ class PublishedApi:
     trouble: list[Answer | str] = field(default_factory=list)
     url: str = ""
 
-    def answer(self, request: Request) -> Answer:
-        raise NotImplementedError
+    @abstractmethod
+    def answer(self, request: Request) -> Answer: ...
 
-    def unauthorized(self) -> Answer:
-        raise NotImplementedError
+    @abstractmethod
+    def unauthorized(self) -> Answer: ...
 
     def said(self) -> list[str]:
         """The requests so far, without their bodies."""
