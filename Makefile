@@ -53,7 +53,7 @@ bench-capacity: $(VENV)/.test ## docs/scaling.md and docs/startup.md: how many t
 	$(BIN)/python -m bench.capacity validate --save bench/capacity.json
 	$(BIN)/python -m bench.capacity cards --save bench/cards.json
 	$(BIN)/python -m bench.capacity plot
-	$(BIN)/python scripts/figures.py
+	$(BIN)/python scripts/figures.py scaling
 
 bench-gpu-engines: $(GPU_VENV)/.done ## what batching gains, on this CPU
 	$(GPU_VENV)/bin/python -m bench.batching --save bench/batching.json

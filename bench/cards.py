@@ -2,7 +2,7 @@
 
 The rule where nothing is published for a card: time scales with the inverse of memory
 bandwidth, and of the LLM with the bytes of its weights too. Speech is one stream of small kernels and its published
-figures do not follow bandwidth (an H100 is slower than an RTX 4090), so no card counts as faster than the best published.
+figures do not follow bandwidth (an H100 is slower than an RTX 4090): none counts as faster than the best published.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Engines:
         return fit([len(samples) / STT_SAMPLE_RATE for samples in self.samples], seconds, cpu / sum(seconds))
 
     async def llm(self, slots: int, batch_tokens: int) -> Llm:
-        """A conversation of all recordings alone, two replies at once, and conversations that take turns in the slots."""
+        """A conversation of all recordings alone, two replies at once, conversations that take turns in the slots."""
         cpu = time.process_time()
         for samples, text in zip(self.samples, self.transcripts, strict=True):
             deltas, usage = await self.write(text, tuple(self.history[-10:]))

@@ -117,8 +117,9 @@ def write(file: str, marker: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    write("README.md", "bench", turns(figures("results.json")["figures"]))
-    write("README.md", "batching", batching(figures("batching.json")))
-    write("docs/transport.md", "figures", transport(figures("transport.json")))
+    if sys.argv[1:] != ["scaling"]:  # `figures.py scaling`: only what bench.capacity and bench.startup measure
+        write("README.md", "bench", turns(figures("results.json")["figures"]))
+        write("README.md", "batching", batching(figures("batching.json")))
+        write("docs/transport.md", "figures", transport(figures("transport.json")))
     for (file, marker), text in scaling().items():
         write(file, marker, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -127,7 +128,7 @@ def test_littles_law_holds_of_the_closed_loop():
     cycles: dict[int, list[float]] = {}
     for turn in world.turns:
         cycles.setdefault(turn.talker, []).append(turn.began)
-    cycle = [later - began for of in cycles.values() for began, later in zip(of, of[1:], strict=False)]
+    cycle = [later - began for of in cycles.values() for began, later in itertools.pairwise(of)]
     assert len(world.turns) / seconds * (sum(cycle) / len(cycle)) == pytest.approx(talkers, rel=0.02)
 
 
