@@ -11,7 +11,7 @@ export PIP_CONSTRAINT := $(PINS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: help serve rehearse test test-browser test-gpu-engines resolve-gpu lint types types-gpu bench bench-gpu-engines clean
+.PHONY: help serve rehearse test test-browser test-gpu-engines resolve-gpu lint types types-gpu bench bench-capacity bench-gpu-engines clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -46,6 +46,14 @@ bench: $(VENV)/.test ## the figures of the README, as ratios in one run (keep th
 	$(BIN)/python -m bench.turns --save bench/results.json
 	$(BIN)/python -m bench.transport --save bench/transport.json
 	$(BIN)/python -m bench.cefr
+
+bench-capacity: $(VENV)/.test ## docs/scaling.md and docs/startup.md: how many talkers, how soon ready (half an hour, keep the machine idle)
+	$(BIN)/python -m bench.startup --save bench/startup.json
+	$(BIN)/python -m bench.capacity measure --save bench/service_times.json
+	$(BIN)/python -m bench.capacity validate --save bench/capacity.json
+	$(BIN)/python -m bench.capacity cards --save bench/cards.json
+	$(BIN)/python -m bench.capacity plot
+	$(BIN)/python scripts/figures.py scaling
 
 bench-gpu-engines: $(GPU_VENV)/.done ## what batching gains, on this CPU
 	$(GPU_VENV)/bin/python -m bench.batching --save bench/batching.json

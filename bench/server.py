@@ -98,6 +98,7 @@ class Heard:
     total_s: float = 0.0
     pieces: list[tuple[float, float]] = field(default_factory=list)
     """Per piece: when it arrived, how long it plays."""
+    deltas: list[str] = field(default_factory=list)
     timing: dict[str, int] = field(default_factory=dict)
 
     def gap_s(self) -> float:
@@ -135,8 +136,9 @@ def turn(url: str, recording: bytes, session_id: str, order: str = "eager") -> H
             match event:
                 case "status" if data["stage"] == "llm":
                     llm_started = now
-                case "delta" if not heard.llm_first_token_s:
-                    heard.llm_first_token_s = now - llm_started
+                case "delta":
+                    heard.llm_first_token_s = heard.llm_first_token_s or now - llm_started
+                    heard.deltas.append(data["text"])
                 case "audio":
                     heard.first_audio_s = heard.first_audio_s or now
                     heard.pieces.append((now, _seconds(base64.b64decode(data["chunk"]))))

@@ -1,17 +1,39 @@
-"""Write the figures of bench/*.json into README.md and docs/transport.md, between their markers."""
+"""Write the figures of bench/*.json into README.md and docs/*.md, between their markers."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a script: from the root, so that scripts.* is found
+from scripts import scaling_tables
 
 ROOT = Path(__file__).parent.parent
 
 
 def figures(name: str) -> dict[str, Any]:
     return json.loads((ROOT / "bench" / name).read_text("utf-8"))
+
+
+def saved(name: str) -> dict[str, Any] | None:
+    """None where that was not run yet."""
+    return figures(name) if (ROOT / "bench" / name).exists() else None
+
+
+def scaling() -> dict[tuple[str, str], str]:
+    """What stands between the markers of docs/scaling.md and docs/startup.md."""
+    published = tomllib.loads((ROOT / "bench/published.toml").read_text("utf-8"))
+    return {
+        ("docs/scaling.md", "service-times"): scaling_tables.service_times(saved("service_times.json")),
+        ("docs/scaling.md", "validation"): scaling_tables.validation(saved("capacity.json")),
+        ("docs/scaling.md", "cards"): scaling_tables.cards(saved("cards.json")),
+        ("docs/scaling.md", "sources"): scaling_tables.sources(published),
+        ("docs/startup.md", "startup"): scaling_tables.startup(saved("startup.json")),
+    }
 
 
 def met(value: float, bound: float) -> str:
@@ -95,6 +117,9 @@ def write(file: str, marker: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    write("README.md", "bench", turns(figures("results.json")["figures"]))
-    write("README.md", "batching", batching(figures("batching.json")))
-    write("docs/transport.md", "figures", transport(figures("transport.json")))
+    if sys.argv[1:] != ["scaling"]:  # `figures.py scaling`: only what bench.capacity and bench.startup measure
+        write("README.md", "bench", turns(figures("results.json")["figures"]))
+        write("README.md", "batching", batching(figures("batching.json")))
+        write("docs/transport.md", "figures", transport(figures("transport.json")))
+    for (file, marker), text in scaling().items():
+        write(file, marker, text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from serve_app import tutor
 from serve_app.engines.llama_cpp import LlamaCpp, PromptStates
+from serve_app.engines.llama_slots import Slots
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 from serve_app.weights import resolve
 
@@ -27,8 +30,12 @@ def start(folder: Path) -> LlamaCpp:
     )
 
 
-async def reply(engine: LlamaCpp) -> tuple[str, Usage]:
-    *deltas, usage = [item async for item in engine.stream(QUESTION, Sampling(temperature=0, max_tokens=20))]
+def _user(text: str) -> Message:
+    return {"role": "user", "content": f"[A2] {text}"}
+
+
+async def reply(engine: LlamaCpp, messages: Sequence[Message] = QUESTION, tokens: int = 20) -> tuple[str, Usage]:
+    *deltas, usage = [item async for item in engine.stream(messages, Sampling(temperature=0, max_tokens=tokens))]
     assert isinstance(usage, Usage)
     return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), usage
 
@@ -89,3 +96,60 @@ def test_only_the_latest_states_are_kept(tmp_path: Path) -> None:
         assert states.keep(draft, str(number)) == f"{number}.1.slot"
     assert len(list(states.folder.iterdir())) == PromptStates.KEPT
     assert states.find(str(PromptStates.KEPT + 2)) is not None
+
+
+@pytest.mark.parametrize("memory_mib", [64, 0])
+async def test_a_conversation_finds_what_it_has_read_although_others_took_its_slot(memory_mib: int) -> None:
+    """Three learners in turn on two slots: each turn reads its own new words; without memory, its conversation."""
+    engine = LlamaCpp(
+        resolve("wheel:qwen2.5-coder-1.5b-instruct"), context_tokens=512, slots=2, prompt_cache_mib=memory_mib
+    )
+    said: list[list[Message]] = [[{"role": "system", "content": "Responda com uma frase."}] for _ in range(3)]
+    read: list[int] = []
+    for word in ("futebol", "música", "cinema", "praia"):
+        for learner, messages in enumerate(said):
+            messages.append(_user(f"Eu sou a pessoa {learner} e gosto muito de {word}."))
+            text, usage = await reply(engine, messages, tokens=6)
+            messages.append({"role": "assistant", "content": text.strip()})
+            read.append(usage.prompt_tokens - usage.cached_tokens)
+    engine.close()
+    if memory_mib:
+        assert max(read[-3:]) <= max(read[3:6]) + 3
+    else:
+        assert min(read[-3:]) > 1.7 * max(read[3:6])
+
+
+async def test_more_replies_than_slots_wait_in_the_order_of_asking(tmp_path: Path) -> None:
+    slots = Slots(1, lambda slot, action, name: False, tmp_path, 1 << 20)
+    order: list[int] = []
+
+    async def write(number: int) -> None:
+        slot = await slots.take([_user(str(number))])
+        order.append(number)
+        await asyncio.sleep(0.01)
+        slots.give_back(slot)
+
+    tasks = [asyncio.create_task(write(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    tasks[2].cancel()
+    await asyncio.wait(tasks)
+    assert order == [0, 1, 3, 4]
+
+
+async def test_the_longest_unused_is_forgotten_first(tmp_path: Path) -> None:
+    restored: list[bytes] = []
+
+    def act(slot: int, action: str, name: str) -> bool:
+        if action == "save":
+            (tmp_path / name).write_bytes(bytes([written.pop(0)]) * 10)
+        else:
+            restored.append((tmp_path / name).read_bytes())
+        return True
+
+    written = [*range(1, 7)]
+    slots = Slots(1, act, tmp_path, 25)  # two states
+    for text in ("a", "b", "c", "d", "a", "c"):
+        slots.give_back(await slots.take([_user(text)]))
+    # Put aside: a, b, c (a goes); a comes back in vain and puts d aside (b goes); c is still there.
+    assert restored == [bytes([3]) * 10]
+    assert not list(tmp_path.iterdir())

@@ -2,7 +2,7 @@
 
 Each of the server's slots keeps the keys and values of the last conversation it served;
 a conversation that finds its slot taken gets its state back from host memory
-(`prompt_cache_mib`). So a turn's first token costs only the new words of that turn.
+(`prompt_cache_mib`, see llama_slots.py). So a turn's first token costs only the new words of that turn.
 
 What every conversation begins with is read once, by one slot; the others get a copy of
 its state, and so does the next start, through a file of some 30 KB a token.
@@ -26,6 +26,7 @@ from typing import Any
 import httpx
 import xllamacpp
 
+from serve_app.engines.llama_slots import Slots
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
@@ -71,7 +72,7 @@ class LlamaCpp:
         params.n_batch = params.n_ubatch = BATCH_TOKENS
         params.cpuparams.n_threads = decode_threads
         params.cpuparams_batch.n_threads = threads
-        params.cache_ram_mib = prompt_cache_mib
+        params.cache_ram_mib = 0  # llama_slots.py puts conversations aside
         params.verbosity = QUIET
         params.ui = False
         params.endpoint_metrics = True
@@ -86,11 +87,12 @@ class LlamaCpp:
             self._server = xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
         except RuntimeError as error:
             raise StackError(f"llama.cpp cannot load {model}: {error}") from error
-        self._slots = slots
         self._http = httpx.Client(
             base_url=self._server.listening_address, headers={"Authorization": f"Bearer {key}"}, timeout=30
         )
         self._pool = ThreadPoolExecutor(4 * slots, thread_name_prefix="llama")
+        self._count = slots
+        self._slots = Slots(slots, self._slot, self._states.folder, prompt_cache_mib << 20)
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
         async with aclosing(self._stream(_request(messages, sampling))) as items:
@@ -107,7 +109,13 @@ class LlamaCpp:
             if not closed.is_set():
                 loop.call_soon_threadsafe(items.put_nowait, item)
 
-        loop.run_in_executor(self._pool, self._generate, request, deliver, closed)
+        slot = None if "id_slot" in request else await self._slots.take(request["messages"])
+        if slot is not None:
+            request = {**request, "id_slot": slot.number}
+        generated = loop.run_in_executor(self._pool, self._generate, request, deliver, closed)
+        if slot is not None:
+            # Not when the stream is closed but when llama.cpp has noticed: until then the slot is not free.
+            generated.add_done_callback(lambda _: self._slots.give_back(slot))
         finish_reason = "stop"
         try:
             while (item := await items.get()) is not None:
@@ -119,6 +127,7 @@ class LlamaCpp:
                         yield TextDelta(text)
                 if usage := item.get("usage"):
                     yield _usage(usage, item.get("timings") or {}, finish_reason)
+            await asyncio.wait([generated])  # a moment, until its slot is free for what the learner says next
         finally:
             closed.set()
 
@@ -133,13 +142,14 @@ class LlamaCpp:
         if state is not None and not await asyncio.to_thread(self._slot, 0, "restore", state):
             self._states.drop(state)
             state = None
+        self._slots.forget()
         # Also after a restore, when it costs one token: the weights must be in memory before the first learner comes.
         await self._run({**request, "id_slot": 0})
         if state is None:
             draft = self._states.draft(key)
             saved = await asyncio.to_thread(self._slot, 0, "save", draft)
             state = self._states.keep(draft, key) if saved else None
-        for slot in range(1, self._slots):
+        for slot in range(1, self._count):
             if state is None or not await asyncio.to_thread(self._slot, slot, "restore", state):
                 await self._run({**request, "id_slot": slot})
 

@@ -1,0 +1,173 @@
+"""Time to ready of `parle serve` on the CPU stack, split; with files in the page cache and without.
+
+Stages come from the lines that `parle serve` prints (seconds since its process began), what a replica
+takes from the JSON log of Serve. Before a cold start the pages of the environment and the weights are given back with
+posix_fadvise(DONTNEED), which needs no root; pages that another process maps stay. Keep the machine idle
+(three minutes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from serve_app.weights import cache_folder
+
+from .server import STACK, START_TIMEOUT_S
+
+RUNS = 3
+PROMISED_S = 25.0
+LINE = re.compile(r"^\s*(?P<seconds>[\d.]+) s  (?P<step>.+)$")
+READY = re.compile(r"^ready in (?P<seconds>[\d.]+) s at ")
+LOGS = re.compile(r"^\s*logs\s+(?P<path>\S.*)$")
+INITIALISED = "Finished initializing replica"
+
+
+def steps(output: str) -> dict[str, float]:
+    """What `parle serve` said when: its lines with seconds, and `ready`."""
+    said: dict[str, float] = {}
+    for line in output.splitlines():
+        if found := LINE.match(line):
+            said[found["step"]] = float(found["seconds"])
+        elif found := READY.match(line):
+            said["ready"] = float(found["seconds"])
+    return said
+
+
+def split(said: dict[str, float], environment_s: float, imports_s: float) -> dict[str, float]:
+    """Seconds of each part; they add up to ready. The weights are joined beside Ray, so they cost nothing of their own.
+
+    `ray` is what lies before "Ray is up" and is neither interpreter nor imports.
+    """
+    parts = {
+        "environment": environment_s,
+        "imports": imports_s,
+        "ray": said["Ray is up"] - environment_s - imports_s,
+        "serve": said["Serve is up"] - said["Ray is up"],
+    }
+    up = sorted((at, name.removesuffix(" is up")) for name, at in said.items() if name.endswith(" is up"))
+    first, last = next(at for at, name in up if name not in ("Ray", "Serve")), up[-1][0]
+    return {
+        **parts,
+        "first stage up": first - said["Serve is up"],
+        "last stage up (weights, warm-up)": last - first,
+        "routes": said["ready"] - last,
+    }
+
+
+def replicas(folder: Path) -> dict[str, float]:
+    """Seconds from the first line of a replica's log to the end of its constructor and warm-up, where logged."""
+    took: dict[str, float] = {}
+    for path in folder.rglob("replica_*.log"):
+        first = None
+        for record in _records(path):
+            first = record["timestamp_ns"] if first is None else first
+            if INITIALISED in record["message"]:
+                took[record["deployment"]] = (record["timestamp_ns"] - first) / 1e9
+    return took
+
+
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    for line in path.read_text("utf-8", "replace").splitlines():
+        with contextlib.suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict) and {"timestamp_ns", "message", "deployment"} <= record.keys():
+                yield record
+
+
+def forget_files() -> None:
+    """Give back the pages of the environment's and the weights' files."""
+    os.sync()  # a dirty page is not given back
+    for root in (Path(sys.prefix), cache_folder()):
+        for path in root.rglob("*"):
+            with contextlib.suppress(OSError):
+                if path.is_file():
+                    descriptor = os.open(path, os.O_RDONLY)
+                    try:
+                        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                    finally:
+                        os.close(descriptor)
+
+
+def python_s(code: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def start() -> dict[str, Any]:
+    """One start and stop of the server."""
+    command = [str(Path(sys.executable).parent / "parle"), "serve", str(STACK)]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            command, env={**os.environ, "PORT": "0"}, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            said = _wait(process, output)
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+        output.seek(0)
+        text = output.read()
+    logs = next((found["path"] for line in text.splitlines() if (found := LOGS.match(line))), None)
+    return {"said": said, "replicas": replicas(Path(logs)) if logs and Path(logs).is_dir() else {}}
+
+
+def _wait(process: subprocess.Popen[bytes], output: Any) -> dict[str, float]:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        output.seek(0)
+        text = output.read()
+        said = steps(text)
+        if "ready" in said:
+            return said
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"the server did not become ready:\n{text[-4000:]}")
+        time.sleep(0.2)
+
+
+def run(cold: bool) -> dict[str, Any]:
+    """One run: interpreter and imports are timed apart first; cold, the pages are given back before each."""
+    if cold:
+        forget_files()
+    environment_s = python_s("pass")
+    imports_s = python_s("from serve_app import cli, cluster, launch, lint, preflight") - environment_s
+    if cold:
+        forget_files()
+    started = start()
+    return {**started, "split": split(started["said"], environment_s, imports_s)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--save", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    run(cold=False)  # joins the weights if they are not, and fills the page cache
+    result = {kind: [run(cold=kind == "cold") for _ in range(RUNS)] for kind in ("warm", "cold")}
+    for kind, runs in result.items():
+        print(f"{kind}: ready in {statistics.median(one['said']['ready'] for one in runs):.1f} s, median of {RUNS}")
+        for part in runs[0]["split"]:
+            print(f"  {part:34} {statistics.median(one['split'][part] for one in runs):6.1f} s")
+        for name in runs[0]["replicas"]:
+            print(f"  replica {name:26} {statistics.median(one['replicas'].get(name, 0.0) for one in runs):6.1f} s")
+    if arguments.save:
+        arguments.save.write_text(json.dumps({"promised_s": PROMISED_S, **result}, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

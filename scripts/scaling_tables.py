@@ -1,0 +1,116 @@
+"""The tables of docs/scaling.md and docs/startup.md, from what bench.capacity and bench.startup saved."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+NOT_RUN = "Not measured yet: `make bench-capacity` on an idle machine writes this."
+
+
+def validation(f: dict[str, Any] | None) -> str:
+    if f is None:
+        return NOT_RUN
+    head = (
+        "| talkers | turns | p50 measured | simulated | off | p95 measured | simulated | off "
+        "| longest queue (simulated) |\n"
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n"
+    )
+    lines = [
+        f"| {row['talkers']} | {row['turns']} | {row['p50_s']:.2f} s | {row['simulated_p50_s']:.2f} s | "
+        f"{_off(row['p50_off'], f['bound'])} | {row['p95_s']:.2f} s | {row['simulated_p95_s']:.2f} s | "
+        f"{_off(row['p95_off'], f['bound'])} | {_queue(row['waited_s'])} |"
+        for row in f["rows"]
+    ]
+    return f"{head}{chr(10).join(lines)}\n\n![First audio on the CPU stack](scaling-cpu.svg)"
+
+
+def _queue(waited_s: dict[str, float]) -> str:
+    stage, seconds = max(waited_s.items(), key=lambda item: item[1])
+    return f"{stage}, {1000 * seconds:.0f} ms"
+
+
+def _off(value: float, bound: float) -> str:
+    shown = f"{100 * value:+.0f} %"
+    return shown if abs(value) <= bound else f"**{shown}**"
+
+
+def service_times(f: dict[str, Any] | None) -> str:
+    if f is None:
+        return NOT_RUN
+    llm = f["llm"]
+    rows = [("stt, a second of speech", f["stt"]), ("llm, a new token of the prompt", llm["prefill"])]
+    rows.append(("tts, a character", f["tts"]))
+    lines = [
+        f"| {name} | {1000 * of['fixed_s']:.0f} ms | {1000 * of['each_s']:.1f} ms | {of['threads']:.2f} |"
+        for name, of in rows
+    ]
+    steps = ", ".join(f"{1000 * step:.0f} ms" for step in llm["step_s"])
+    head = "| stage and unit | a call | each unit | cores it keeps busy |\n| --- | ---: | ---: | ---: |\n"
+    told = (
+        f"A token takes {steps} while one, two replies are written. A conversation that lost its slot costs "
+        f"{1000 * llm['switch_s']:.0f} ms, an event on its way through Ray {1000 * f['event']['each_s']:.1f} ms of a "
+        f"core; {f['capacity']:.2f} cores are left beside the idle server."
+    )
+    return f"{head}{chr(10).join(lines)}\n\n{told}"
+
+
+def cards(f: dict[str, Any] | None) -> str:
+    """Everything in here is simulated from published figures."""
+    if f is None:
+        return NOT_RUN
+    head = (
+        "| card (simulated) | stack | talkers | with two of stt and tts | longest queue | busiest on the card | "
+        "$ an hour | $ a conversation-hour | scaled, not published |\n"
+        "| --- | --- | ---: | ---: | --- | --- | ---: | ---: | --- |\n"
+    )
+    return head + "\n".join(_card(row) for row in f["rows"]) + "\n\n![First audio by card](scaling-cards.svg)"
+
+
+def _card(row: dict[str, Any]) -> str:
+    busiest, share = max(row["busy"].items(), key=lambda item: item[1])
+    cost = row["usd_per_conversation_hour"]
+    cells = [
+        row["card"],
+        row["stack"],
+        str(row["talkers"]),
+        str(row["talkers_two_replicas"]),
+        _queue(row["waited_s"]),
+        f"{busiest}, {100 * share:.0f} %",
+        f"{row['usd_per_hour']:.2f}",
+        "-" if cost is None else f"{cost:.3f}",
+        ", ".join(row["estimated"]),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def sources(data: dict[str, Any]) -> str:
+    """Where each figure of bench/published.toml was read."""
+    lines = [f"- {name}: <{anchor['url']}> ({anchor['date']})" for name, anchor in data["anchors"].items()]
+    for name, card in data["cards"].items():
+        lines.append(
+            f"- {name}: {card['bandwidth_gb_s']:g} GB/s, <{card['bandwidth_url']}>; ${card['usd_per_hour']:g} an hour "
+            f"({card['price']}, {card['price_date']}), <{card['price_url']}>"
+        )
+    return "\n".join(lines)
+
+
+def startup(f: dict[str, Any] | None) -> str:
+    if f is None:
+        return NOT_RUN
+    names = list(f["warm"][0]["split"])
+    rows = [(name, *(_median(f[kind], "split", name) for kind in ("warm", "cold"))) for name in names]
+    rows.append(("**ready**", *(_median(f[kind], "said", "ready") for kind in ("warm", "cold"))))
+    rows += [
+        (f"replica {name.removeprefix('parle_')}", *(_median(f[kind], "replicas", name) for kind in ("warm", "cold")))
+        for name in sorted(f["warm"][0]["replicas"])
+    ]
+    head = f"| median of {len(f['warm'])} starts | files in the page cache | not |\n| --- | ---: | ---: |\n"
+    body = "\n".join(f"| {name} | {warm:.1f} s | {cold:.1f} s |" for name, warm, cold in rows)
+    ready = _median(f["warm"], "said", "ready")
+    verdict = "met" if ready <= f["promised_s"] else "**not met**"
+    return f"{head}{body}\n\nAim: ready in {f['promised_s']:.0f} s with files in the page cache; {verdict}."
+
+
+def _median(runs: list[dict[str, Any]], part: str, name: str) -> float:
+    return median(run[part][name] for run in runs if name in run[part])

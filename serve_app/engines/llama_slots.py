@@ -1,0 +1,151 @@
+"""Which of llama.cpp's slots reads which conversation, so that a turn reads only its own new words.
+
+llama.cpp picks the slot whose text is most alike. All our conversations begin alike, so with more learners than
+slots each turn would take the slot of another and read its whole conversation anew (2 to 4 s of a short one on
+two cores). Here a conversation goes back to its own slot; where that was taken meanwhile,
+its keys and values were put aside in memory first (30 KB a token) and are brought back, in some tens of milliseconds.
+
+A wrong choice costs time, never a wrong reply: llama.cpp compares the tokens itself. A model with a sliding window
+(Gemma 3) keeps too little for that; its conversations are read anew as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+from serve_app.protocols import Message
+
+SlotAction = Callable[[int, str, str], bool]
+"""(slot, "save" or "restore", file name): True where llama.cpp did it."""
+
+
+def shared(one: Sequence[Message], other: Sequence[Message]) -> int:
+    """How many messages both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+@dataclass(slots=True)
+class Slot:
+    """One place for a reply in the making, and what it has read."""
+
+    number: int
+    held: tuple[Message, ...] = ()
+    busy: bool = False
+    used: int = 0
+    """When it was taken last, counted in replies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A conversation without a slot."""
+
+    held: tuple[Message, ...]
+    state: bytes
+
+
+class Slots:
+    """Lends slots, one a reply, in the order of asking.
+
+    `act` saves or restores a slot's state through a file in `folder`, which exists only meanwhile.
+    At most `aside_bytes` of states are put aside; the longest unused goes first.
+    """
+
+    def __init__(self, count: int, act: SlotAction, folder: Path, aside_bytes: int) -> None:
+        self._slots = [Slot(number) for number in range(count)]
+        self._free = asyncio.Semaphore(count)
+        self._choosing = asyncio.Lock()
+        self._act = act
+        self._folder = folder
+        self._aside: list[Aside] = []
+        self._aside_bytes = aside_bytes
+        self._replies = 0
+
+    def forget(self) -> None:
+        """The prompt has changed: nothing that was read is worth anything."""
+        self._aside.clear()
+        for slot in self._slots:
+            slot.held = ()
+
+    async def take(self, messages: Sequence[Message]) -> Slot:
+        """The slot that has read most of `messages`; waits until one is free. To be given back."""
+        await self._free.acquire()
+        try:
+            async with self._choosing:
+                slot = self._best(messages)
+                slot.busy = True
+                try:
+                    await self._prepare(slot, messages)
+                except BaseException:
+                    slot.busy = False
+                    raise
+        except BaseException:
+            self._free.release()
+            raise
+        self._replies += 1
+        slot.held, slot.used = tuple(messages), self._replies
+        return slot
+
+    def give_back(self, slot: Slot) -> None:
+        slot.busy = False
+        self._free.release()
+
+    def _best(self, messages: Sequence[Message]) -> Slot:
+        """Its own slot; else one where nothing is lost; else the longest unused."""
+
+        def order(slot: Slot) -> tuple[bool, int, int]:
+            both = shared(slot.held, messages)
+            loses = both < len(slot.held)
+            return loses, 0 if loses else -both, slot.used
+
+        return min((slot for slot in self._slots if not slot.busy), key=order)
+
+    async def _prepare(self, slot: Slot, messages: Sequence[Message]) -> None:
+        """Put aside what the slot holds, where it would be lost; bring back what was put aside of `messages`."""
+        here = shared(slot.held, messages)
+        wanted = max(self._aside, key=lambda aside: shared(aside.held, messages), default=None)
+        if wanted is not None and shared(wanted.held, messages) > here:
+            self._aside.remove(wanted)
+        else:
+            wanted = None
+        if here < len(slot.held) and self._aside_bytes:
+            state = await asyncio.to_thread(self._save, slot.number)
+            if state is not None:
+                self._keep(Aside(slot.held, state))
+        if wanted is not None:
+            await asyncio.to_thread(self._restore, slot.number, wanted.state)
+
+    def _keep(self, aside: Aside) -> None:
+        self._aside.append(aside)
+        while sum(len(one.state) for one in self._aside) > self._aside_bytes:
+            self._aside.pop(0)
+
+    def _save(self, slot: int) -> bytes | None:
+        """None where it cannot be saved: the conversation is read anew when it comes back."""
+        path = self._file()
+        try:
+            return path.read_bytes() if self._act(slot, "save", path.name) else None
+        except OSError:
+            return None
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _restore(self, slot: int, state: bytes) -> None:
+        path = self._file()
+        try:
+            path.write_bytes(state)
+            self._act(slot, "restore", path.name)
+        except OSError:
+            pass  # read anew
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def _file(self) -> Path:
+        return self._folder / f"{secrets.token_hex(8)}.aside"
