@@ -28,15 +28,15 @@ def write(root: Path) -> None:
         figure, axes = plt.subplots(figsize=(6, 3.4))
         for row in json.loads(found.read_text("utf-8"))["rows"]:
             talkers, seconds = zip(*row["curve"], strict=True)
-            axes.plot(talkers, seconds, label=f"{row['card']}, {row['stack']} (simulated)")
+            axes.plot(talkers, seconds, ".-", label=f"{row['card']}, {row['stack']} (simulated)")
         axes.axhline(1.0, color="grey", linewidth=0.8)
         axes.set_ylim(0, 2)
-        _finish(figure, axes, root / "docs/scaling-cards.svg")
+        _finish(figure, axes, root / "docs/scaling-cards.svg", "p95 of first audio, s")
 
 
-def _finish(figure: Figure, axes: Axes, path: Path) -> None:
+def _finish(figure: Figure, axes: Axes, path: Path, what: str = "first audio, s") -> None:
     axes.set_xlabel("talkers at once")
-    axes.set_ylabel("first audio, s")
+    axes.set_ylabel(what)
     axes.legend(fontsize=7)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
