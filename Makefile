@@ -27,7 +27,7 @@ test-browser: $(VENV)/.browser ## the page in Chromium, with a microphone that s
 	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 test-gpu-engines: $(GPU_VENV)/.done ## the GPU engines on this CPU, tiny checkpoints through the real libraries (5 GB of its own)
-	HF_HUB_OFFLINE=1 $(GPU_VENV)/bin/python -m pytest tests/gpu_engines tests/test_engine_stt.py tests/test_engine_cefr.py tests/test_engine_llm.py tests/test_engine_tts.py $(ARGS)
+	HF_HUB_OFFLINE=1 $(GPU_VENV)/bin/python -m pytest tests/gpu_engines tests/engines/test_stt_contract.py tests/engines/test_cefr_contract.py tests/engines/test_llm_contract.py tests/engines/test_tts_contract.py $(ARGS)
 
 resolve-gpu: $(GPU_VENV)/.done ## resolve the GPU stacks' environment, installing nothing
 	PIP_CONSTRAINT= $(GPU_VENV)/bin/python -m pip install --quiet --dry-run --ignore-installed -c constraints/gpu.txt '.[gpu]'

@@ -24,15 +24,14 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app import audio
 from serve_app.cefr import CefrClassifier
-from serve_app.stack import TransformersCefrConfig, TransformersWhisperConfig
+from serve_app.config.stack import TransformersCefrConfig, TransformersWhisperConfig
 from serve_app.stt import SpeechToText
-from serve_app.weights import cache_folder, resolve
+from serve_app.weights.model_names import cache_folder, resolve
 
 from .recordings import UTTERANCES, recordings
 
-sys.path.append(str(Path(__file__).parent.parent / "tests/gpu_engines"))
-import tiny_cefr  # pyright: ignore[reportMissingImports]
-import tiny_whisper  # pyright: ignore[reportMissingImports]
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from gpu_engines import tiny_cefr, tiny_whisper
 
 LEARNERS = 8
 REPEATS = 2

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts.fit_cefr import EASY, FOLDS, Floats, Ints, fit, folds, groups, load, matrix  # noqa: E402
-from serve_app.engines.lexical import LexicalCefr, Model  # noqa: E402
+from serve_app.engines.cefr.lexical import LexicalCefr, Model  # noqa: E402
 from serve_app.protocols import LEVELS  # noqa: E402
 
 GROUPS = 60  # per level, per round of folds

@@ -9,17 +9,18 @@ from typing import Any
 
 from serve_app import audio
 from serve_app.cefr import CefrClassifier
-from serve_app.conversation import Exchange, MemoryStore
-from serve_app.events import Complete, Delta, Failed, Spoken, Status
+from serve_app.config.stack import LexicalCefrConfig, Limits, StackArgs
+from serve_app.lesson.conversation import Exchange, MemoryStore
+from serve_app.lesson.events import Complete, Delta, Failed, Spoken, Status
+from serve_app.lesson.speech_cutter import Pace
+from serve_app.lesson.stage_protocols import Stages, Utterance
+from serve_app.lesson.turn import Turn
+from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.llm import TutorLLM
 from serve_app.protocols import TextDelta
-from serve_app.sentences import Pace, speakable
-from serve_app.stack import LexicalCefrConfig, Limits, StackArgs
-from serve_app.stages import Stages, Utterance
+from serve_app.sentences import speakable
 from serve_app.stt import SpeechToText
 from serve_app.tts import TextToSpeech
-from serve_app.turn import Turn
-from serve_app.tutor import TutorRequest
 
 from .server import Heard
 

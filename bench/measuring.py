@@ -18,11 +18,11 @@ import numpy as np
 import psutil
 
 from serve_app import audio
-from serve_app.conversation import Exchange
+from serve_app.config.stack import LlamaCppConfig
+from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import STT_SAMPLE_RATE, Usage
 from serve_app.sentences import speakable, split_long
-from serve_app.stack import LlamaCppConfig
-from serve_app.tutor import TutorRequest
 
 from . import inprocess
 from .server import Server, serving, turn
@@ -233,7 +233,7 @@ def served(recordings: Sequence[bytes]) -> tuple[float, float]:
 
 
 async def engines_alone(recordings: Sequence[bytes]) -> ServiceTimes:
-    from serve_app.engines.llama_cpp import BATCH_TOKENS
+    from serve_app.engines.llm.llama_cpp import BATCH_TOKENS
 
     cores = float(len(os.sched_getaffinity(0)))
     engines = Engines(await inprocess.stages(GREEDY), recordings)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from serve_app.audio import wav
-from serve_app.engines.kokoro_onnx import KokoroOnnx
-from serve_app.weights import cache_folder, resolve
+from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
+from serve_app.weights.model_names import cache_folder, resolve
 
 VOICES = Path(__file__).parent.parent / "serve_app/data/voices"
 

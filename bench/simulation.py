@@ -14,7 +14,7 @@ from typing import Any
 
 import simpy
 
-from serve_app.sentences import Pace, PieceCutter
+from serve_app.lesson.speech_cutter import Pace, PieceCutter
 
 from .service_times import Reply, ServiceTimes, TurnTimes
 from .sharing import Shared
@@ -180,7 +180,7 @@ class _Turn:
             self._more.succeed()
 
     def _speak(self) -> Process:
-        """As serve_app.turn does it: each piece as soon as it is worth it, one after the other."""
+        """As serve_app.lesson.turn does it: each piece as soon as it is worth it, one after the other."""
         while True:
             self._more = self._env.event()
             slack = max(0.0, self._playing_until - self._env.now)

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from serve_app.weights import cache_folder
+from serve_app.weights.model_names import cache_folder
 
 from .server import STACK, START_TIMEOUT_S
 
@@ -146,7 +146,12 @@ def run(cold: bool) -> dict[str, Any]:
     if cold:
         forget_files()
     environment_s = python_s("pass")
-    imports_s = python_s("from serve_app import cli, cluster, launch, lint, preflight") - environment_s
+    imports_s = (
+        python_s(
+            "from serve_app.cli import main; from serve_app.config import lint; from serve_app.launch import preflight, ray_cluster, server"
+        )
+        - environment_s
+    )
     if cold:
         forget_files()
     started = start()

@@ -18,12 +18,13 @@ from pathlib import Path
 
 from wordfreq import zipf_frequency
 
-from serve_app.conversation import Exchange
-from serve_app.engines.llama_cpp import LlamaCpp
+from serve_app.config.user_config import TutorPrompt
+from serve_app.engines.llm.llama_cpp import LlamaCpp
+from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.speech_cutter import Pace, PieceCutter
+from serve_app.lesson.tutor_prompt import TutorRequest, default_prompt, messages, prefix, transcript_template
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
-from serve_app.sentences import Pace, PieceCutter
-from serve_app.tutor import TutorPrompt, TutorRequest, default_prompt, messages, prefix, transcript_template
-from serve_app.weights import resolve
+from serve_app.weights.model_names import resolve
 
 from .tutor_dialogues import DIALOGUES, HELD_OUT, Dialogue, Line
 

@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from serve_app.engines.lexical import Model, level_probabilities  # noqa: E402
-from serve_app.engines.lexical_features import FEATURES, features  # noqa: E402
+from serve_app.engines.cefr.lexical import Model, level_probabilities  # noqa: E402
+from serve_app.engines.cefr.lexical_features import FEATURES, features  # noqa: E402
 from serve_app.protocols import LEVELS  # noqa: E402
 
 SENTENCES = ROOT / "scripts" / "cefr_sentences.json"

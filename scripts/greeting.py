@@ -7,9 +7,9 @@ import asyncio
 import av
 import numpy as np
 
-from serve_app.child import GREETING
-from serve_app.engines.kokoro_onnx import KokoroOnnx
-from serve_app.weights import resolve
+from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
+from serve_app.launch.child_process import GREETING
+from serve_app.weights.model_names import resolve
 
 TEXT = "Bom dia! Eu quero praticar português."
 VOICES = GREETING.parent / "voices"

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from serve_app import lint
-from serve_app.budget import gib
-from serve_app.card_plan import COLUMNS, plan
-from serve_app.cards import named
+from serve_app.config import lint
+from serve_app.gpu.budget import gib
+from serve_app.gpu.card_plan import COLUMNS, plan
+from serve_app.gpu.cards import named
 
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "docs" / "memory.md"

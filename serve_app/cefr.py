@@ -11,20 +11,20 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from serve_app import stopwatch
+from serve_app.config.stack import CefrConfig, LexicalCefrConfig
+from serve_app.config.user_config import CefrSettings, settings
 from serve_app.protocols import CefrEngine, LevelEstimate
-from serve_app.sources import fetched
-from serve_app.stack import CefrConfig, LexicalCefrConfig
-from serve_app.stage import DEFAULTS, failing_as, load, settings
-from serve_app.user_config import CefrSettings
+from serve_app.replicas.replica import DEFAULTS, failing_as, load
+from serve_app.weights.sources import fetched
 
 
 def build_engine(config: CefrConfig, model: Path | None) -> CefrEngine:
     """Load the engine the YAML names; blocks for a second or more."""
     if isinstance(config, LexicalCefrConfig):
-        from serve_app.engines.lexical import LexicalCefr
+        from serve_app.engines.cefr.lexical import LexicalCefr
 
         return LexicalCefr()
-    from serve_app.engines.transformers_cefr import TransformersCefr
+    from serve_app.engines.cefr.transformers_cefr import TransformersCefr
 
     assert model is not None
     return TransformersCefr(

@@ -7,6 +7,8 @@ happened in (when there is one) and the HTTP status of a refusal. The three ways
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -127,3 +129,11 @@ class CloudError(ParleError):
 def first_line(error: BaseException) -> str:
     """What another library's exception says, in one line; its type where it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def did_you_mean(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence that refuses an unknown name: the nearest known one, or all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}."
+    return f"unknown {kind} '{name}'; {hint}"

@@ -12,14 +12,17 @@ from ray import serve
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
-from serve_app import preflight
 from serve_app.cefr import CefrClassifier
-from serve_app.conversation import MemoryStore
-from serve_app.driver import end_bare_serve_run
+from serve_app.config.stack import StackArgs, StageConfig
+from serve_app.config.user_config import IngressSettings, settings
 from serve_app.errors import StackError
+from serve_app.launch import preflight
+from serve_app.launch.bare_serve_run import end_bare_serve_run
+from serve_app.lesson.conversation import MemoryStore
+from serve_app.lesson.stage_protocols import Stages
 from serve_app.llm import TutorLLM
-from serve_app.observer import Observer
-from serve_app.remote import (
+from serve_app.observe.observer import Observer
+from serve_app.replicas.handles import (
     RemoteCefrClassifier,
     RemoteExtras,
     RemoteSpeechToText,
@@ -27,13 +30,9 @@ from serve_app.remote import (
     RemoteTutorLLM,
 )
 from serve_app.routes import app_for
-from serve_app.session import Lessons
-from serve_app.stack import StackArgs, StageConfig
-from serve_app.stage import settings
-from serve_app.stages import Stages
+from serve_app.routes.lessons import Lessons
 from serve_app.stt import SpeechToText
 from serve_app.tts import TextToSpeech
-from serve_app.user_config import IngressSettings
 
 logger = logging.getLogger("ray.serve")
 
@@ -84,7 +83,7 @@ class Ingress:
         self._lessons.configure(settings(IngressSettings, user_config))
 
     async def warn_of_stop(self, in_s: float) -> None:
-        """Not a route: only who is in the cluster may stop the server; see serve_app.presence."""
+        """Not a route: only who is in the cluster may stop the server; see serve_app.routes.presence."""
         await self._lessons.presence.warn(in_s)
 
     async def close_for_stop(self) -> bool:

@@ -10,21 +10,22 @@ from typing import Any
 
 from ray import serve
 
-from serve_app import budget, tutor
-from serve_app.conversation import Exchange
+from serve_app.config.stack import LlamaCppConfig, LlmConfig
+from serve_app.config.user_config import LlmSettings, TutorPrompt, settings
+from serve_app.gpu import budget
+from serve_app.lesson import tutor_prompt
+from serve_app.lesson.conversation import Exchange
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
-from serve_app.sources import fetched
-from serve_app.stack import LlamaCppConfig, LlmConfig
-from serve_app.stage import DEFAULTS, failing_as, load, settings
-from serve_app.user_config import LlmSettings
-from serve_app.weights import cache_folder
+from serve_app.replicas.replica import DEFAULTS, failing_as, load
+from serve_app.weights.model_names import cache_folder
+from serve_app.weights.sources import fetched
 
 
 def build_engine(config: LlmConfig, model: Path) -> ChatEngine:
     """Load the engine the YAML names; blocks for seconds to minutes."""
-    template = tutor.transcript_template() if config.chat_template == "transcript" else None
+    template = tutor_prompt.transcript_template() if config.chat_template == "transcript" else None
     if isinstance(config, LlamaCppConfig):
-        from serve_app.engines.llama_cpp import LlamaCpp
+        from serve_app.engines.llm.llama_cpp import LlamaCpp
 
         return LlamaCpp(
             model,
@@ -36,7 +37,7 @@ def build_engine(config: LlmConfig, model: Path) -> ChatEngine:
             decode_threads=config.decode_threads,
             state_folder=cache_folder() / "prompts",
         )
-    from serve_app.engines.vllm import Vllm
+    from serve_app.engines.llm.vllm import Vllm
 
     return Vllm(
         model,
@@ -57,9 +58,9 @@ class TutorLLM:
     """Owns the tutor's prompt, so that every replica can warm its own prompt cache with it."""
 
     async def __init__(self, config: LlmConfig) -> None:
-        self._prompt = tutor.default_prompt()
+        self._prompt = tutor_prompt.default_prompt()
         self._sampling = Sampling()
-        self._warmed: tutor.TutorPrompt | None = None
+        self._warmed: TutorPrompt | None = None
         self._engine = await load(lambda: fetched(config), lambda model: build_engine(config, model))
 
     def __del__(self) -> None:
@@ -71,16 +72,16 @@ class TutorLLM:
         """Take a new prompt or sampling; replies being written go on with the old ones."""
         wanted = settings(LlmSettings, user_config)
         self._sampling = Sampling(**wanted.sampling.model_dump())
-        self._prompt = wanted.prompt or tutor.default_prompt()
+        self._prompt = wanted.prompt or tutor_prompt.default_prompt()
         if self._warmed != self._prompt:
             with failing_as("llm"):
-                await self._engine.warm(tutor.prefix(self._prompt), everywhere=True)
+                await self._engine.warm(tutor_prompt.prefix(self._prompt), everywhere=True)
             self._warmed = self._prompt
 
-    async def reply(self, request: tutor.TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
+    async def reply(self, request: tutor_prompt.TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
         """Write the tutor's reply: deltas, then one Usage. Closing the stream aborts the generation."""
         sampling = replace(self._sampling, max_tokens=request.max_tokens)
-        messages = tutor.messages(self._prompt, request)
+        messages = tutor_prompt.messages(self._prompt, request)
         with failing_as("llm"):
             async with aclosing(self._engine.stream(messages, sampling)) as stream:
                 async for item in stream:
@@ -89,7 +90,7 @@ class TutorLLM:
     async def warm(self, history: tuple[Exchange, ...]) -> None:
         """Read a shortened conversation into the prompt cache before the learner's next turn needs it."""
         with failing_as("llm"):
-            await self._engine.warm(tutor.history_messages(self._prompt, history))
+            await self._engine.warm(tutor_prompt.history_messages(self._prompt, history))
 
     async def check_health(self) -> None:
         """Asked by Serve: a replica whose engine is lost is replaced."""

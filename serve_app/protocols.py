@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, Protocol, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 Audio = NDArray[np.float32]
 """Mono samples in -1..1, shape [samples]."""
 
-LEVELS = ("A1", "A2", "B1", "B2", "C1", "C2")
+CefrLevel = Literal["A1", "A2", "B1", "B2", "C1", "C2"]
+
+LEVELS: tuple[CefrLevel, ...] = get_args(CefrLevel)
 """The CEFR levels, lowest first."""
 
 STT_SAMPLE_RATE = 16_000

@@ -1,34 +1,12 @@
-"""A reply in the making -> pieces worth speaking.
-
-The first piece is short, because the learner waits for it. Every later piece is as large
-as the audio already promised allows: large pieces sound better and cost less per word,
-but one that is not ready when the one before it ends leaves a silent gap.
-"""
+"""Text that is to be read aloud: what can be spoken of it, and where it may be cut."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-
-FIRST_CHARACTERS = 5
-"""Shortest first piece: less is not worth a synthesis ("Oi," is 3)."""
-
-LONG_CHARACTERS = 45
-"""A stretch without punctuation may be cut between words from here on, so that nothing waits for a comma."""
-
-PHRASE_CHARACTERS = 20
-"""Shortest piece that ends between words: it is heard as a phrase, and lasts longer than it takes to make."""
-
-SAFETY = 1.3
-"""A piece is started this much earlier than it would have to be by the pace so far."""
-
-PIECE_CHARACTERS = 220
-"""Longest piece given to a synthesiser at once."""
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*")
 _CLAUSE_END = re.compile(r"[,;:—–][\"'”’)\]]*")
 _ABBREVIATIONS = frozenset(("sr", "sra", "srta", "dr", "dra", "prof", "profa", "av", "ex", "etc", "pág", "nº", "vs"))
-_PHRASE_CUT = re.compile(r"\s+(?=(?:e|mas|ou|que|porque|pois|para|com|sem|quando|enquanto|onde|como)\s)")
 _UNSPEAKABLE = re.compile(r"[*_#`~<>|\\\[\]{}]|[\U0001F000-\U0001FAFF\u2600-\u27BF\uFE0F\u200D]")
 _SPACES = re.compile(r"\s+")
 
@@ -72,13 +50,14 @@ def split_long(text: str, limit: int) -> list[str]:
     parts = []
     rest = speakable(text)
     while len(rest) > limit:
-        at = _best_cut(rest, limit)
+        at = best_cut(rest, limit)
         parts.append(rest[:at].strip())
         rest = rest[at:].strip()
     return [*parts, rest] if rest else parts
 
 
-def _best_cut(text: str, limit: int) -> int:
+def best_cut(text: str, limit: int) -> int:
+    """Where to cut text longer than `limit`: after a sentence, a clause, a word, or at the limit itself."""
     head = text[:limit]
     marks = cuts(head + " ", final=False)
     sentences = [position for position, ends_sentence in marks if ends_sentence]
@@ -88,107 +67,3 @@ def _best_cut(text: str, limit: int) -> int:
         return marks[-1][0]
     space = head.rfind(" ")
     return space if space > 0 else limit
-
-
-@dataclass
-class Pace:
-    """How fast the voice is made and spoken, learned from the pieces already made.
-
-    Starts from figures of a slow CPU; a few pieces on a GPU teach it better.
-    """
-
-    fixed_s: float = 0.2
-    synthesis_s_per_character: float = 0.03
-    speech_s_per_character: float = 0.062
-
-    def synthesis_s(self, characters: int) -> float:
-        """Expected time to synthesise a piece of that many characters."""
-        return self.fixed_s + self.synthesis_s_per_character * characters
-
-    def learn(self, characters: int, synthesis_s: float, speech_s: float) -> None:
-        """Move a quarter of the way to what this piece took."""
-        if characters < FIRST_CHARACTERS:
-            return
-        observed = max(0.0, synthesis_s - self.fixed_s) / characters
-        self.synthesis_s_per_character += 0.25 * (observed - self.synthesis_s_per_character)
-        if synthesis_s < self.fixed_s:
-            self.fixed_s += 0.25 * (synthesis_s - self.fixed_s)
-        self.speech_s_per_character += 0.25 * (speech_s / characters - self.speech_s_per_character)
-
-
-class PieceCutter:
-    """Collects deltas and hands out the next piece to speak, given how long there is to make it."""
-
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
-        self._text = ""
-        self._first = True
-        self._final = False
-
-    def feed(self, delta: str) -> None:
-        self._text += delta
-
-    def finish(self) -> None:
-        """No more text will come; what is left is the last piece."""
-        self._final = True
-
-    @property
-    def exhausted(self) -> bool:
-        return self._final and not speakable(self._text)
-
-    def next_piece(self, slack_s: float) -> str | None:
-        """The piece to synthesise now, or None: better wait for more text.
-
-        `slack_s` is for how long the audio already sent goes on playing. Call again when
-        text was fed, or when `wait_s(slack_s)` is over.
-        """
-        position = self._first_cut() if self._first else self._later_cut(slack_s)
-        if position is None:
-            return None
-        piece, self._text = speakable(self._text[:position]), self._text[position:]
-        if not piece:
-            return self.next_piece(slack_s) if self._text else None
-        self._first = False
-        return piece
-
-    def wait_s(self, slack_s: float) -> float | None:
-        """How long waiting for more text is free of risk; None when only text can help."""
-        possible = [*self._marks(), *self._phrases()]
-        if not possible:
-            return None
-        longest = max(position for position, _ in possible)
-        return max(0.02, slack_s - self._needed_s(longest))
-
-    def _marks(self) -> list[tuple[int, bool]]:
-        return [cut for cut in cuts(self._text, final=self._final) if speakable(self._text[: cut[0]])]
-
-    def _phrases(self) -> list[tuple[int, bool]]:
-        """Cuts between words, before one that joins two phrases: for when no mark comes in time."""
-        places = (match.start() for match in _PHRASE_CUT.finditer(self._text))
-        return [(place, False) for place in places if PHRASE_CHARACTERS <= place <= PIECE_CHARACTERS]
-
-    def _needed_s(self, characters: int) -> float:
-        return SAFETY * self._pace.synthesis_s(characters)
-
-    def _first_cut(self) -> int | None:
-        for position, _ in self._marks():
-            if len(speakable(self._text[:position])) >= FIRST_CHARACTERS and position <= PIECE_CHARACTERS:
-                return position
-        if len(self._text) < LONG_CHARACTERS:
-            return len(self._text) if self._final else None
-        phrases = self._phrases()
-        return phrases[0][0] if phrases else _best_cut(self._text, LONG_CHARACTERS)
-
-    def _later_cut(self, slack_s: float) -> int | None:
-        marks = [cut for cut in self._marks() if cut[0] <= PIECE_CHARACTERS]
-        in_time = [cut for cut in marks if self._needed_s(cut[0]) <= slack_s]
-        sentences = [position for position, ends_sentence in in_time if ends_sentence]
-        if sentences:
-            return sentences[-1]
-        possible = sorted({position for position, _ in [*marks, *self._phrases()]})
-        if not possible:
-            return _best_cut(self._text, PIECE_CHARACTERS) if len(self._text) > PIECE_CHARACTERS else None
-        if not self._final and self._needed_s(possible[-1]) + 0.05 < slack_s:
-            return None  # a better cut may still come in time
-        fitting = [position for position in possible if self._needed_s(position) <= slack_s + 0.1]
-        return fitting[-1] if fitting else possible[0]

@@ -11,17 +11,17 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from serve_app import stopwatch
+from serve_app.config.stack import FasterWhisperConfig, SttConfig
+from serve_app.config.user_config import SttSettings, settings
 from serve_app.protocols import Audio, SpeechToTextEngine, Transcript
-from serve_app.sources import fetched
-from serve_app.stack import FasterWhisperConfig, SttConfig
-from serve_app.stage import DEFAULTS, failing_as, load, settings
-from serve_app.user_config import SttSettings
+from serve_app.replicas.replica import DEFAULTS, failing_as, load
+from serve_app.weights.sources import fetched
 
 
 def build_engine(config: SttConfig, model: Path) -> SpeechToTextEngine:
     """Load the engine the YAML names; blocks for seconds."""
     if isinstance(config, FasterWhisperConfig):
-        from serve_app.engines.faster_whisper import FasterWhisper
+        from serve_app.engines.stt.faster_whisper import FasterWhisper
 
         return FasterWhisper(
             model,
@@ -31,7 +31,7 @@ def build_engine(config: SttConfig, model: Path) -> SpeechToTextEngine:
             beam_size=config.beam_size,
             share=config.num_gpus or None,
         )
-    from serve_app.engines.transformers_whisper import TransformersWhisper
+    from serve_app.engines.stt.transformers_whisper import TransformersWhisper
 
     return TransformersWhisper(
         model, device=config.device, share=config.num_gpus, dtype=config.dtype, max_batch=config.max_batch

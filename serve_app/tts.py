@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -14,12 +13,13 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app import stopwatch
 from serve_app.audio import silence, smooth_edges
+from serve_app.config.stack import KokoroConfig, KokoroOnnxConfig, TtsConfig
+from serve_app.config.user_config import TtsSettings, settings
 from serve_app.errors import InvalidField, StackError
+from serve_app.package_data import data_file
 from serve_app.protocols import Speech, TextToSpeechEngine
-from serve_app.sources import fetched
-from serve_app.stack import KokoroConfig, KokoroOnnxConfig, TtsConfig
-from serve_app.stage import DEFAULTS, failing_as, load, logger, settings
-from serve_app.user_config import TtsSettings
+from serve_app.replicas.replica import DEFAULTS, failing_as, load, logger
+from serve_app.weights.sources import fetched
 
 SENTENCE_PAUSE_S = 0.2
 CLAUSE_PAUSE_S = 0.08
@@ -29,18 +29,18 @@ CLAUSE_PAUSE_S = 0.08
 def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
     """Load the engine the YAML names; blocks for seconds."""
     if isinstance(config, KokoroOnnxConfig):
-        from serve_app.engines.kokoro_onnx import KokoroOnnx
+        from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
 
         return KokoroOnnx(
             model, voices=_voice_files(config.voices_folder), language=config.language, threads=config.threads
         )
     if isinstance(config, KokoroConfig):
-        from serve_app.engines.kokoro import KokoroTorch
+        from serve_app.engines.tts.kokoro import KokoroTorch
 
         return KokoroTorch(
             model, voices=_voice_files(config.voices_folder), device=config.device, share=config.num_gpus
         )
-    from serve_app.engines.qwen3_tts import Qwen3Tts
+    from serve_app.engines.tts.qwen3_tts import Qwen3Tts
 
     return Qwen3Tts(
         model,
@@ -54,7 +54,7 @@ def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
 
 def _voice_files(folder: Path | None) -> dict[str, Path]:
     if folder is None:
-        folder = Path(str(importlib.resources.files("serve_app").joinpath("data/voices")))
+        folder = data_file("voices")
     voices = {path.stem: path for path in sorted(folder.glob("*.bin"))}
     if not voices:
         raise StackError(f"tts.voices_folder: there is no voice file (NAME.bin) in {folder}.")

@@ -6,28 +6,24 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import servers
 import yaml
-from servers import Server
-from speech import Speaker, resampled
+from support import servers
+from support.paths import CPU_STACK
+from support.servers import Server
+from support.speech import Listener, Speaker, resampled
 
-from serve_app.engines.faster_whisper import FasterWhisper
+from serve_app.engines.stt.faster_whisper import FasterWhisper
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript
-from serve_app.weights import resolve
-
-ROOT = Path(__file__).parent.parent
-CPU_STACK = ROOT / "configs/cpu_stack.yaml"
+from serve_app.weights.model_names import resolve
 
 NEEDS = {"gpu_engines": "torch", "browser": "playwright"}
 collect_ignore = [folder for folder, package in NEEDS.items() if find_spec(package) is None]
-
-Listener = Callable[[Audio, int], Transcript]
 
 RAY_FOLDER = pytest.StashKey[str]()
 

@@ -204,7 +204,10 @@ class Rehearsal:
                     raise SystemExit("the container did not become healthy")
                 time.sleep(2)
             say(f"healthy after {time.monotonic() - started:.1f} s")
-            turn = "from serve_app.child import warm_up; print('one turn:', warm_up('http://127.0.0.1:8000'), 'ms')"
+            turn = (
+                "from serve_app.launch.child_process import warm_up; "
+                "print('one turn:', warm_up('http://127.0.0.1:8000'), 'ms')"
+            )
             self.run(stage, ["python", "-c", turn], check=True)
         finally:
             server.send_signal(signal.Signals[stage.ends["STOPSIGNAL"]])

@@ -93,14 +93,14 @@ class Parle:
     @modal.enter()
     def start(self) -> None:
         """Serve, and speak one turn, before Modal sends the first learner."""
-        from serve_app import child
+        from serve_app.launch import child_process
 
-        self.server = child.start(SOURCE / STACK, host="0.0.0.0", port=PORT)
+        self.server = child_process.start(SOURCE / STACK, host="0.0.0.0", port=PORT)
         url = f"http://127.0.0.1:{PORT}"
-        child.await_ready(self.server, url, 15 * MINUTES)
-        child.warm_up(url)
+        child_process.await_ready(self.server, url, 15 * MINUTES)
+        child_process.warm_up(url)
         self.stopping = threading.Event()
-        threading.Thread(target=child.outlive, args=(self.server, self.stopping), daemon=True).start()
+        threading.Thread(target=child_process.outlive, args=(self.server, self.stopping), daemon=True).start()
 
     @modal.web_server(PORT, startup_timeout=1 * MINUTES, label="parle", requires_proxy_auth=private)
     def web(self) -> None:
@@ -109,7 +109,7 @@ class Parle:
     @modal.exit()
     def stop(self) -> None:
         """Let the turns that run end; Modal allows 30 s."""
-        from serve_app import child
+        from serve_app.launch import child_process
 
         self.stopping.set()
-        child.stop(self.server)
+        child_process.stop(self.server)

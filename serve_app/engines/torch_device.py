@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from serve_app.budget import CONTEXT
 from serve_app.errors import StackError
+from serve_app.gpu.budget import CONTEXT
 
 
 def claim(device: str, share: float | None) -> torch.device:

@@ -1,7 +1,7 @@
 """The ways in, one file each; `app_for` mounts those that the YAML names.
 
 Whatever way an error leaves, it leaves as `{"code", "message"}`: refused requests are
-mapped here, errors inside a turn by serve_app.events.
+mapped here, errors inside a turn by serve_app.lesson.events.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from serve_app.config.stack import StackArgs
 from serve_app.errors import ParleError
 from serve_app.routes import sse, system, web, websocket
-from serve_app.session import Lessons
-from serve_app.stack import StackArgs
+from serve_app.routes.lessons import Lessons
 
 logger = logging.getLogger("ray.serve")
 

@@ -12,11 +12,11 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
+from serve_app.config.stack import Order
 from serve_app.errors import BadAudio, InvalidField
-from serve_app.events import sse
-from serve_app.session import Choice, Lessons, name_of_turn
-from serve_app.stack import Order
-from serve_app.stages import Utterance
+from serve_app.lesson.events import sse
+from serve_app.lesson.stage_protocols import Utterance
+from serve_app.routes.lessons import Choice, Lessons, name_of_turn
 
 ROUTE = "sse"
 AUDIO_FIELDS = ("audio", "file")

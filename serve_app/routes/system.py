@@ -10,9 +10,9 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from serve_app import __version__
+from serve_app.config.stack import StackArgs
 from serve_app.errors import ParleError
-from serve_app.session import Lessons
-from serve_app.stack import StackArgs
+from serve_app.routes.lessons import Lessons
 
 
 async def known(asked: Awaitable[Any]) -> Any:

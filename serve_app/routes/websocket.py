@@ -14,9 +14,9 @@ from starlette.types import Message
 from starlette.websockets import WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping
-from serve_app.events import websocket as message_of
-from serve_app.presence import GOING_AWAY
-from serve_app.session import Choice, Lessons, name_of_turn
+from serve_app.lesson.events import websocket as message_of
+from serve_app.routes.lessons import Choice, Lessons, name_of_turn
+from serve_app.routes.presence import GOING_AWAY
 
 logger = logging.getLogger("ray.serve")
 

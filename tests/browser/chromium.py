@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Playwright
-from speech import Speaker, resampled, silence
+from support.speech import Speaker, resampled, silence
 
 from serve_app.audio import wav
 from serve_app.protocols import STT_SAMPLE_RATE, Audio

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from playwright.sync_api import Browser, Playwright, sync_playwright
-from servers import Server
-from speech import Speaker
+from support.paths import ROOT
+from support.servers import Server
+from support.speech import Speaker
 
 from browser.chromium import ALLOWED, REFUSED, Microphone, chromium
-from browser.learner import Learner
-
-ROOT = Path(__file__).parent.parent.parent
-DESKTOP = {"width": 1280, "height": 800}
+from browser.learner import Learner, visiting
 
 
 @pytest.fixture(scope="package")
@@ -51,18 +47,6 @@ def deaf_browser(playwright: Playwright) -> Generator[Browser]:
     """It would allow a microphone and has none."""
     with chromium(playwright, ALLOWED) as running:
         yield running
-
-
-@contextmanager
-def visiting(browser: Browser, url: str, microphone: Microphone, **options: Any) -> Iterator[Learner]:
-    """A page in a profile of its own; in the end nothing may have gone wrong that was not expected."""
-    context = browser.new_context(**{"locale": "pt-BR", "viewport": DESKTOP, **options})
-    try:
-        learner = Learner(context, url, microphone)
-        yield learner
-        assert not learner.unexpected()
-    finally:
-        context.close()
 
 
 @pytest.fixture

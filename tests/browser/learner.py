@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, WebSocket
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, WebSocket
 
 from browser.chromium import Microphone
 
+DESKTOP = {"width": 1280, "height": 800}
 PATIENCE_S = 90.0
 POLL_S = 0.05
 AUDIBLE = 0.02
@@ -196,3 +198,15 @@ class Learner:
             self.pieces += 1
         else:
             self.wire.append(json.loads(payload))
+
+
+@contextmanager
+def visiting(browser: Browser, url: str, microphone: Microphone, **options: Any) -> Iterator[Learner]:
+    """A page in a profile of its own; in the end nothing may have gone wrong that was not expected."""
+    context = browser.new_context(**{"locale": "pt-BR", "viewport": DESKTOP, **options})
+    try:
+        learner = Learner(context, url, microphone)
+        yield learner
+        assert not learner.unexpected()
+    finally:
+        context.close()

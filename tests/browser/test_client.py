@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from clients import talking
 from playwright.sync_api import Browser, Route
-from servers import Server, family, free_port, serving
-from speech import Speaker, word_error_rate
+from support.clients import talking
+from support.servers import Server, family, free_port, serving
+from support.speech import Speaker, word_error_rate
 
 from browser.chromium import Microphone
-from browser.conftest import visiting
-from browser.learner import Learner
+from browser.learner import Learner, visiting
 
 pytestmark = pytest.mark.server
 

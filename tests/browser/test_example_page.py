@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser
-from servers import Server
-from speech import word_error_rate
+from support.paths import ROOT
+from support.servers import Server
+from support.speech import word_error_rate
 
 from browser.chromium import Microphone
 from browser.learner import Learner
 
 pytestmark = pytest.mark.server
 
-ROOT = Path(__file__).parent.parent.parent
 SAID = "Ontem eu fui ao mercado e comprei frutas e leite."
 
 

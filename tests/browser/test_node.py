@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from clients import samples_of
-from conftest import ROOT
 from playwright._impl._driver import compute_driver_executable
-from servers import Server, free_port
-from speech import Speaker, word_error_rate
-from test_examples import EXAMPLES, SAID, heard, output_of, socket_of
+from support.clients import samples_of
+from support.examples import EXAMPLES, SAID, heard, output_of, socket_of
+from support.paths import ROOT
+from support.servers import Server, free_port
+from support.speech import Speaker, word_error_rate
 
 NODE = compute_driver_executable()[0]
 CLIENT = EXAMPLES / "node_client.mjs"

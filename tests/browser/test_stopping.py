@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser
-from site_without_ray import Site
-from waiting import wait_for
+from support.site_without_ray import Site
+from support.waiting import wait_for
 
 from browser.chromium import Microphone
-from browser.conftest import visiting
+from browser.learner import visiting
 
 
 @pytest.fixture

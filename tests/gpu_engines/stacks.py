@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import servers
-import tiny_llm
-import tiny_whisper
 import yaml
+from gpu_engines import tiny_llm, tiny_whisper
 from ray.cluster_utils import Cluster
-from servers import Server
-from speech import Speaker
+from support import servers
+from support.paths import ROOT
+from support.servers import Server
+from support.speech import Speaker
 
-from serve_app.weights import resolve
-
-ROOT = Path(__file__).parents[2]
+from serve_app.weights.model_names import resolve
 
 SAID = "Eu gosto de café e de pão com queijo."
 ON_CPU = {"device": "cpu"}

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_cefr
 import torch
+from gpu_engines import tiny_cefr
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from serve_app.engines import transformers_cefr
-from serve_app.engines.transformers_cefr import TransformersCefr
+from serve_app.engines.cefr import transformers_cefr
+from serve_app.engines.cefr.transformers_cefr import TransformersCefr
 from serve_app.errors import StackError
 
 SHORT = "Eu gosto de futebol."

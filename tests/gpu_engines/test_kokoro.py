@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_kokoro
 import torch
+from gpu_engines import tiny_kokoro
+from gpu_engines.offline import offline
 from kokoro_onnx.tokenizer import Tokenizer
-from offline import offline
-from speech import VOICE_NAMES, voice_files
+from support.speech import VOICE_NAMES, voice_files
 
-from serve_app.engines.kokoro import REPOSITORY, WEIGHTS, KokoroTorch, KPipeline
-from serve_app.engines.kokoro_voices import MAX_CHARACTERS, load_style
+from serve_app.engines.tts.kokoro import REPOSITORY, WEIGHTS, KokoroTorch, KPipeline
+from serve_app.engines.tts.kokoro_voices import MAX_CHARACTERS, load_style
 from serve_app.engines.unused_imports import stand_ins
 from serve_app.errors import StackError
 from serve_app.protocols import Audio

@@ -6,17 +6,15 @@ from collections.abc import Generator
 
 import psutil
 import pytest
-import tiny_cefr
-import tiny_kokoro
-import tiny_llm
-from clients import Answer, talking
+from gpu_engines import tiny_cefr, tiny_kokoro, tiny_llm
+from gpu_engines.stacks import ON_CPU, SAID, SMALL_LLM, card, question, serving, whisper_folder
 from ray.cluster_utils import Cluster
-from servers import Server
-from speech import word_error_rate
-from stacks import ON_CPU, SAID, SMALL_LLM, card, question, serving, whisper_folder
-from waiting import wait_for
+from support.clients import Answer, talking
+from support.servers import Server
+from support.speech import word_error_rate
+from support.waiting import wait_for
 
-from serve_app.weights import resolve
+from serve_app.weights.model_names import resolve
 
 __all__ = ["card", "question", "whisper_folder"]  # fixtures
 pytestmark = pytest.mark.timeout(600)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
-import tiny_llm
-import tiny_qwen3_tts
-from clients import ask
+from gpu_engines import tiny_llm, tiny_qwen3_tts
+from gpu_engines.stacks import DREAMS, ON_CPU, SAID, SMALL_LLM, card, question, serving, whisper_folder
 from ray.cluster_utils import Cluster
-from servers import Server
-from speech import word_error_rate
-from stacks import DREAMS, ON_CPU, SAID, SMALL_LLM, card, question, serving, whisper_folder
+from support.clients import ask
+from support.servers import Server
+from support.speech import word_error_rate
 
 __all__ = ["card", "question", "whisper_folder"]  # fixtures
 pytestmark = pytest.mark.timeout(600)

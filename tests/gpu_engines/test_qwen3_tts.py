@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_qwen3_tts
 import torch
 from faster_qwen3_tts import FasterQwen3TTS
-from offline import offline
-from tiny_qwen3_tts import SAMPLES_PER_FRAME, SPEAKERS, EagerQwen3Tts, Qwen3TTSModel
+from gpu_engines import tiny_qwen3_tts
+from gpu_engines.offline import offline
+from gpu_engines.tiny_qwen3_tts import SAMPLES_PER_FRAME, SPEAKERS, EagerQwen3Tts, Qwen3TTSModel
+from support.waiting import at_rest
 from transformers.utils.import_utils import is_torchaudio_available
-from waiting import at_rest
 
-from serve_app.engines import qwen3_tts
-from serve_app.engines.qwen3_tts import MOST_FRAMES, PART_PAUSE_S, RUNAWAY_S, Qwen3Tts, max_frames
+from serve_app.engines.tts import qwen3_tts
+from serve_app.engines.tts.qwen3_tts import MOST_FRAMES, PART_PAUSE_S, RUNAWAY_S, Qwen3Tts, max_frames
 from serve_app.errors import InvalidField, StackError
 from serve_app.protocols import Audio
 

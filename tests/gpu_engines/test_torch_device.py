@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from serve_app.budget import CONTEXT, GIB
 from serve_app.engines.torch_device import claim
 from serve_app.errors import StackError
+from serve_app.gpu.budget import CONTEXT, GIB
 
 CARD = 24 * GIB
 

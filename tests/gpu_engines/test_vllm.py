@@ -16,16 +16,17 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
-import tiny_llm
-from waiting import at_rest
+from gpu_engines import tiny_llm
+from support.waiting import at_rest
 
-from serve_app import tutor
-from serve_app.conversation import Exchange
-from serve_app.engines.vllm import Vllm, _params
+from serve_app.config.user_config import TutorPrompt
+from serve_app.engines.llm.vllm import Vllm, _params
 from serve_app.errors import StackError, StageFailed
+from serve_app.lesson import tutor_prompt
+from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
-from serve_app.tutor import TutorRequest
-from serve_app.weights import resolve
+from serve_app.weights.model_names import resolve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # an engine belongs to one event loop
 
@@ -38,7 +39,7 @@ SCHEMA = {
     "required": ["level", "mistakes"],
     "additionalProperties": False,
 }
-PROMPT = tutor.default_prompt()
+PROMPT = tutor_prompt.default_prompt()
 LESSON: list[Message] = [
     {"role": "system", "content": "Você é professora."},
     {"role": "user", "content": "[A1] Oi!"},
@@ -63,7 +64,7 @@ async def real(gemma: Path) -> AsyncIterator[Vllm]:
             context_tokens=1024,
             max_replies=4,
             kv_cache_bytes=1 << 28,
-            chat_template=tutor.transcript_template(),
+            chat_template=tutor_prompt.transcript_template(),
             cuda_graphs=False,
         )
     ):
@@ -114,7 +115,7 @@ async def reply(engine: Vllm, messages: Sequence[Message], sampling: Sampling = 
 
 
 def asking(utterance: str, *history: Exchange) -> list[Message]:
-    return tutor.messages(PROMPT, TutorRequest(utterance, "A2", history))
+    return tutor_prompt.messages(PROMPT, TutorRequest(utterance, "A2", history))
 
 
 async def seconds_until(condition: Callable[[], Awaitable[bool]]) -> float:
@@ -238,15 +239,15 @@ async def test_a_multimodal_gemma_in_four_bits_writes_text(w4a16: Vllm) -> None:
 async def test_what_is_warmed_is_how_every_conversation_begins(name: str, request: pytest.FixtureRequest) -> None:
     """Also where the template puts the system's words into the user's turn, and refuses to end with the tutor's."""
     engine: Vllm = request.getfixturevalue(name)
-    prompt = tutor.TutorPrompt(system="Fale do mar, das ondas, da areia, dos barcos e dos peixes. " * 4)
-    await engine.warm(tutor.prefix(prompt))
+    prompt = TutorPrompt(system="Fale do mar, das ondas, da areia, dos barcos e dos peixes. " * 4)
+    await engine.warm(tutor_prompt.prefix(prompt))
     one = Sampling(temperature=0, max_tokens=1)
-    _, usage = await reply(engine, tutor.messages(prompt, TutorRequest("Oi.")), one)
+    _, usage = await reply(engine, tutor_prompt.messages(prompt, TutorRequest("Oi.")), one)
     assert usage.cached_tokens >= 0.6 * usage.prompt_tokens
 
     history = (Exchange("Oi, tudo bem? Eu sou a Ana.", "Tudo ótimo, Ana! De onde você é?", "A2"),)
-    await engine.warm(tutor.history_messages(prompt, history))
-    _, later = await reply(engine, tutor.messages(prompt, TutorRequest("Sou de Roma.", "A2", history)), one)
+    await engine.warm(tutor_prompt.history_messages(prompt, history))
+    _, later = await reply(engine, tutor_prompt.messages(prompt, TutorRequest("Sou de Roma.", "A2", history)), one)
     assert later.cached_tokens > usage.cached_tokens
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tiny_cefr
 import torch
-from speech import (
+from gpu_engines import tiny_cefr
+from gpu_engines.tiny_whisper import whisper_base
+from support.speech import (
     SENTENCES,
     VOICE_NAMES,
     Speaker,
@@ -25,7 +26,7 @@ from speech import (
     white_noise,
     word_error_rate,
 )
-from tiny_whisper import whisper_base
+from support.waiting import at_rest, until_more
 from transformers import (
     GenerationConfig,
     WhisperConfig,
@@ -33,14 +34,13 @@ from transformers import (
     WhisperForConditionalGeneration,
     WhisperProcessor,
 )
-from waiting import at_rest, until_more
 
-from serve_app.engines.faster_whisper import FasterWhisper
-from serve_app.engines.transformers_whisper import MOST_TOKENS_PER_S, SPARE_TOKENS, TransformersWhisper
-from serve_app.engines.word_times import row_starts
+from serve_app.engines.stt.faster_whisper import FasterWhisper
+from serve_app.engines.stt.transformers_whisper import MOST_TOKENS_PER_S, SPARE_TOKENS, TransformersWhisper
+from serve_app.engines.stt.word_times import row_starts
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
-from serve_app.weights import resolve
+from serve_app.weights.model_names import resolve
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from serve_app.engines.kokoro import REPOSITORY, WEIGHTS, KModel
-from serve_app.engines.kokoro_voices import STYLE_SHAPE
+from serve_app.engines.tts.kokoro import REPOSITORY, WEIGHTS, KModel
+from serve_app.engines.tts.kokoro_voices import STYLE_SHAPE
 
 QUICK = -3.2
 """Bias with which a phoneme lasts about 2 frames of 25 ms, as in speech; 25 with random weights."""

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from serve_app.engines.qwen3_tts import MAX_SEQUENCE, Qwen3Tts, Qwen3TTSModel  # first: it makes qwen_tts importable
+from serve_app.engines.tts.qwen3_tts import MAX_SEQUENCE, Qwen3Tts, Qwen3TTSModel  # first: it makes qwen_tts importable
 
 # isort: split
 from qwen_tts.core import Qwen3TTSTokenizerV2Config, Qwen3TTSTokenizerV2Model

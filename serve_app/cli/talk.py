@@ -1,0 +1,77 @@
+"""`parle talk`: one recording to a server, and what it answers, on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The server.")
+@click.option("--session", help="Continue this conversation.")
+@click.option("--level", type=click.Choice(["A1", "A2", "B1", "B2", "C1", "C2"], case_sensitive=False))
+@click.option("--voice", help="A voice of the server's; GET /api/info lists them.")
+@click.option("--speed", type=click.FloatRange(0.5, 2.0), help="Of the tutor's speech, 0.5 to 2.")
+@click.option(
+    "--order",
+    type=click.Choice(["eager", "documented"]),
+    help="eager sends the first audio as soon as it exists (the default here); documented keeps the published order.",
+)
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the answer to this WAV file.")
+@click.option("--play/--no-play", default=None, help="Play the answer; by default on a terminal that has a player.")
+@click.option("--ws", is_flag=True, help="Over the WebSocket instead of SSE.")
+def talk(
+    file: Path,
+    url: str,
+    session: str | None,
+    level: str | None,
+    voice: str | None,
+    speed: float | None,
+    order: str | None,
+    save: Path | None,
+    play: bool | None,
+    ws: bool,
+) -> None:
+    """Send the recording FILE to a server and show each event with its milliseconds since the upload ended.
+
+    \b
+      parle talk question.wav --save answer.wav
+      parle talk question.webm --session ana --level A2 --ws
+    """
+    from serve_app import client as talking
+
+    if ws and order:
+        raise click.UsageError("--order is for SSE; a WebSocket is always eager.")
+    command = talking.player()
+    if play and command is None:
+        raise click.UsageError(f"--play needs one of {', '.join(talking.PLAYERS)} to be installed; use --save.")
+    chosen = {"session_id": session, "level": level, "voice": voice, "speed": speed}
+    fields = {name: str(value) for name, value in chosen.items() if value is not None}
+    url = _server_url(url)
+    if ws:
+        events = talking.over_websocket(url, file, fields)
+    else:
+        events = talking.over_sse(url, file, {**fields, "order": order or "eager"})
+    wavs = talking.show(events)
+    if not wavs:
+        return
+    answer = talking.joined(wavs)
+    if save:
+        save.write_bytes(answer)
+        click.echo(f"saved to {save}")
+    if play or (play is None and command and not save and sys.stdout.isatty()):
+        talking.play(answer, command or [])
+
+
+def _server_url(url: str) -> str:
+    parts = urlsplit(url)
+    try:
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return url.rstrip("/")
+    except ValueError:
+        pass  # the port is no port
+    raise click.UsageError(f"--url must look like http://127.0.0.1:8000, not '{url}'.")

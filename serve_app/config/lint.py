@@ -1,0 +1,262 @@
+"""`parle check`: everything that is wrong with a stack file, found without starting anything.
+
+Ray Serve ignores a key it does not know, so that a misspelt option deploys as if it were
+not there. Here every key must be known, from the top of the file to the last setting.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from ray.runtime_env import RuntimeEnv
+from ray.serve.schema import ServeDeploySchema
+
+from serve_app.config.stack import ENGINES, LexicalCefrConfig, Limits, StackArgs, Strict
+from serve_app.config.user_config import SETTINGS, IngressSettings
+from serve_app.config.yaml_file import Place, WrongFile, YamlFile
+from serve_app.errors import did_you_mean
+
+Model = TypeVar("Model", bound=BaseModel)
+
+BUILDER = "serve_app.ingress:build"
+READY_BUILT = {"serve_app.app:app": StackArgs(cefr=LexicalCefrConfig(engine="lexical"))}
+"""What `serve build serve_app.app:app` writes: an application without args."""
+STAGE_OF = {"SpeechToText": "stt", "CefrClassifier": "cefr", "TutorLLM": "llm", "TextToSpeech": "tts"}
+
+
+@dataclass(frozen=True, slots=True)
+class StackFile:
+    """A checked stack file: Ray's view of it, and ours."""
+
+    path: Path
+    schema: ServeDeploySchema
+    application: str
+    route_prefix: str
+    args: StackArgs
+
+
+def read(path: Path) -> StackFile:
+    """Check a stack file as far as that shows from the file alone.
+
+    Raises:
+        WrongFile: with every fault found, one line each: file, line, place, what would be right.
+    """
+    file = YamlFile(path)
+    lint = _Lint(file)
+    known = lint.known_keys(file.data, ServeDeploySchema, ())
+    schema = lint.validated(ServeDeploySchema, known, ())
+    found = lint.application(known)
+    if lint.faults or schema is None or found is None:
+        raise WrongFile([text for _, text in sorted(set(lint.faults))])
+    application, args = found
+    return StackFile(path, schema, application.get("name", "default"), application.get("route_prefix") or "/", args)
+
+
+class _Lint:
+    """One file's faults, as they are found."""
+
+    def __init__(self, file: YamlFile) -> None:
+        self._file = file
+        self.faults: list[tuple[int, str]] = []
+
+    def _fault(self, place: Place, what: str) -> None:
+        self.faults.append((self._file.line(place), self._file.fault(place, what)))
+
+    def known_keys(self, value: Any, kind: Any, place: Place) -> Any:
+        """A copy of `value` without the keys that its type does not know, each of which is a fault."""
+        if isinstance(value, list):
+            return [self.known_keys(item, kind, (*place, index)) for index, item in enumerate(value)]
+        if not isinstance(value, dict):
+            return value
+        model = _model_for(value, kind)
+        if model is None:
+            if place and place[-1] == "runtime_env":
+                self._runtime_env(value, place)
+            return copy.deepcopy(value)
+        fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+        kept = {}
+        for key, inner in value.items():
+            if key in fields:
+                kept[key] = self.known_keys(inner, fields[key], (*place, key))
+            else:
+                self._fault((*place, key), did_you_mean("key", str(key), fields))
+        if get_origin(kind) in (Union, types.UnionType) and dict in map(_plain, get_args(kind)):
+            self.validated(model, kept, place)  # where Ray also takes any dict, it looks only when it deploys
+        return kept
+
+    def _runtime_env(self, value: dict[str, Any], place: Place) -> None:
+        if os.environ.get("RAY_RUNTIME_ENV_PLUGINS"):
+            return
+        known = sorted(RuntimeEnv.known_fields)
+        for key in value:
+            if key not in known:
+                self._fault((*place, key), did_you_mean("key", str(key), known))
+
+    def validated(self, model: type[Model], value: Any, place: Place) -> Model | None:
+        """The model of `value`, None where it is none: then the faults say why."""
+        try:
+            return model.model_validate(copy.deepcopy(value))
+        except ValidationError as error:
+            for where, what in _explained(error, value):
+                self._fault((*place, *where), what)
+            return None
+
+    def application(self, known: dict[str, Any]) -> tuple[dict[str, Any], StackArgs] | None:
+        """Parle's application among those of the file, and its args; None where there is none or it is wrong."""
+        applications = known.get("applications")
+        if not isinstance(applications, list):
+            return None
+        ours = [
+            (("applications", index), application)
+            for index, application in enumerate(applications)
+            if isinstance(application, dict) and _import_path(application).startswith("serve_app.")
+        ]
+        if len(ours) != 1:
+            self._fault(("applications",), f"one application with import_path '{BUILDER}' is needed, not {len(ours)}")
+            return None
+        place, application = ours[0]
+        args = self._args(application, place)
+        self._deployments(application, args, place)
+        return None if args is None else (application, args)
+
+    def _args(self, application: dict[str, Any], place: Place) -> StackArgs | None:
+        path, given, place_of_args = _import_path(application), application.get("args", {}), (*place, "args")
+        if path in READY_BUILT:
+            if given:
+                self._fault(place_of_args, f"'{path}' takes no args; with import_path '{BUILDER}' it would")
+            return READY_BUILT[path]
+        if path != BUILDER:
+            self._fault((*place, "import_path"), did_you_mean("import_path", path, [BUILDER, *READY_BUILT]))
+            return None
+        known = self.known_keys(given, StackArgs, place_of_args)
+        unknown_engine = False
+        for stage, engines in ENGINES.items():
+            config = known.get(stage) if isinstance(known, dict) else None
+            if isinstance(config, dict) and config.get("engine") not in engines:
+                # Told here and taken out, so that it does not hide what is wrong beside it.
+                unknown_engine = True
+                what = did_you_mean("engine", str(config.get("engine", "")), engines)
+                self._fault((*place_of_args, stage, "engine"), what)
+                del known[stage]
+        args = self.validated(StackArgs, known, place_of_args)
+        return None if unknown_engine else args
+
+    def _deployments(self, application: dict[str, Any], args: StackArgs | None, place: Place) -> None:
+        graph = [name for name in SETTINGS if name != "CefrClassifier" or args is None or args.cefr]
+        seen: set[str] = set()
+        for index, deployment in enumerate(application.get("deployments") or []):
+            if not isinstance(deployment, dict) or not isinstance(name := deployment.get("name"), str):
+                continue
+            here = (*place, "deployments", index)
+            if name not in graph:
+                why = "; this stack has no cefr stage" if name in SETTINGS else ""
+                self._fault((*here, "name"), did_you_mean("deployment", name, graph) + why)
+                continue
+            if name in seen:
+                self._fault((*here, "name"), "is there twice")
+            seen.add(name)
+            if name == "Ingress":
+                self._one_replica(deployment, here)
+            self._settings(name, deployment.get("user_config"), (*here, "user_config"))
+            self._actor_options(name, deployment.get("ray_actor_options"), args, (*here, "ray_actor_options"))
+
+    def _one_replica(self, deployment: dict[str, Any], place: Place) -> None:
+        for key in ("num_replicas", "autoscaling_config"):
+            if deployment.get(key) not in (None, 1):
+                self._fault((*place, key), "the Ingress keeps the conversations, so there is one; replicate the stages")
+
+    def _settings(self, name: str, given: Any, place: Place) -> None:
+        if not isinstance(given, dict):
+            return
+        kind: type[Strict] = SETTINGS[name]
+        known = self.known_keys(given, kind, place)
+        if isinstance(limits := known.get("limits"), dict) and kind is IngressSettings:
+            # Typed as a plain dict, since only those that are given replace the stack's.
+            inner = (*place, "limits")
+            known["limits"] = self.known_keys(limits, Limits, inner)
+            if self.validated(Limits, known["limits"], inner) is None:
+                del known["limits"]
+        self.validated(kind, known, place)
+
+    def _actor_options(self, name: str, options: Any, args: StackArgs | None, place: Place) -> None:
+        """The YAML's options replace those of the code whole: what the code gives must then be given again."""
+        if not isinstance(options, dict):
+            return
+        stage = STAGE_OF.get(name)
+        if args is None:
+            return
+        share = args.stages()[stage].num_gpus if stage else 0
+        given = options.get("num_gpus") or 0
+        home = f"args.{stage}.num_gpus" if stage else "a stage's args"
+        if isinstance(given, int | float) and given != share:
+            if "num_gpus" in options and not share:
+                self._fault((*place, "num_gpus"), f"the share of the card is set in {home}, not here")
+            else:
+                self._fault(place, f"replaces the stage's options whole: repeat num_gpus: {share:g} of {home}")
+        if "num_cpus" not in options:
+            self._fault(place, "replaces the deployment's options whole: say num_cpus too (0 reserves none)")
+
+
+def _import_path(application: dict[str, Any]) -> str:
+    """Ray takes `pkg.module:name` and `pkg.module.name`."""
+    path = application.get("import_path")
+    if not isinstance(path, str):
+        return ""
+    return path if ":" in path else ":".join(path.rsplit(".", 1))
+
+
+def _model_for(value: dict[str, Any], kind: Any) -> type[BaseModel] | None:
+    """The model that a mapping of this type is, by its `engine` where several could be."""
+    models = _models(kind)
+    for model in models:
+        engine = model.model_fields.get("engine")
+        if engine is None or value.get("engine") in get_args(engine.annotation):
+            return model
+    return None
+
+
+def _models(kind: Any) -> list[type[BaseModel]]:
+    """The models in a type, through Optional, Union, Annotated and list, not through dict."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return [kind]
+    if get_origin(kind) is dict:
+        return []
+    if get_origin(kind) is Annotated:
+        return _models(get_args(kind)[0])
+    return [model for inner in get_args(kind) for model in _models(inner)]
+
+
+def _plain(kind: Any) -> Any:
+    return get_origin(kind) or kind
+
+
+def _explained(error: ValidationError, data: Any) -> list[tuple[Place, str]]:
+    """Pydantic's faults, one for each place in the file."""
+    faults: dict[Place, list[str]] = {}
+    for fault in error.errors():
+        place = _place(fault["loc"], data)
+        what = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "missing":
+            what = f"'{fault['loc'][-1]}' is missing"
+        elif fault["type"] != "value_error":
+            what = f"{what[0].lower()}{what[1:]}, not {fault['input']!r:.60}"
+        elif (head := what.partition(": "))[1] and _place((*place, head[0]), data) != place:
+            place, what = (*place, head[0]), head[2]
+        faults.setdefault(place, []).append(" ".join(what.split()))
+    return [(place, "; or ".join(dict.fromkeys(what))) for place, what in faults.items()]
+
+
+def _place(loc: tuple[str | int, ...], data: Any) -> Place:
+    """A pydantic location without the names of union members, which are not in the file."""
+    place: Place = ()
+    for part in loc:
+        inside = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
+        if inside:
+            place, data = (*place, part), cast(Any, data)[part]
+    return place

@@ -1,0 +1,264 @@
+"""The YAML, typed: what one stack runs, on which share of the card, with which limits.
+
+`args` is what the builder checks before anything loads; it refuses a key it does not know and
+names the nearest one it does. What may change while the stack serves is in `user_config`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from serve_app.errors import did_you_mean
+from serve_app.protocols import CefrLevel
+
+Route = Literal["sse", "websocket", "web"]
+Order = Literal["documented", "eager"]
+
+
+def _placeable(share: float) -> float:
+    if share > 1 and share != int(share):
+        raise ValueError("a share of a card is at most 1, and more than one card a whole number")
+    return share
+
+
+GpuShare = Annotated[float, Field(ge=0, le=8), AfterValidator(_placeable)]
+"""Of one card, as 0.25; or whole cards. Ray places by it, and the replica holds its engine to it."""
+OnCpu = Literal[0]
+"""An engine that runs on the CPU only."""
+Device = Literal["cuda", "cpu"]
+Dtype = Literal["float32", "float16", "bfloat16"]
+
+
+class Strict(BaseModel):
+    """Refuses unknown keys with the nearest known one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_every_key(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise ValueError(did_you_mean("key", str(key), cls.model_fields))
+        return data
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong with a configuration, one clause a fault: where, and what would be right."""
+    faults = []
+    for fault in error.errors():
+        where = ".".join(str(part) for part in fault["loc"])
+        what = fault["msg"].removeprefix("Value error, ")
+        faults.append(f"{where}: {what}" if where else what)
+    return "; ".join(faults)
+
+
+class OnCard(Strict):
+    """An engine on PyTorch; `device: cpu` runs it without a card, slowly."""
+
+    num_gpus: GpuShare
+    device: Device = "cuda"
+
+    @model_validator(mode="after")
+    def _has_a_share(self) -> OnCard:
+        if self.device == "cuda" and not self.num_gpus:
+            raise ValueError("num_gpus: this engine needs a share of a card, as 0.2 (or device: cpu, which is slow)")
+        return self
+
+
+class FasterWhisperConfig(Strict):
+    """Whisper through CTranslate2; on CUDA where it has a share of a card, else on the CPU."""
+
+    engine: Literal["faster-whisper"]
+    model: str = "wheel:whisper-base"
+    """OpenAI's names are taken too: their CTranslate2 conversions are looked up."""
+    num_gpus: GpuShare = 0
+    compute_type: Literal["int8", "int8_float16", "float16", "float32"] | None = None
+    """None: float16 on CUDA, int8 on the CPU."""
+    threads: Annotated[int, Field(ge=1)] = 2
+    beam_size: Annotated[int, Field(ge=1, le=10)] = 5
+
+
+class TransformersWhisperConfig(OnCard):
+    """Whisper through transformers, the checkpoint as published."""
+
+    engine: Literal["transformers"]
+    model: str
+    dtype: Dtype = "float16"
+    max_batch: Annotated[int, Field(ge=1, le=64)] = 8
+    """Utterances of different learners transcribed at once."""
+
+
+class LexicalCefrConfig(Strict):
+    """Level from word frequencies and grammar; no model files."""
+
+    engine: Literal["lexical"]
+    num_gpus: OnCpu = 0
+
+
+class TransformersCefrConfig(OnCard):
+    """Level from a sequence classifier, labels as its config says."""
+
+    engine: Literal["transformers"]
+    model: str
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Not float16: mDeBERTa overflows in it."""
+    labels: dict[str, CefrLevel] = {}
+    """Which level the model's labels mean, where its config calls them LABEL_0, LABEL_1 ..."""
+    max_batch: Annotated[int, Field(ge=1, le=64)] = 16
+    """Learners whose level is estimated at once."""
+
+
+class LlamaCppConfig(Strict):
+    """A GGUF chat model through llama.cpp."""
+
+    engine: Literal["llama-cpp"]
+    model: str = "wheel:qwen2.5-coder-1.5b-instruct"
+    num_gpus: OnCpu = 0
+    context_tokens: Annotated[int, Field(ge=512)] = 4096
+    """Per slot: the longest conversation, the tutor's prompt included."""
+    slots: Annotated[int, Field(ge=1, le=64)] = 2
+    """Replies written at the same time."""
+    threads: Annotated[int, Field(ge=1)] = 2
+    """CPU threads that read the prompt."""
+    decode_threads: Annotated[int, Field(ge=1)] = 1
+    """CPU threads that write the reply; leave a core for the voice, which is made at the same time."""
+    prompt_cache_mib: Annotated[int, Field(ge=0)] = 512
+    """Host memory for the conversations whose slot was taken by another."""
+    chat_template: Literal["model", "transcript"] = "model"
+    """`transcript` for base models without a chat template of their own."""
+
+
+class VllmConfig(OnCard):
+    """A chat model through vLLM's async engine, text only."""
+
+    engine: Literal["vllm"]
+    model: str
+    dtype: Literal["auto", "float16", "bfloat16", "float32"] = "auto"
+    context_tokens: Annotated[int, Field(ge=512)] = 4096
+    """The longest conversation, the tutor's prompt included."""
+    max_replies: Annotated[int, Field(ge=1, le=256)] = 16
+    """Replies written at the same time."""
+    kv_cache_gib: Annotated[float, Field(gt=0)] | None = None
+    """Memory for the conversations; None: what the share leaves after the weights."""
+    format: Literal["auto", "mistral"] = "auto"
+    """`mistral`: tokenizer, config and weights as Mistral publishes them (tekken.json, params.json, consolidated)."""
+    chat_template: Literal["model", "transcript"] = "model"
+    """`transcript` for base models without a chat template of their own."""
+    cuda_graphs: bool = True
+    """False starts faster and writes slower."""
+
+
+class KokoroOnnxConfig(Strict):
+    """Kokoro through onnxruntime on a CPU."""
+
+    engine: Literal["kokoro-onnx"]
+    model: str = "wheel:kokoro-82m"
+    num_gpus: OnCpu = 0
+    voices_folder: Path | None = None
+    """A folder of Kokoro voice files, NAME.bin; by default the three Portuguese voices that come with Parle."""
+    language: str = "pt-br"
+    threads: Annotated[int, Field(ge=1)] = 2
+
+
+class KokoroConfig(OnCard):
+    """Kokoro through its own pipeline on PyTorch."""
+
+    engine: Literal["kokoro"]
+    model: str
+    voices_folder: Path | None = None
+    """A folder of Kokoro voice files, NAME.bin; by default the three Portuguese voices that come with Parle."""
+
+
+class Qwen3TtsConfig(OnCard):
+    """Qwen3-TTS; on CUDA streamed inside a sentence."""
+
+    engine: Literal["qwen3-tts"]
+    model: str
+    dtype: Dtype = "bfloat16"
+    language: str = "Portuguese"
+    chunk_frames: Annotated[int, Field(ge=1, le=50)] = 4
+    """Frames of 80 ms in one piece of audio: small is soon heard, large is cheaper."""
+
+
+SttConfig = Annotated[FasterWhisperConfig | TransformersWhisperConfig, Field(discriminator="engine")]
+CefrConfig = Annotated[LexicalCefrConfig | TransformersCefrConfig, Field(discriminator="engine")]
+LlmConfig = Annotated[LlamaCppConfig | VllmConfig, Field(discriminator="engine")]
+TtsConfig = Annotated[KokoroOnnxConfig | KokoroConfig | Qwen3TtsConfig, Field(discriminator="engine")]
+StageConfig = SttConfig | CefrConfig | LlmConfig | TtsConfig
+
+
+class Limits(Strict):
+    """What one client may ask for."""
+
+    max_body_mb: Annotated[float, Field(gt=0, le=512)] = 15.0
+    """Largest recording, in megabytes (1e6 bytes)."""
+    max_audio_s: Annotated[float, Field(gt=0)] = 60.0
+    """Longest utterance, in seconds."""
+    reply_tokens: Annotated[int, Field(ge=8)] = 90
+    """Longest reply, in tokens of the LLM."""
+    history_tokens: Annotated[int, Field(ge=256)] = 2400
+    """A conversation with more tokens than this, the tutor's prompt included, loses its older half."""
+    turn_s: Annotated[float, Field(gt=0)] = 120.0
+    """Longest turn, in seconds."""
+    max_turns: Annotated[int, Field(ge=1)] = 8
+    """Turns at the same time; one more is refused with 503."""
+    max_sessions: Annotated[int, Field(ge=1)] = 100
+    """Open WebSockets; one more is closed with 1013."""
+    kept_conversations: Annotated[int, Field(ge=1)] = 1000
+    """Conversations kept in memory."""
+    conversation_idle_s: Annotated[float, Field(gt=0)] = 3600.0
+    """A conversation is forgotten this long after its last turn."""
+
+
+class StackArgs(Strict):
+    """`args` of the application."""
+
+    routes: Annotated[list[Route], Field(min_length=1)] = ["sse", "websocket"]
+    stt: SttConfig = FasterWhisperConfig(engine="faster-whisper")
+    cefr: CefrConfig | None = None
+    llm: LlmConfig = LlamaCppConfig(engine="llama-cpp")
+    tts: TtsConfig = KokoroOnnxConfig(engine="kokoro-onnx")
+    limits: Limits = Limits()
+    cors_origins: list[str] = []
+    """Origins of web apps that may call the SSE route from a browser; "*" for any."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_every_engine(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for stage, engines in ENGINES.items():
+                config = data.get(stage)
+                if isinstance(config, dict) and config.get("engine") not in engines:
+                    raise ValueError(f"{stage}: " + did_you_mean("engine", str(config.get("engine")), engines))
+        return data
+
+    @field_validator("routes", mode="before")
+    @classmethod
+    def _know_every_route(cls, routes: Any) -> Any:
+        for route in routes if isinstance(routes, list) else ():
+            if route not in ROUTES:
+                raise ValueError(did_you_mean("route", str(route), ROUTES))
+        return routes
+
+    def stages(self) -> dict[str, StageConfig]:
+        """The stages this stack has, in the order a turn passes them."""
+        stages = {"stt": self.stt, "cefr": self.cefr, "llm": self.llm, "tts": self.tts}
+        return {name: config for name, config in stages.items() if config is not None}
+
+    def gpus(self) -> float:
+        """The cards that the stages share, in cards."""
+        return sum(config.num_gpus for config in self.stages().values())
+
+
+ROUTES: list[str] = ["sse", "websocket", "web"]
+ENGINES: dict[str, list[str]] = {
+    "stt": ["faster-whisper", "transformers"],
+    "cefr": ["lexical", "transformers"],
+    "llm": ["llama-cpp", "vllm"],
+    "tts": ["kokoro-onnx", "kokoro", "qwen3-tts"],
+}

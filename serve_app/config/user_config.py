@@ -1,0 +1,111 @@
+"""`user_config` of each deployment, typed: what may change in place while the stack serves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+
+from serve_app.config.stack import Limits, Strict, explain
+from serve_app.errors import StackError, did_you_mean
+from serve_app.protocols import CefrLevel, Sampling
+
+
+class SttSettings(Strict):
+    """`user_config` of SpeechToText."""
+
+    language: str = "pt"
+    prompt: str | None = None
+    """Text that Whisper takes for what was said before: names and words to expect."""
+
+
+class CefrSettings(Strict):
+    """`user_config` of CefrClassifier."""
+
+    utterances: Annotated[int, Field(ge=1, le=20)] = 10
+    """How many of the learner's latest utterances an estimate rests on."""
+
+
+_SAMPLING = Sampling()
+
+
+class SamplingSettings(Strict):
+    """How the tutor's tokens are drawn; the reply's length is `limits.reply_tokens`."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = _SAMPLING.temperature
+    top_p: Annotated[float, Field(gt=0, le=1)] = _SAMPLING.top_p
+    repeat_penalty: Annotated[float, Field(ge=1, le=2)] = _SAMPLING.repeat_penalty
+    seed: int | None = None
+
+
+class ExampleExchange(Strict):
+    """A model exchange shown to the LLM before the lesson."""
+
+    level: CefrLevel
+    learner: str
+    tutor: str
+
+
+class TutorPrompt(Strict):
+    """The prompt, as data: replaced whole or in part by `user_config.prompt` of TutorLLM."""
+
+    system: str
+    """The tutor's role and manner; small models follow English instructions about Portuguese best."""
+    examples: list[ExampleExchange] = Field(default_factory=list)
+    """Exchanges that show the manner; small models follow these more than the system text."""
+
+
+class LlmSettings(Strict):
+    """`user_config` of TutorLLM."""
+
+    prompt: TutorPrompt | None = None
+    sampling: SamplingSettings = SamplingSettings()
+
+
+class TtsSettings(Strict):
+    """`user_config` of TextToSpeech: what is used where the client names nothing."""
+
+    voice: str | None = None
+    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+
+
+class IngressSettings(Strict):
+    """`user_config` of Ingress."""
+
+    level: CefrLevel | None = None
+    """Level for learners of whom nothing is known yet; A2 where none is given."""
+    limits: dict[str, float] = Field(default_factory=dict)
+    """Limits that replace those of `args.limits`."""
+
+    @field_validator("limits")
+    @classmethod
+    def _know_every_limit(cls, limits: dict[str, float]) -> dict[str, float]:
+        for name in limits:
+            if name not in Limits.model_fields:
+                raise ValueError(did_you_mean("limit", name, Limits.model_fields))
+        Limits.model_validate(limits)
+        return limits
+
+
+SETTINGS: dict[str, type[Strict]] = {
+    "SpeechToText": SttSettings,
+    "CefrClassifier": CefrSettings,
+    "TutorLLM": LlmSettings,
+    "TextToSpeech": TtsSettings,
+    "Ingress": IngressSettings,
+}
+"""The deployments of the graph and what their `user_config` takes."""
+
+Settings = TypeVar("Settings", bound=Strict)
+
+
+def settings(kind: type[Settings], user_config: dict[str, Any] | None) -> Settings:
+    """The typed `user_config` of a deployment.
+
+    Raises:
+        StackError: a key or value it does not take.
+    """
+    try:
+        return kind.model_validate(user_config or {})
+    except ValidationError as error:
+        raise StackError(f"user_config: {explain(error)}") from None

@@ -1,0 +1,298 @@
+"""Chat through llama.cpp's own server (xllamacpp), in process: continuous batching, prompt cache.
+
+Each of the server's slots keeps the keys and values of the last conversation it served;
+a conversation that finds its slot taken gets its state back from host memory
+(`prompt_cache_mib`, see llama_slots.py). So a turn's first token costs only the new words of that turn.
+
+What every conversation begins with is read once, by one slot; the others get a copy of
+its state, and so does the next start, through a file of some 30 KB a token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import secrets
+import tempfile
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import xllamacpp
+
+from serve_app.engines.llm.llama_slots import Slots
+from serve_app.errors import StackError, StageFailed
+from serve_app.protocols import Message, Sampling, TextDelta, Usage
+
+BATCH_TOKENS = 32
+"""Prompt tokens evaluated at once. A generation can be stopped between two batches, so
+this bounds how long a prompt that nobody waits for goes on: about half a second at the
+60 tokens/s of two cores. Larger batches gained nothing there."""
+
+QUIET = -1
+"""llama.cpp's verbosity that logs errors only."""
+
+Deliver = Callable[[dict[str, Any] | Exception | None], None]
+
+
+class LlamaCpp:
+    """One GGUF model behind llama.cpp's server.
+
+    `context_tokens` is per slot; `slots` is how many replies are written at once. The prompt
+    is read with `threads`, the reply written with `decode_threads`: llama.cpp's threads wait
+    for each other by spinning, so where speech is made on the same two cores, a reply
+    written with two threads comes three times slower than with one. With `chat_template`
+    (Jinja) a base model that has none can be used.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        context_tokens: int = 4096,
+        slots: int = 2,
+        threads: int = 2,
+        prompt_cache_mib: int = 512,
+        decode_threads: int = 1,
+        chat_template: str | None = None,
+        state_folder: Path | None = None,
+    ) -> None:
+        if not model.is_file():
+            raise StackError(f"{model} is not a file; the llama-cpp engine needs a .gguf file.")
+        params = xllamacpp.CommonParams()  # pyright: ignore[reportAttributeAccessIssue] - a binary module without stubs
+        params.model.path = str(model)
+        params.n_ctx = context_tokens * slots
+        params.n_parallel = slots
+        params.n_batch = params.n_ubatch = BATCH_TOKENS
+        params.cpuparams.n_threads = decode_threads
+        params.cpuparams_batch.n_threads = threads
+        params.cache_ram_mib = 0  # llama_slots.py puts conversations aside
+        params.verbosity = QUIET
+        params.ui = False
+        params.endpoint_metrics = True
+        # The library opens a port on the loopback address that we do not use; nobody else shall.
+        key = secrets.token_hex(32)
+        params.api_keys = [key]
+        self._states = PromptStates(model, state_folder, f"{context_tokens} {chat_template}")
+        params.slot_save_path = f"{self._states.folder}/"
+        if chat_template is not None:
+            params.chat_template = chat_template
+        try:
+            self._server = xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
+        except RuntimeError as error:
+            raise StackError(f"llama.cpp cannot load {model}: {error}") from error
+        self._http = httpx.Client(
+            base_url=self._server.listening_address, headers={"Authorization": f"Bearer {key}"}, timeout=30
+        )
+        self._pool = ThreadPoolExecutor(4 * slots, thread_name_prefix="llama")
+        self._count = slots
+        self._slots = Slots(slots, self._slot, self._states.folder, prompt_cache_mib << 20)
+
+    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
+        async with aclosing(self._stream(_request(messages, sampling))) as items:
+            async for item in items:
+                yield item
+
+    async def _stream(self, request: dict[str, Any]) -> AsyncGenerator[TextDelta | Usage, None]:
+        loop = asyncio.get_running_loop()
+        # Bounded by sampling.max_tokens: a callback cannot wait for its reader.
+        items: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
+        closed = threading.Event()
+
+        def deliver(item: dict[str, Any] | Exception | None) -> None:
+            if not closed.is_set():
+                loop.call_soon_threadsafe(items.put_nowait, item)
+
+        slot = None if "id_slot" in request else await self._slots.take(request["messages"])
+        if slot is not None:
+            request = {**request, "id_slot": slot.number}
+        generated = loop.run_in_executor(self._pool, self._generate, request, deliver, closed)
+        if slot is not None:
+            # Not when the stream is closed but when llama.cpp has noticed: until then the slot is not free.
+            generated.add_done_callback(lambda _: self._slots.give_back(slot))
+        finish_reason = "stop"
+        try:
+            while (item := await items.get()) is not None:
+                if isinstance(item, Exception):
+                    raise item
+                for choice in item.get("choices", ()):
+                    finish_reason = choice.get("finish_reason") or finish_reason
+                    if text := choice["delta"].get("content"):
+                        yield TextDelta(text)
+                if usage := item.get("usage"):
+                    yield _usage(usage, item.get("timings") or {}, finish_reason)
+            await asyncio.wait([generated])  # a moment, until its slot is free for what the learner says next
+        finally:
+            closed.set()
+
+    async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
+        """Evaluate the prompt and write one token, which is thrown away; `everywhere`: then copy it to every slot."""
+        request = _request(messages, Sampling(max_tokens=1))
+        if not everywhere:
+            await self._run(request)
+            return
+        key = self._states.key(messages)
+        state = self._states.find(key)
+        if state is not None and not await asyncio.to_thread(self._slot, 0, "restore", state):
+            self._states.drop(state)
+            state = None
+        self._slots.forget()
+        # Also after a restore, when it costs one token: the weights must be in memory before the first learner comes.
+        await self._run({**request, "id_slot": 0})
+        if state is None:
+            draft = self._states.draft(key)
+            saved = await asyncio.to_thread(self._slot, 0, "save", draft)
+            state = self._states.keep(draft, key) if saved else None
+        for slot in range(1, self._count):
+            if state is None or not await asyncio.to_thread(self._slot, slot, "restore", state):
+                await self._run({**request, "id_slot": slot})
+
+    async def _run(self, request: dict[str, Any]) -> None:
+        async with aclosing(self._stream(request)) as items:
+            async for _ in items:
+                pass
+
+    def _slot(self, slot: int, action: str, file: str) -> bool:
+        """Save or restore a slot's state. False where that fails: the slot must then read the prompt itself."""
+        try:
+            answer = self._http.post(f"/slots/{slot}", params={"action": action}, json={"filename": file})
+        except httpx.HTTPError:
+            return False
+        return answer.is_success
+
+    async def work_done(self) -> int:
+        metrics: str = await asyncio.to_thread(self._server.handle_metrics)
+        steps = re.search(r"^llamacpp:n_decode_total (\d+)", metrics, re.MULTILINE)
+        return int(steps[1]) if steps else 0
+
+    async def check(self) -> None:
+        """The server lives in this process: where it is lost, so is the replica."""
+
+    def close(self) -> None:
+        """It ends with this process."""
+
+    def _generate(self, request: dict[str, Any], deliver: Deliver, closed: threading.Event) -> None:
+        """Runs in a worker thread until the reply is written or `closed` is set.
+
+        The library calls back for every token and, with `return_progress`, for every
+        batch of the prompt; a true answer ends the generation there.
+        """
+
+        def on_chunk(chunk: dict[str, Any] | list[dict[str, Any]]) -> bool:
+            for part in chunk if isinstance(chunk, list) else [chunk]:
+                if "error" in part or "message" in part:
+                    deliver(_failure(part))
+                else:
+                    deliver(part)
+            return closed.is_set()
+
+        if closed.is_set():
+            return
+        try:
+            self._server.handle_chat_completions(request, on_chunk)
+            deliver(None)
+        except (RuntimeError, ValueError) as error:
+            deliver(StageFailed(f"The tutor's model failed: {error}", stage="llm"))
+
+
+class PromptStates:
+    """Files of slot states. A state fits one model file, one context length, one template and one prompt."""
+
+    KEPT = 8
+    """Files; the oldest go. One of the default tutor has 12 MB."""
+
+    def __init__(self, model: Path, folder: Path | None, form: str) -> None:
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            folder = None  # read-only: every start reads the prompt itself
+        self._own = None if folder is not None else tempfile.TemporaryDirectory(prefix="parle-")
+        if self._own is not None:
+            folder = Path(self._own.name)
+        assert folder is not None
+        self.folder = folder
+        stat = model.stat()
+        library = version("xllamacpp")
+        self._fits = f"{model.resolve()} {stat.st_size} {stat.st_mtime_ns} {library} {form}"
+
+    def key(self, messages: Sequence[Message]) -> str:
+        return hashlib.sha256(f"{self._fits} {list(messages)}".encode()).hexdigest()[:32]
+
+    def find(self, key: str) -> str | None:
+        """The file of that state, whole: its name tells its size, since llama.cpp takes half a file for a state."""
+        for path in self.folder.glob(f"{key}.*.slot"):
+            if path.stem == f"{key}.{path.stat().st_size}":
+                return path.name
+            path.unlink(missing_ok=True)
+        return None
+
+    def drop(self, name: str) -> None:
+        (self.folder / name).unlink(missing_ok=True)
+
+    def draft(self, key: str) -> str:
+        """Where a state is written before it is whole; two replicas may do so at once."""
+        return f"{key}.{secrets.token_hex(4)}.draft"
+
+    def keep(self, draft: str, key: str) -> str | None:
+        """Make a written draft the state; None where it cannot be kept, and the next start reads the prompt again."""
+        try:
+            path = self.folder / draft
+            kept = path.rename(self.folder / f"{key}.{path.stat().st_size}.slot")
+            states = sorted(self.folder.glob("*.slot"), key=lambda state: state.stat().st_mtime)
+            for old in states[: -self.KEPT]:
+                old.unlink(missing_ok=True)
+        except OSError:
+            return None
+        return kept.name
+
+
+def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "messages": list(messages),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_progress": True,
+        "cache_prompt": True,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "repeat_penalty": sampling.repeat_penalty,
+    }
+    if sampling.json_schema is None:
+        request["stop"] = list(sampling.stop)
+    else:  # inside JSON the ends of a spoken reply are nothing special; the schema ends it
+        schema = {"name": "reply", "strict": True, "schema": dict(sampling.json_schema)}
+        request["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if sampling.seed is not None:
+        request["seed"] = sampling.seed
+    return request
+
+
+def _usage(usage: dict[str, Any], timings: dict[str, float], finish_reason: str) -> Usage:
+    """`timings` count from when a slot took the request."""
+    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
+    return Usage(
+        usage["prompt_tokens"],
+        cached,
+        usage["completion_tokens"],
+        finish_reason,
+        prefill_s=timings.get("prompt_ms", 0.0) / 1000,
+        decode_s=timings.get("predicted_ms", 0.0) / 1000,
+    )
+
+
+def _failure(part: dict[str, Any]) -> StageFailed:
+    error = part.get("error", part)
+    message = error.get("message", str(error)) if isinstance(error, dict) else str(error)
+    if "context" in message:
+        hint = "lower limits.history_tokens or raise llm.context_tokens"
+        message = f"The conversation is longer than the model's context; {hint}."
+        return StageFailed(message, code="context_full", stage="llm")
+    return StageFailed(f"The tutor's model failed: {message}", stage="llm")

@@ -1,0 +1,358 @@
+"""SpeechToText through transformers: Whisper checkpoints as OpenAI publishes them, batched across learners.
+
+Three passes over a batch of windows of 30 s: the encoder once; greedy decoding, which reads its
+output (with timestamps: without them Whisper drops whole sentences of a long window); and one
+pass of the decoder over the finished text, which gives each word its place and probability (and
+says how likely the window is to hold no speech at all). The places are those of the published
+recipe: the cross attention of the checkpoint's alignment heads, normalised, and the cheapest
+monotone path through it. In the third pass each row is on its own, so that words of a batch get
+the times that they get alone.
+
+transformers' Whisper makes up sentences over silence even with its thresholds, so an energy gate
+and a voice detector stand before it: where nobody speaks, the model is not called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    WhisperConfig,
+    WhisperForConditionalGeneration,
+    WhisperProcessor,
+)
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils import logging
+
+from serve_app.engines.stt.voice_gate import Window, is_made_up, windows
+from serve_app.engines.stt.word_times import token_edges
+from serve_app.engines.torch_device import claim
+from serve_app.errors import StackError, StageFailed, first_line
+from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
+from serve_app.stopwatch import timed
+
+FRAME_S = 0.02
+"""One position of the encoder's output."""
+
+MOST_TOKENS_PER_S = 12
+SPARE_TOKENS = 24
+"""More tokens than this for the length of a window are no speech but a loop, which would run to 448 tokens."""
+
+LEAST_HEARD_S = 1.0
+"""A text that ends sooner than this is taken as it is, although there may be voice after it."""
+
+Unwanted = Callable[[int], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Words of one window, times in the recording; `made_up` if Whisper itself doubts that anybody spoke."""
+
+    words: tuple[Word, ...]
+    made_up: bool
+    rest: Window | None = None
+    """What was said after the point where Whisper ended its text."""
+
+
+class TransformersWhisper:
+    """One Whisper checkpoint in a local folder; up to `max_batch` windows of 30 s go through it together.
+
+    An utterance whose `closed` event is set before its batch starts is not computed; a batch of
+    which nobody wants any stops at the next token. `share` is of the card's memory. On a CPU
+    float16, which is slow there, becomes float32. Without `alignment_heads` in the checkpoint's
+    generation config words are spread evenly over the voice.
+
+    Raises:
+        StackError: the folder holds no multilingual Whisper of transformers, or there is no card.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        device: str = "cuda",
+        share: float | None = None,
+        dtype: str = "float16",
+        max_batch: int = 8,
+    ) -> None:
+        self.max_batch = max_batch
+        self._device = claim(device, share)
+        self._dtype = torch.float32 if device == "cpu" and dtype == "float16" else getattr(torch, dtype)
+        self._model, self._processor = _load(model, self._dtype)
+        self._model.to(self._device)
+        generation: Any = self._model.generation_config
+        self._languages: dict[str, int] = generation.lang_to_id
+        self._transcribe_id: int = generation.task_to_id["transcribe"]
+        self._no_timestamps: int = generation.no_timestamps_token_id
+        self._start: int = generation.decoder_start_token_id
+        end = generation.eos_token_id
+        self._end: int = end[0] if isinstance(end, list) else end
+        self._heads: list[tuple[int, int]] = [
+            (layer, head) for layer, head in getattr(generation, "alignment_heads", None) or ()
+        ]
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
+        self._work_done = 0
+        # The first pass on a card takes seconds. Here, so that it is no learner's.
+        second = np.random.default_rng(0).normal(0, 0.1, STT_SAMPLE_RATE).astype(np.float32)
+        self._hear([Window(second, ())], self._prefix(next(iter(self._languages)).strip("<|>"), None), lambda _: False)
+        self._work_done = 0
+
+    async def transcribe_batch(
+        self,
+        audios: Sequence[Audio],
+        *,
+        language: str,
+        prompt: str | None = None,
+        closed: Sequence[threading.Event] = (),
+    ) -> list[Transcript]:
+        loop = asyncio.get_running_loop()
+        gone = threading.Event()
+
+        def unwanted(i: int) -> bool:
+            return gone.is_set() or (bool(closed) and closed[i].is_set())
+
+        try:
+            return await loop.run_in_executor(self._pool, timed(self._transcribe), audios, language, prompt, unwanted)
+        finally:
+            gone.set()
+
+    async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
+        return (await self.transcribe_batch([audio], language=language, prompt=prompt))[0]
+
+    async def work_done(self) -> int:
+        """Steps of the decoder, each one token of every window in the batch."""
+        return self._work_done
+
+    def _transcribe(
+        self, audios: Sequence[Audio], language: str, prompt: str | None, unwanted: Unwanted
+    ) -> list[Transcript]:
+        prefix = self._prefix(language, prompt)
+        waiting = [(i, window) for i, audio in enumerate(audios) if not unwanted(i) for window in windows(audio)]
+        heard: list[list[_Heard]] = [[] for _ in audios]
+        while waiting := [(i, window) for i, window in waiting if not unwanted(i)]:
+            batch, waiting = waiting[: self.max_batch], waiting[self.max_batch :]
+            of = [i for i, _ in batch]
+            made = self._hear([window for _, window in batch], prefix, lambda row, of=of: unwanted(of[row]))
+            for i, one in zip(of, made, strict=True):
+                heard[i].append(one)
+                if one.rest:
+                    waiting.append((i, one.rest))
+        return [_assemble(parts) for parts in heard]
+
+    def _prefix(self, language: str, prompt: str | None) -> list[int]:
+        """The tokens that the text follows: the prompt, if any, then language and task."""
+        spoken = self._languages.get(f"<|{language}|>")
+        if spoken is None:
+            raise StageFailed(f"This Whisper does not know the language '{language}'.", stage="stt")
+        head = [self._start, spoken, self._transcribe_id, self._no_timestamps]
+        if not prompt:
+            return head
+        # Whisper was trained with at most half of its context, less one, before the text.
+        before, *said = self._processor.get_prompt_ids(prompt, return_tensors="np").tolist()
+        return [before, *said[-(self._model.config.max_target_positions // 2 - 1) :], *head]
+
+    @torch.inference_mode()
+    def _hear(self, batch: Sequence[Window], prefix: list[int], unwanted: Unwanted) -> list[_Heard]:
+        """What each window of a batch holds; of those that became unwanted on the way, anything."""
+        features = self._processor.feature_extractor(
+            [window.audio for window in batch], sampling_rate=STT_SAMPLE_RATE, return_tensors="pt"
+        ).input_features
+        encoded = self._model.get_encoder()(features.to(self._device, self._dtype)).last_hidden_state
+        written = self._write(encoded, batch, prefix, unwanted)
+        # From the end-of-text token on come special tokens only.
+        texts = [[token for token in row if token < self._end] for row in written]
+        rows = [row for row in range(len(batch)) if not unwanted(row)]
+        heard = [_Heard((), made_up=True)] * len(batch)
+        for row, one in zip(rows, self._align(encoded, batch, texts, rows, prefix), strict=True):
+            heard[row] = replace(one, rest=self._rest(written[row], batch[row]))
+        return heard
+
+    def _rest(self, written: list[int], window: Window) -> Window | None:
+        """What of a window its text, with timestamps, leaves out at the end."""
+        until = (written[-1] - self._no_timestamps - 1) * FRAME_S if written else 0.0
+        return window.after(until) if until >= LEAST_HEARD_S else None  # so that it comes to an end
+
+    def _write(
+        self, encoded: torch.Tensor, batch: Sequence[Window], prefix: list[int], unwanted: Unwanted
+    ) -> list[list[int]]:
+        """Greedy decoding of a batch: the tokens of each row, timestamps among them, without the end."""
+        limits = [
+            len(prefix) - 1 + SPARE_TOKENS + math.ceil(MOST_TOKENS_PER_S * len(window.audio) / STT_SAMPLE_RATE)
+            for window in batch
+        ]
+
+        def ended(length: int) -> list[bool]:
+            self._work_done += 1
+            return [length >= limit or unwanted(row) for row, limit in enumerate(limits)]
+
+        start = torch.tensor([prefix[:-1]] * len(batch), device=self._device)  # all but "no timestamps"
+        written = self._model.generate(
+            encoder_outputs=_output(encoded),
+            decoder_input_ids=start,
+            language=next(name for name, number in self._languages.items() if number == prefix[-3]),
+            task="transcribe",
+            return_timestamps=True,
+            force_unique_generate_call=True,
+            condition_on_prev_tokens=False,
+            do_sample=False,
+            num_beams=1,
+            stopping_criteria=StoppingCriteriaList([_Ended(ended)]),
+        )
+        return [[token for token in row if token != self._end] for row in written[:, start.shape[1] :].tolist()]
+
+    def _align(
+        self,
+        encoded: torch.Tensor,
+        batch: Sequence[Window],
+        texts: Sequence[list[int]],
+        rows: Sequence[int],
+        prefix: list[int],
+    ) -> Iterator[_Heard]:
+        """Read the texts of `rows` once more: places and probabilities of their words."""
+        if not rows:
+            return
+        longest = max(len(texts[row]) for row in rows)
+        tokens = [[*prefix, *texts[row], *[self._end] * (longest - len(texts[row]))] for row in rows]
+        with self._attention() as seen:
+            logits = self._model(
+                encoder_outputs=_output(encoded[list(rows)]),
+                decoder_input_ids=torch.tensor(tokens, device=self._device),
+                use_cache=False,
+            ).logits
+        head = len(prefix) - 4  # where the start token stands: after the prompt
+        for n, row in enumerate(rows):
+            text, window = texts[row], batch[row]
+            # Position p predicts token p + 1, the last one the end.
+            stretch = slice(len(prefix) - 1, len(prefix) + len(text))
+            predicted = torch.tensor([*text, self._end], device=self._device)
+            told = logits[n, stretch].float().log_softmax(-1).gather(-1, predicted[:, None])[:, 0].cpu().numpy()
+            no_speech = logits[n, head].float().softmax(-1)[self._no_timestamps - 1].item()
+            columns = math.ceil(len(window.audio) / STT_SAMPLE_RATE / FRAME_S)
+            if text and self._heads:
+                weights = torch.stack([seen[layer][n, head_] for layer, head_ in self._heads])
+                edges = token_edges(
+                    weights[:, head : stretch.stop, :columns], len(text), self._model.config.median_filter_width
+                )
+            else:
+                edges = np.linspace(0, columns, len(text) + 1)
+            yield _Heard(tuple(self._words(text, told, edges * FRAME_S, window)), is_made_up(no_speech, told.mean()))
+
+    @contextmanager
+    def _attention(self) -> Iterator[dict[int, torch.Tensor]]:
+        """Inside, the decoder keeps its cross attention [rows, heads, tokens, frames] of the alignment layers."""
+        seen: dict[int, torch.Tensor] = {}
+
+        def keep(layer: int) -> Callable[..., None]:
+            def hook(_module: Any, _inputs: Any, outputs: Any) -> None:
+                seen[layer] = outputs[1]
+
+            return hook
+
+        fast = self._model.config._attn_implementation
+        layers = self._model.get_decoder().layers
+        hooks = [layers[i].encoder_attn.register_forward_hook(keep(i)) for i in {layer for layer, _ in self._heads}]
+        if hooks:
+            self._model.set_attn_implementation("eager")  # the others compute no weights that could be read
+        try:
+            yield seen
+        finally:
+            self._model.set_attn_implementation(fast)
+            for hook in hooks:
+                hook.remove()
+
+    def _words(
+        self, text: list[int], told: NDArray[np.float32], edges: NDArray[np.float64], window: Window
+    ) -> Iterator[Word]:
+        """What stands between spaces. `told`: log probabilities; token i lies between edges i and i + 1 (seconds).
+
+        A word lasts a frame at least and begins where the one before it has ended, or later.
+        """
+        said = 0.0
+        pieces = list(self._characters(text))
+        starts = [n for n, (_, _, piece) in enumerate(pieces) if piece.startswith(" ") or n == 0]
+        for first, last in zip(starts, [*starts[1:], len(pieces)], strict=True):
+            spelt = pieces[first:last]
+            if not (word := "".join(piece for _, _, piece in spelt).strip()):
+                continue
+            # A comma has no sound: it is not part of the word's time and probability.
+            voiced = [piece for piece in spelt if any(map(str.isalnum, piece[2]))] or spelt
+            begin, finish = voiced[0][0], voiced[-1][1]
+            start = max(float(edges[begin]), said)
+            said = end = max(float(edges[finish]), start + FRAME_S)
+            if window.pieces:
+                start, end = window.place(start, end)
+            probability = float(np.exp(told[begin:finish]).mean())
+            yield Word(word, round(start, 2), round(end, 2), round(probability, 3))
+
+    def _characters(self, text: list[int]) -> Iterator[tuple[int, int, str]]:
+        """Whole characters between two tokens, since a token may hold only some bytes of one."""
+        first = 0
+        for i in range(1, len(text) + 1):
+            piece = self._decode(text[first:i])
+            if "\N{REPLACEMENT CHARACTER}" not in piece:
+                yield first, i, piece
+                first = i
+
+    def _decode(self, tokens: list[int]) -> str:
+        return self._processor.tokenizer.decode(tokens, clean_up_tokenization_spaces=False)
+
+
+class _Ended(StoppingCriteria):
+    """Ends the rows of a batch of which the function says so, given the number of tokens so far."""
+
+    def __init__(self, ended: Callable[[int], list[bool]]) -> None:
+        self._ended = ended
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        return torch.tensor(self._ended(input_ids.shape[-1]), device=input_ids.device)
+
+
+def _load(model: Path, dtype: torch.dtype) -> tuple[Any, Any]:
+    wrong = f"stt: {model} is no Whisper of transformers"
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # it warns of its own deprecated calls
+    try:
+        config = AutoConfig.from_pretrained(model, local_files_only=True)
+        if not isinstance(config, WhisperConfig):
+            raise StackError(f"{wrong}: its config.json says '{config.model_type}'.")
+        weights: Any
+        weights, info = WhisperForConditionalGeneration.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]
+            model, config=config, dtype=dtype, local_files_only=True, output_loading_info=True
+        )
+        processor = WhisperProcessor.from_pretrained(model, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise StackError(f"{wrong}: {first_line(error)}") from error
+    if missing := sorted(info["missing_keys"]):
+        raise StackError(f"{wrong}: it has no weights '{missing[0]}'.")
+    if not getattr(weights.generation_config, "lang_to_id", None):
+        raise StackError(f"stt: {model} is an English-only Whisper; a multilingual one is needed.")
+    return weights.eval(), processor
+
+
+def _output(encoded: torch.Tensor) -> BaseModelOutput:
+    return BaseModelOutput(last_hidden_state=encoded)  # pyright: ignore[reportArgumentType] - it names one tensor type
+
+
+def _assemble(parts: Sequence[_Heard]) -> Transcript:
+    words = tuple(
+        sorted((word for part in parts if not part.made_up for word in part.words), key=lambda word: word.start)
+    )
+    text = " ".join(word.text for word in words)
+    if not any(map(str.isalnum, text)):
+        return Transcript("", no_speech=True)
+    return Transcript(text, words)

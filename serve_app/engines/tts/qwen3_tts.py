@@ -1,0 +1,206 @@
+"""TextToSpeech through Qwen3-TTS (CustomVoice): on CUDA streamed inside a sentence, elsewhere sentence by sentence.
+
+On CUDA the steps of the model are replayed as graphs (faster-qwen3-tts), without which it
+is slower than speech. Its buffers hold one generation, so texts are spoken in parts and
+callers take turns: the worker thread takes parts in order of arrival, and a caller's next
+part arrives only when its last one is finished. Whoever comes waits for one part of each
+of the others, however long their texts are.
+
+The model samples, and sometimes finds no end. Each part has a limit of frames, and a part
+that has fallen silent is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+from faster_qwen3_tts import FasterQwen3TTS
+from safetensors import SafetensorError
+from transformers.utils.import_utils import is_torchaudio_available
+
+from serve_app.audio import silence
+from serve_app.engines.torch_device import claim
+from serve_app.engines.tts.speech_pieces import SilenceHeldBack, Tempo
+from serve_app.engines.unused_imports import stand_ins
+from serve_app.errors import InvalidField, StackError, first_line
+from serve_app.protocols import Audio
+from serve_app.sentences import split_long
+from serve_app.stopwatch import timed
+
+is_torchaudio_available()  # transformers remembers its answer: it shall not be that of the stand-in
+with stand_ins("torchaudio.compliance.kaldi", "sox"):  # for another tokenizer than the one used
+    from qwen_tts import Qwen3TTSModel
+
+FRAMES_PER_S = 12.5
+"""The model writes speech in frames of 80 ms: 1,920 samples at 24 kHz."""
+
+MAX_CHARACTERS = 120
+"""Longest part, about 8 s of speech: so long a newcomer may wait for somebody else's part."""
+
+SLOW_CHARACTERS_PER_S = 8
+"""Slow speech; a usual pace is 14."""
+
+CHARACTERS_PER_DIGIT = 8
+"""What a digit is when it is read: "1999" has 30 letters."""
+
+FEWEST_FRAMES, MOST_FRAMES = 25, 700
+
+RUNAWAY_S = 1.5
+"""Silence after speech that ends a part; no pause inside a sentence is so long."""
+
+PART_PAUSE_S = 0.15
+"""Between the parts of one text, whose own silence is trimmed."""
+
+MAX_SEQUENCE = 1024
+"""Positions in the graphs' cache, 112 KiB each in bfloat16: the text, and `MOST_FRAMES`."""
+
+DEFAULT_VOICE = "serena"
+VOICES = (DEFAULT_VOICE, "vivian", "uncle_fu", "ryan", "aiden", "ono_anna", "sohee", "eric", "dylan")
+"""Of the published models; a model that tells its own is believed."""
+
+Deliver = Callable[[Audio], None]
+
+
+class Qwen3Tts:
+    """One Qwen3-TTS model of a local folder.
+
+    Pieces are consecutive samples: on CUDA of `chunk_frames` frames, elsewhere a whole part.
+    `speed` other than 1 is made from the finished speech, at the same pitch: the model has
+    none. Closing a stream ends the generation after the piece in progress. `share` is of the
+    card's memory.
+
+    Raises:
+        StackError: not such a model, a language it does not speak, or there is no card.
+    """
+
+    seamless = True
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        device: str = "cuda",
+        share: float | None = None,
+        dtype: str = "bfloat16",
+        language: str = "Portuguese",
+        chunk_frames: int = 4,
+    ) -> None:
+        place = claim(device, share)
+        wrong = f"tts: {model} is no Qwen3-TTS CustomVoice model"
+        try:
+            config = json.loads((model / "config.json").read_text("utf-8"))
+            kind = (config.get("model_type"), config.get("tts_model_type"))
+            if kind != ("qwen3_tts", "custom_voice"):  # the library would load any model of transformers
+                raise ValueError(f"its config says {kind[0]}, {kind[1]}.")
+            self._model = self._load(model, place, getattr(torch, dtype))
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise StackError(f"{wrong}: {first_line(error)}") from error
+        library = self._model.model if isinstance(self._model, FasterQwen3TTS) else self._model
+        languages = library.get_supported_languages()
+        if languages is not None and language.lower() not in languages:
+            raise StackError(f"tts.language: the model does not speak '{language}'; known: {', '.join(languages)}.")
+        speakers = library.get_supported_speakers() or VOICES
+        self.voices: Sequence[str] = sorted(speakers, key=lambda name: (name != DEFAULT_VOICE, name))
+        codec = library.model.speech_tokenizer
+        assert codec is not None
+        self.sample_rate: int = int(codec.get_output_sample_rate())
+        self._language = language
+        self._chunk_frames = chunk_frames
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="qwen3-tts")
+        self._work_done = 0
+        if isinstance(self._model, FasterQwen3TTS):
+            self._pool.submit(self._model.warmup).result()  # captures the graphs: seconds
+
+    def _load(self, model: Path, device: torch.device, dtype: torch.dtype) -> FasterQwen3TTS | Qwen3TTSModel:
+        """The model, with graphs where there is CUDA to capture them."""
+        if device.type == "cuda":
+            faster = FasterQwen3TTS.from_pretrained(str(model), dtype=dtype, max_seq_len=MAX_SEQUENCE)
+            assert isinstance(faster, FasterQwen3TTS)  # it has another class for Apple's machines
+            return faster
+        return Qwen3TTSModel.from_pretrained(
+            str(model), device_map=str(device), dtype=dtype, attn_implementation="sdpa"
+        )
+
+    async def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
+        """See the Protocol.
+
+        Raises:
+            InvalidField: there is no such voice.
+        """
+        if voice not in self.voices:
+            known = ", ".join(self.voices)
+            raise InvalidField(f"There is no voice '{voice}' here; choose one of: {known}.", stage="tts")
+        loop = asyncio.get_running_loop()
+        closed = threading.Event()
+        # Bounded by MOST_FRAMES: of a text, one part is made at a time.
+        pieces: asyncio.Queue[Audio | None] = asyncio.Queue()
+
+        def deliver(piece: Audio) -> None:
+            if len(piece) and not closed.is_set():
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        pause = silence(0, self.sample_rate)
+        try:
+            for part in split_long(text, MAX_CHARACTERS):
+                job = loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, deliver, closed)
+                job.add_done_callback(lambda _: pieces.put_nowait(None))
+                while (piece := await pieces.get()) is not None:
+                    yield np.concatenate([pause, piece])
+                    pause = silence(0, self.sample_rate)
+                await job  # it is done; what the library raised is raised here
+                pause = silence(PART_PAUSE_S, self.sample_rate)
+        finally:
+            closed.set()
+
+    async def work_done(self) -> int:
+        return self._work_done
+
+    def _speak(self, text: str, voice: str, speed: float, deliver: Deliver, closed: threading.Event) -> None:
+        """Speak one part, in the worker thread."""
+        if closed.is_set():
+            return
+        held_back = SilenceHeldBack(self.sample_rate)
+        tempo = Tempo(self.sample_rate, speed) if speed != 1 else None
+        with closing(self._generate(text, voice)) as pieces:
+            for piece in pieces:
+                self._work_done += 1
+                if closed.is_set():
+                    return
+                speech = held_back.feed(piece)
+                deliver(tempo.feed(speech) if tempo else speech)
+                if held_back.silence_s >= RUNAWAY_S:
+                    break
+        rest = held_back.finish()
+        deliver(np.concatenate([tempo.feed(rest), tempo.finish()]) if tempo else rest)
+
+    def _generate(self, text: str, voice: str) -> Generator[Audio, None, None]:
+        """The model's speech, float32 [samples] each; closing it ends the generation."""
+        model, frames = self._model, max_frames(text)
+        if isinstance(model, FasterQwen3TTS):
+            # Its end is the end: what the library says of a piece being the last is not always true.
+            with closing(
+                model.generate_custom_voice_streaming(
+                    text, voice, self._language, max_new_tokens=frames, chunk_size=self._chunk_frames
+                )
+            ) as stream:
+                for piece, _, _ in stream:
+                    yield np.asarray(piece, dtype=np.float32)
+        else:
+            pieces, _ = model.generate_custom_voice(text, voice, self._language, max_new_tokens=frames)
+            yield np.asarray(pieces[0], dtype=np.float32)
+
+
+def max_frames(text: str) -> int:
+    """Frames that `text` cannot need: half as long again as slow speech, 2 s at least."""
+    characters = len(text) + (CHARACTERS_PER_DIGIT - 1) * sum(map(str.isdigit, text))
+    frames = math.ceil(1.5 * characters / SLOW_CHARACTERS_PER_S * FRAMES_PER_S)
+    return min(max(frames, FEWEST_FRAMES), MOST_FRAMES)

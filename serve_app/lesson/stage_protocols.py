@@ -1,0 +1,56 @@
+"""What a turn is made of: the utterance that it answers, and the stages that it passes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from serve_app.config.stack import Order
+from serve_app.lesson.tutor_prompt import TutorRequest
+from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage
+
+
+class SpeechToTextStage(Protocol):
+    async def transcribe(self, audio: Audio) -> Transcript: ...
+
+
+class CefrStage(Protocol):
+    async def classify(self, text: str, earlier: Sequence[str]) -> LevelEstimate: ...
+
+
+class TutorStage(Protocol):
+    def reply(self, request: TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]: ...
+
+
+class TextToSpeechStage(Protocol):
+    def synthesize(self, text: str, voice: str | None, speed: float | None) -> AsyncGenerator[Speech, None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages a turn passes; a stack may have no `cefr`."""
+
+    stt: SpeechToTextStage
+    cefr: CefrStage | None
+    llm: TutorStage
+    tts: TextToSpeechStage
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What one turn answers. None leaves a choice to the stack.
+
+    `received_at` (time.perf_counter) is when its last byte had arrived: the turn's times count from there.
+    """
+
+    audio: Audio
+    session_id: str
+    turn_id: str
+    received_at: float
+    level: str | None = None
+    voice: str | None = None
+    speed: float | None = None
+    order: Order = "eager"
+    route: str = ""
+    """The way in, as the YAML names it; for metrics and logs."""

@@ -1,0 +1,153 @@
+"""The stages as a turn sees them when they run in other processes: calls through Ray Serve handles.
+
+Only `cancel()` on the response stops what runs behind a handle; breaking out of a stream
+or cancelling its consumer does not. So every call here cancels in `finally`. What Ray
+raises becomes one of our own errors here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import (
+    BackPressureError,
+    DeploymentUnavailableError,
+    RayServeException,
+    RequestCancelledError,
+)
+from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
+
+from serve_app.errors import Busy, ParleError, StageFailed
+from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.tutor_prompt import TutorRequest
+from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage
+
+RAY_ERRORS = (RayError, RayServeException)
+
+
+async def call(method: DeploymentHandle, *args: Any, stage: str) -> Any:
+    """Call a method of a stage once; cancelling this cancels it there."""
+    response = method.remote(*args)
+    try:
+        return await response
+    except asyncio.CancelledError:
+        response.cancel()
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():  # not of ours: Ray's, whose replica is gone
+            raise _lost(stage) from None
+        raise
+    except RAY_ERRORS as error:
+        raise readable(error, stage) from None
+
+
+async def stream(method: DeploymentHandle, *args: Any, stage: str) -> AsyncGenerator[Any, None]:
+    """Call a generator method of a stage; closing this closes it there."""
+    response = method.options(stream=True).remote(*args)
+    assert isinstance(response, DeploymentResponseGenerator)
+    try:
+        async for item in response:
+            yield item
+    except RAY_ERRORS as error:
+        raise readable(error, stage) from None
+    finally:
+        response.cancel()
+
+
+def readable(error: Exception, stage: str) -> ParleError:
+    """What a client is told about an error of Ray's."""
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    match cause:
+        case ParleError():
+            return cause
+        case BackPressureError():
+            return Busy(f"The {stage} stage is full; try again in a moment.", stage=stage, retry_after_s=2)
+        case RequestCancelledError():
+            return StageFailed(f"The {stage} stage was cancelled.", code="cancelled", stage=stage)
+        case DeploymentUnavailableError():
+            return StageFailed(
+                f"The {stage} stage cannot serve at the moment; try again in a few seconds.",
+                code="stage_unavailable",
+                stage=stage,
+                status=503,
+                retry_after_s=5,
+            )
+    return _lost(stage)
+
+
+def _lost(stage: str) -> StageFailed:
+    return StageFailed(
+        f"The {stage} stage was lost in the middle of the turn; it is being restarted, please say that again.",
+        code="stage_lost",
+        stage=stage,
+        status=503,
+        retry_after_s=5,
+    )
+
+
+async def answers(handle: DeploymentHandle, timeout_s: float) -> bool:
+    """Whether a replica of the stage can serve now."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await call(handle.ready, stage="")
+    except (TimeoutError, ParleError):
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSpeechToText:
+    handle: DeploymentHandle
+
+    async def transcribe(self, audio: Audio) -> Transcript:
+        return await call(self.handle.transcribe, audio, stage="stt")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCefrClassifier:
+    handle: DeploymentHandle
+
+    async def classify(self, text: str, earlier: Sequence[str]) -> LevelEstimate:
+        return await call(self.handle.classify, text, tuple(earlier), stage="cefr")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTutorLLM:
+    handle: DeploymentHandle
+
+    def reply(self, request: TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
+        return stream(self.handle.reply, request, stage="llm")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTextToSpeech:
+    handle: DeploymentHandle
+
+    def synthesize(self, text: str, voice: str | None, speed: float | None) -> AsyncGenerator[Speech, None]:
+        return stream(self.handle.synthesize, text, voice, speed, stage="tts")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteExtras:
+    """What the ways in ask of the stages beside turns."""
+
+    handles: dict[str, DeploymentHandle]
+
+    async def voices(self) -> list[str]:
+        return await call(self.handles["tts"].voices, stage="tts")
+
+    async def warm(self, history: tuple[Exchange, ...]) -> None:
+        await call(self.handles["llm"].warm, history, stage="llm")
+
+    async def work(self) -> dict[str, int]:
+        """Per model stage, what one replica has done since its start."""
+        counted = ("stt", "llm", "tts")
+        done = await asyncio.gather(*(call(self.handles[name].work, stage=name) for name in counted))
+        return dict(zip(counted, done, strict=True))
+
+    async def ready(self) -> dict[str, bool]:
+        """Per stage, whether a replica answers within a second."""
+        answered = await asyncio.gather(*(answers(handle, 1.0) for handle in self.handles.values()))
+        return dict(zip(self.handles, answered, strict=True))

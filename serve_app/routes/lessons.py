@@ -1,0 +1,265 @@
+"""What all ways in share: the turns in flight, the conversations, what a client may choose."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from serve_app import audio
+from serve_app.config.stack import Limits, Order, explain
+from serve_app.config.user_config import IngressSettings
+from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge, did_you_mean
+from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange
+from serve_app.lesson.events import Event
+from serve_app.lesson.speech_cutter import Pace
+from serve_app.lesson.stage_protocols import Stages, Utterance
+from serve_app.lesson.turn import Turn
+from serve_app.observe.observer import Observer
+from serve_app.protocols import CefrLevel
+from serve_app.routes.presence import Guest, Presence
+
+logger = logging.getLogger("ray.serve")
+
+RETRY_AFTER_S = 5
+
+
+class Choice(BaseModel):
+    """What a client may choose for a turn; nothing chosen leaves it to the stack."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    session_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = None
+    level: CefrLevel | None = None
+    voice: str | None = None
+    speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_means_unset(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and value.strip() in ("", "auto") else value
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    def changed(self, fields: dict[str, Any]) -> Choice:
+        """This choice with `fields` set or, where None, unset.
+
+        Raises:
+            InvalidField: an unknown field or a value that means nothing.
+        """
+        for name in fields:
+            if name not in Choice.model_fields:
+                raise InvalidField(did_you_mean("field", name, Choice.model_fields))
+        try:
+            return Choice.model_validate({**self.model_dump(), **fields})
+        except ValidationError as error:
+            raise InvalidField(explain(error)) from None
+
+
+class Extras(Protocol):
+    """What the ways in ask of the stages beside turns."""
+
+    async def voices(self) -> list[str]: ...
+
+    async def warm(self, history: tuple[Exchange, ...]) -> None: ...
+
+    async def ready(self) -> dict[str, bool]: ...
+
+    async def work(self) -> dict[str, int]: ...
+
+
+class Lessons:
+    """The lessons of one ingress replica."""
+
+    def __init__(
+        self, stages: Stages, extras: Extras, store: ConversationStore, limits: Limits, observer: Observer
+    ) -> None:
+        self._stages = stages
+        self._extras = extras
+        self._store = store
+        self._observer = observer
+        self._yaml_limits = limits
+        self._pace = Pace()
+        self._default_level: CefrLevel | None = None
+        self._voices: list[str] = []
+        self._warmings: dict[str, asyncio.Task[None]] = {}
+        self.limits = limits
+        self.presence = Presence()
+
+    def configure(self, wanted: IngressSettings) -> None:
+        """Take new settings; turns in flight keep theirs."""
+        limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
+        self.limits = limits
+        self._default_level = wanted.level
+
+    async def ready(self) -> dict[str, bool]:
+        """Per stage, whether it can serve."""
+        return await self._extras.ready()
+
+    async def voices(self) -> list[str]:
+        return await self._extras.voices()
+
+    async def work(self) -> dict[str, int]:
+        """Per model stage, what it has done since its start; see `work_done` of the engines."""
+        return await self._extras.work()
+
+    @property
+    def turns(self) -> int:
+        """Turns in flight."""
+        return self.presence.turns
+
+    @property
+    def sessions(self) -> int:
+        """Open connections."""
+        return self.presence.sessions
+
+    @contextmanager
+    def turn_slot(self) -> Iterator[None]:
+        """Room for one turn.
+
+        Raises:
+            Busy: the server is full, or about to be stopped.
+        """
+        if self.turns >= self.limits.max_turns:
+            raise Busy(
+                f"All {self.limits.max_turns} places are taken; try again in a few seconds.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        try:
+            with self.presence.turn():
+                self._observer.in_flight(self.turns)
+                yield
+        finally:
+            self._observer.in_flight(self.turns)
+
+    @contextmanager
+    def session_slot(self, guest: Guest) -> Iterator[None]:
+        """Room for one open connection.
+
+        Raises:
+            Busy: the server is full, or about to be stopped.
+        """
+        if self.sessions >= self.limits.max_sessions:
+            raise Busy(
+                f"All {self.limits.max_sessions} connections are taken; try again later.", retry_after_s=RETRY_AFTER_S
+            )
+        try:
+            with self.presence.connected(guest):
+                self._observer.sessions(self.sessions)
+                yield
+        finally:
+            self._observer.sessions(self.sessions)
+
+    def refusals(self, route: str) -> AbstractContextManager[None]:
+        """Counts what a request of that way in is refused for before its turn begins."""
+        return self._observer.refusals(route)
+
+    async def utterance(self, recording: bytes, choice: Choice, order: Order, *, route: str, turn_id: str) -> Utterance:
+        """Decode a recording and check the choice that goes with it.
+
+        `route` is the way in, for metrics and logs; `turn_id` comes from `name_of_turn`.
+
+        Raises:
+            BadAudio, TooLarge, InvalidField: what the client has to change.
+        """
+        received_at = time.perf_counter()
+        if not recording:
+            raise BadAudio("The recording is empty; send one recorded utterance.", code="no_audio")
+        self.check_size(len(recording))
+        await self.check_voice(choice.voice)
+        samples = await asyncio.to_thread(audio.decode, recording, max_seconds=self.limits.max_audio_s)
+        return Utterance(
+            samples,
+            choice.session_id or uuid.uuid4().hex,
+            turn_id,
+            received_at,
+            choice.level,
+            choice.voice,
+            choice.speed,
+            order,
+            route,
+        )
+
+    def check_size(self, size: int) -> None:
+        """Refuse a body of more bytes than the stack takes.
+
+        Raises:
+            TooLarge: with the limit.
+        """
+        if size > self.limits.max_body_mb * 1e6:
+            raise TooLarge(f"The recording is larger than {self.limits.max_body_mb:g} MB; send a shorter one.")
+
+    async def check_voice(self, voice: str | None) -> None:
+        """Refuse a voice the stack does not have.
+
+        Raises:
+            InvalidField: with the names it has.
+        """
+        if voice is None or voice in self._voices:
+            return
+        self._voices = await self._extras.voices()
+        if voice not in self._voices:
+            raise InvalidField(f"There is no voice '{voice}' here; choose one of: {', '.join(self._voices)}.")
+
+    def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
+        """The events of one turn; see Turn.events."""
+        self._stop_warming(utterance.session_id)
+        turn = Turn(
+            self._stages,
+            self._store,
+            self.limits,
+            self._pace,
+            default_level=self._default_level,
+            trimmed=self._start_warming,
+            ended=self._observer.turn_ended,
+        )
+        return turn.events(utterance)
+
+    def _start_warming(self, conversation: Conversation) -> None:
+        """Warm the prompt cache with a shortened conversation while the learner listens; at most one per session."""
+        session_id = conversation.session_id
+        self._stop_warming(session_id)
+        task = asyncio.create_task(self._warm(conversation), name=f"warm-{session_id}")
+        self._warmings[session_id] = task
+        task.add_done_callback(_forget(self._warmings, session_id))
+
+    async def _warm(self, conversation: Conversation) -> None:
+        try:
+            await self._extras.warm(conversation.exchanges)
+        except ParleError as error:
+            logger.warning("a conversation's prompt cache stays cold: %s", error.message)
+
+    def _stop_warming(self, session_id: str) -> None:
+        """The learner speaks already: what is read so far stays cached, the turn itself reads the rest."""
+        if task := self._warmings.pop(session_id, None):
+            task.cancel()
+
+
+def name_of_turn(headers: Mapping[str, str], number: int | None = None) -> str:
+    """The request's id, `number` behind it where one request carries many turns.
+
+    Serve gives every request an `x-request-id`, or keeps the client's, and writes it beside whatever
+    the stages log for it: so one id finds a turn in every log. What is no plain name is not taken.
+    """
+    request_id = headers.get("x-request-id", "")
+    if not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", request_id):
+        request_id = uuid.uuid4().hex
+    return request_id if number is None else f"{request_id}.{number}"
+
+
+def _forget(tasks: dict[str, asyncio.Task[None]], name: str) -> Callable[[asyncio.Task[None]], None]:
+    def forget(task: asyncio.Task[None]) -> None:
+        if tasks.get(name) is task:
+            del tasks[name]
+
+    return forget

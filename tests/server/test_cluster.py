@@ -1,0 +1,115 @@
+"""configs/cluster_stack.yaml on a Ray cluster of two nodes on this machine, with the engines of the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from ray.cluster_utils import Cluster
+from support import servers
+from support.clients import Answer, ask, asking
+from support.paths import ROOT
+from support.servers import Server
+from support.speech import Speaker
+from support.waiting import wait_for
+
+pytestmark = pytest.mark.server
+
+NODE: dict[str, Any] = {"num_cpus": 2, "object_store_memory": 100_000_000}
+REPLICATED = ("SpeechToText", "TutorLLM", "TextToSpeech")
+ON_CPU = {
+    "stt": {"engine": "faster-whisper", "model": "wheel:whisper-base"},
+    "cefr": {"engine": "lexical"},
+    "llm": {
+        "engine": "llama-cpp",
+        "model": "wheel:gemma-3-270m",
+        "chat_template": "transcript",
+        "context_tokens": 2048,
+        "slots": 1,
+    },
+    "tts": {"engine": "kokoro-onnx", "model": "wheel:kokoro-82m"},
+}
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Generator[Cluster]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("RAY_AUTH_MODE", "disabled")
+        patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        cluster = Cluster(initialize_head=True, head_node_args=NODE)
+        try:
+            cluster.add_node(**NODE)
+            yield cluster
+        finally:
+            cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def server(nodes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    folder = tmp_path_factory.mktemp("cluster")
+    stack = yaml.safe_load((ROOT / "configs/cluster_stack.yaml").read_text("utf-8"))
+    stack["applications"][0]["args"].update(ON_CPU)
+    path = folder / "cluster_stack.yaml"
+    path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
+    with servers.serving(path, folder / "terminal.log", "--address", str(nodes.address)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def question(speech: Speaker) -> bytes:
+    return speech.recording("Minha namorada fala português muito bem.")
+
+
+def below(raylet: int, deployment: str) -> list[psutil.Process]:
+    """The replicas of a deployment on the node of that raylet."""
+    title = f"ray::ServeReplica:parle:{deployment}"
+    children = psutil.Process(raylet).children(recursive=True)
+    return [process for process in children if " ".join(process.cmdline()).startswith(title)]
+
+
+def raylet_of(node: Any) -> int:
+    [info] = node.all_processes["raylet"]
+    return info.process.pid
+
+
+def test_a_node_that_dies_costs_at_most_the_turns_that_ran_on_it(
+    nodes: Cluster, server: Server, question: bytes
+) -> None:
+    [other] = nodes.worker_nodes
+    for node in (nodes.head_node, other):
+        for deployment in REPLICATED:
+            assert len(below(raylet_of(node), deployment)) == 1, f"{deployment} must be on both nodes"
+    assert below(raylet_of(nodes.head_node), "Ingress"), "conversations must not die with another node"
+    first = ask(server.url, question, session_id="aula")
+    assert first.last.name == "complete"
+
+    with asking(server.url, question, session_id="aula", order="eager") as events:
+        seen = [next(events)]
+        nodes.remove_node(other, allow_graceful=False)
+        during = Answer([*seen, *events])
+
+    assert during.last.name in ("complete", "error")
+    if during.last.name == "error":
+        assert during.last.data["code"] in ("stage_lost", "stage_unavailable")
+
+    answered = 0
+
+    def answers() -> bool:
+        nonlocal answered
+        turn = ask(server.url, question, session_id="aula")
+        assert turn.last.name in ("complete", "error")
+        answered = answered + 1 if turn.last.name == "complete" else 0
+        return answered == 3
+
+    wait_for(answers, 60, "three turns in a row on the node that is left")
+    level = ask(server.url, question, session_id="aula").one("level")
+    assert level["utterances"] >= 5, "the conversation went on where it was"
+
+
+def test_a_node_that_comes_gets_its_replicas(nodes: Cluster, server: Server, question: bytes) -> None:
+    node = nodes.add_node(**NODE)
+    wait_for(lambda: all(below(raylet_of(node), name) for name in REPLICATED), 90, "replicas on the new node")
+    assert ask(server.url, question).last.name == "complete"

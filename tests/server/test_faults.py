@@ -1,0 +1,100 @@
+"""A stage's process is killed in the middle of a turn: one error for the client, and the next turn works."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.clients import Answer, Event, ask, asking, talking
+from support.servers import Server
+from support.speech import Speaker
+from support.waiting import wait_for
+
+pytestmark = pytest.mark.server
+
+LOST = {"stage_lost", "stage_unavailable"}
+
+
+@pytest.fixture(scope="module")
+def question(speech: Speaker) -> bytes:
+    return speech.recording("Minha namorada fala português muito bem.")
+
+
+def kill(server: Server, deployment: str) -> int:
+    process = server.replica(deployment)
+    process.kill()
+    return process.pid
+
+
+def wait_until_replaced(server: Server, deployment: str, killed: int) -> None:
+    def replaced() -> bool:
+        return server.replica_ids(deployment) - {killed} != set()
+
+    wait_for(replaced, 60, f"a new replica of {deployment}")
+    server.wait_until_ready()
+
+
+def one_error(turn: Answer, stage: str) -> None:
+    assert turn.last.name == "error"
+    assert turn.last.data["code"] in LOST
+    assert turn.last.data["stage"] == stage
+    assert set(turn.last.data) == {"code", "message", "stage"}
+    assert [name for name in turn.names if name in ("error", "complete")] == ["error"]
+
+
+def up_to(events: Iterator[Event], name: str) -> list[Event]:
+    seen = [next(events)]
+    while seen[-1].name != name:
+        seen.append(next(events))
+    return seen
+
+
+def test_over_sse_a_lost_language_model_is_one_error_and_the_next_turn_works(
+    small_server: Server, question: bytes
+) -> None:
+    with asking(small_server.url, question, session_id="aula", order="eager") as events:
+        seen = up_to(events, "delta")
+        killed = kill(small_server, "TutorLLM")
+        turn = Answer([*seen, *events])
+    if turn.last.name == "complete":  # the fast model was faster
+        pytest.fail("the reply was finished before the model was killed")
+    one_error(turn, "llm")
+    wait_until_replaced(small_server, "TutorLLM", killed)
+    assert ask(small_server.url, question, session_id="aula").last.name == "complete"
+
+
+@pytest.mark.parametrize(("deployment", "stage"), [("SpeechToText", "stt"), ("TextToSpeech", "tts")])
+def test_over_the_websocket_a_lost_stage_is_one_error_and_the_next_turn_works(
+    server: Server, question: bytes, deployment: str, stage: str
+) -> None:
+    server.wait_until_ready()
+    with talking(server.url) as talk:
+        talk.say(question)
+        seen = [talk.next()]
+        while seen[-1].data != {"stage": stage}:
+            seen.append(talk.next())
+        time.sleep(0.2)  # its work takes longer: killed before it has begun, it would be waited for and not be missed
+        killed = kill(server, deployment)
+        turn = Answer([*seen, *talk.until("error", "complete").events])
+        one_error(turn, stage)
+        wait_until_replaced(server, deployment, killed)
+        assert talk.nothing_comes(0.1)
+        assert talk.ask(question).last.name == "complete"
+
+
+def test_while_a_stage_is_away_the_server_says_so_and_lives(server: Server, question: bytes) -> None:
+    server.wait_until_ready()
+    killed = kill(server, "SpeechToText")
+    assert server.get("/healthz").status_code == 200
+
+    def noticed() -> bool:
+        answer = server.get("/readyz")
+        assert answer.status_code == (200 if answer.json()["ready"] else 503)
+        return answer.json()["stages"]["stt"] is False
+
+    wait_for(noticed, 20, "readyz to notice")
+    turn = ask(server.url, question)  # waits for the new replica, or says that there is none
+    assert turn.last.name in ("complete", "error")
+    wait_until_replaced(server, "SpeechToText", killed)
+    assert ask(server.url, question).last.name == "complete"

@@ -1,0 +1,73 @@
+"""The graph that the builder hands to Ray: who gets which share of the card, and who loads first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from support.paths import CONFIGS
+
+from serve_app.config.lint import read
+from serve_app.config.stack import StackArgs
+from serve_app.ingress import build
+from serve_app.launch import preflight
+from serve_app.replicas.replica import load
+
+STAGES = {"stt": "SpeechToText", "cefr": "CefrClassifier", "llm": "TutorLLM", "tts": "TextToSpeech"}
+
+
+def graph(file: str, monkeypatch: pytest.MonkeyPatch) -> tuple[StackArgs, dict[str, Any]]:
+    """The stack's args, and its deployments by name as they would be placed on a machine that has the cards."""
+    monkeypatch.setattr(preflight, "check", lambda args: None)
+    args = read(CONFIGS / file).args
+    ingress = build(args)._bound_deployment
+    bound = [getattr(part, "_bound_deployment", None) for part in ingress.init_args]
+    return args, {deployment.name: deployment for deployment in bound if deployment is not None}
+
+
+@pytest.mark.parametrize("file", ["local_stack.yaml", "modal_stack.yaml", "cluster_stack.yaml"])
+def test_each_stage_gets_the_share_that_args_name(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    args, deployments = graph(file, monkeypatch)
+    for stage, config in args.stages().items():
+        options = deployments[STAGES[stage]].ray_actor_options
+        assert (options["num_gpus"], options["num_cpus"]) == (config.num_gpus, 0)
+
+
+def test_a_stack_without_a_card_asks_ray_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, deployments = graph("cpu_stack.yaml", monkeypatch)
+    assert len(deployments) == 4
+    assert not any(deployment.ray_actor_options.get("num_gpus") for deployment in deployments.values())
+
+
+@pytest.mark.parametrize("file", ["local_stack.yaml", "modal_stack.yaml"])
+def test_on_a_shared_card_the_others_wait_for_the_llm(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, deployments = graph(file, monkeypatch)
+    for name, deployment in deployments.items():
+        waits_for = [part._bound_deployment.name for part in deployment.init_args[1:]]
+        assert waits_for == ([] if name == "TutorLLM" else ["TutorLLM"])
+
+
+async def test_a_stage_fetches_at_once_and_builds_only_after_the_one_before_it() -> None:
+    log: list[str] = []
+    first = asyncio.Event()
+
+    class Ready:
+        async def remote(self) -> bool:
+            await first.wait()
+            log.append("first is ready")
+            return True
+
+    class First:
+        ready = Ready()
+
+    loading = asyncio.create_task(
+        load(lambda: log.append("fetched"), lambda _: log.append("built"), First())  # pyright: ignore[reportArgumentType]
+    )
+    async with asyncio.timeout(10):
+        while log != ["fetched"]:  # noqa: ASYNC110 - a thread fetches and tells nobody
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    first.set()
+    await loading
+    assert log == ["fetched", "first is ready", "built"]

@@ -1,0 +1,178 @@
+"""Hub ids against a real HTTP server that speaks the hub's protocol, in processes of their own.
+
+In processes of their own, because huggingface_hub reads its environment once, at import.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from support.fake_hub import COMMIT, FILES, Hub
+from support.fake_wheels import tiny_model
+from support.paths import ROOT
+
+
+@pytest.fixture
+def hub() -> Generator[Hub, None, None]:
+    server = Hub()
+    yield server
+    server.close()
+
+
+def run(body: str, home: Path, endpoint: str, **environment: str) -> str:
+    """What `body` prints; `says(f, *args)` prints the StackError or the result of a call."""
+    code = """
+        import sys
+        from pathlib import Path
+        from serve_app.errors import StackError
+        from serve_app.weights.model_names import check, load_catalogue, resolve
+        def says(call, *args, **named):
+            try:
+                print(call(*args, **named))
+            except StackError as error:
+                print(error)
+    """
+    clean = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+    clean = {name: value for name, value in clean.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
+    own = {
+        "HF_ENDPOINT": endpoint,
+        "HF_HOME": str(home / "hf"),
+        "PYTHONPATH": str(ROOT),
+        "HF_HUB_ETAG_TIMEOUT": "5",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code) + textwrap.dedent(body)],
+        env={**clean, **own, **environment},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_model_is_downloaded_once_and_found_offline(hub: Hub, tmp_path: Path) -> None:
+    folder = Path(run("says(resolve, 'open/model')", tmp_path, hub.url))
+    # The copy for TensorFlow stays where it is.
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        "config.json": b"{}",
+        "model.safetensors": b"weights",
+    }
+    hub.asked.clear()
+    both = "says(check, 'open/model')\nsays(resolve, 'open/model')"
+    assert run(both, tmp_path, hub.url, HF_HUB_OFFLINE="1") == f"None\n{folder}"
+    assert hub.asked == []
+
+
+def test_the_bytes_are_told_while_they_come_and_nothing_is_drawn(hub: Hub, tmp_path: Path) -> None:
+    told = run(
+        """
+        seen = []
+        resolve("open/model", progress=lambda *bytes: seen.append(bytes))
+        print(seen[-1])
+        print(all(done <= total for done, total in seen))
+        """,
+        tmp_path,
+        hub.url,
+    )
+    total = len(FILES["config.json"]) + len(FILES["model.safetensors"])
+    assert told.splitlines() == [f"({total}, {total})", "True"]
+
+
+def test_a_download_can_be_given_up_and_says_so(hub: Hub, tmp_path: Path) -> None:
+    told = run(
+        """
+        def stop(done, total):
+            raise StackError("the fetching was interrupted")
+        says(resolve, "open/model", progress=stop)
+        """,
+        tmp_path,
+        hub.url,
+    )
+    assert told == "the fetching was interrupted"
+
+
+def test_revision_and_files_limit_the_download(hub: Hub, tmp_path: Path) -> None:
+    call = f"says(resolve, 'open/model@{COMMIT}', files=['*.json'])"
+    folder = Path(run(call, tmp_path, hub.url))
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    assert not any("/revision/main" in path or "safetensors" in path for path in hub.asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gated/model", "gated/model is gated: accept its licence at {url}/gated/model and set HF_TOKEN"),
+        ("no/model", "no model no/model at {url} that this machine may see"),
+        ("open/model@v9", "open/model has no revision v9"),
+        ("broken/model", "{url} answered 500 for broken/model"),
+        ("bad/token", "the hub refuses the token in HF_TOKEN"),
+    ],
+)
+def test_refusal_of_the_hub_is_one_line(hub: Hub, tmp_path: Path, name: str, told: str) -> None:
+    said = run(f"says(resolve, {name!r})", tmp_path, hub.url)
+    assert said.startswith(told.format(url=hub.url))
+    assert "\n" not in said
+    assert hub.asked
+
+
+def test_offline_and_not_in_the_cache(hub: Hub, tmp_path: Path) -> None:
+    both = "says(check, 'open/model')\nsays(resolve, 'open/model')"
+    said = run(both, tmp_path, hub.url, HF_HUB_OFFLINE="1").splitlines()
+    assert len(said) == 2
+    assert all("HF_HUB_OFFLINE is set" in line for line in said)
+    assert hub.asked == []
+
+
+def test_unreachable_hub(tmp_path: Path) -> None:
+    # Bound and never listening: connections are refused, and nobody else can take the port.
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        said = run("says(resolve, 'open/model')", tmp_path, f"http://127.0.0.1:{closed.getsockname()[1]}")
+    assert "cannot be reached (ConnectError" in said
+    assert "\n" not in said
+
+
+def test_missing_library_says_what_to_install(tmp_path: Path) -> None:
+    said = run(
+        "sys.modules['huggingface_hub'] = None\nsays(check, 'open/model')\nsays(resolve, 'open/model')",
+        tmp_path,
+        "http://127.0.0.1:9",
+    ).splitlines()
+    assert len(said) == 2
+    assert all("pip install 'parle-serve[gpu]'" in line for line in said)
+
+
+def test_wheels_and_local_names_never_reach_a_hub(hub: Hub, tmp_path: Path) -> None:
+    tiny_model(tmp_path / "site", tmp_path / "tiny.toml")
+    (tmp_path / "organisation" / "model").mkdir(parents=True)
+    said = run(
+        f"""
+        import os
+        os.chdir({str(tmp_path)!r})
+        sys.path.insert(0, "site")
+        known = load_catalogue(Path("tiny.toml"))
+        for name in ("wheel:tiny", "wheel:open/model", "wheel:nothing", "organisation/model",
+                     "./open/model", "/open/model", "../open/model", "~/open/model", "model"):
+            says(check, name, catalogue=known, cache_dir=Path("cache"))
+            says(resolve, name, catalogue=known, cache_dir=Path("cache"))
+        print("huggingface_hub" in sys.modules)
+        says(check, "open/model")
+        """,
+        tmp_path,
+        hub.url,
+    ).splitlines()
+    assert said[1] == str(tmp_path / "cache" / "weights" / "tiny")
+    assert said[-2:] == ["False", "None"]
+    assert hub.asked == []
+    # The same environment does reach this server when the name is a hub id.
+    run("says(resolve, 'open/model')", tmp_path, hub.url)
+    assert hub.asked

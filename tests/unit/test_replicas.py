@@ -1,0 +1,243 @@
+"""The stages as Ray starts them, but without Ray: the deployments' own classes around the CPU stack's engines."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+from support.speech import VOICE_NAMES
+
+from serve_app.cefr import CefrClassifier
+from serve_app.config.stack import FasterWhisperConfig, KokoroOnnxConfig, LexicalCefrConfig, LlamaCppConfig
+from serve_app.errors import InvalidField, StackError
+from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.tutor_prompt import TutorRequest
+from serve_app.llm import TutorLLM
+from serve_app.protocols import Audio, Speech, TextDelta, Transcript, Usage
+from serve_app.stopwatch import timed
+from serve_app.stt import SpeechToText
+from serve_app.tts import CLAUSE_PAUSE_S, SENTENCE_PAUSE_S, TextToSpeech
+
+
+async def started(deployment: Any, config: Any, user_config: dict[str, Any]) -> Any:
+    """One replica, in the order Ray calls it. `Any`, since Ray hides the class behind its Deployment."""
+    replica = object.__new__(deployment.func_or_class)
+    await replica.__init__(config)
+    await reconfigured(replica, user_config)
+    return replica
+
+
+async def reconfigured(replica: Any, user_config: dict[str, Any]) -> None:
+    if (pending := replica.reconfigure(user_config)) is not None:
+        await pending
+
+
+# --- TextToSpeech ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tts() -> Any:
+    return asyncio.run(started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {"voice": "pm_alex"}))
+
+
+async def said(tts: Any, text: str, voice: str | None = None, speed: float | None = None) -> list[Speech]:
+    return [part async for part in tts.synthesize(text, voice, speed)]
+
+
+async def test_pieces_begin_and_end_at_zero_without_a_step(tts: Any) -> None:
+    for text in ("Que bom! Você foi à praia.", "E como estava o mar,", "Oi"):
+        for part in await said(tts, text):
+            steps = np.abs(np.diff(part.samples))
+            assert abs(part.samples[0]) < 1e-4
+            assert abs(part.samples[-1]) < 1e-4
+            assert steps[:50].max() < 0.05
+            assert steps[-50:].max() < 0.05
+
+
+@pytest.mark.parametrize(("text", "pause_s"), [("Que bom!", SENTENCE_PAUSE_S), ("Que bom,", CLAUSE_PAUSE_S)])
+async def test_a_piece_pauses_as_its_last_mark_asks(tts: Any, text: str, pause_s: float) -> None:
+    [part] = await said(tts, text)
+    pause = round(pause_s * part.sample_rate)
+    assert not part.samples[-pause:].any()
+    assert part.samples[-pause - part.sample_rate // 5 : -pause].any()
+
+
+class Streaming:
+    """An engine that hands out one tone, cut where it happens to be."""
+
+    sample_rate = 24_000
+    seamless = True
+    voices = ("serena",)
+    tone = np.sin(np.arange(24_000) / 20).astype(np.float32)
+
+    async def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
+        for start in range(0, len(self.tone), 7_000):
+            yield self.tone[start : start + 7_000]
+
+    async def work_done(self) -> int:
+        return 0
+
+
+async def test_what_is_streamed_inside_a_sentence_is_one_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.tts.build_engine", lambda config, model: Streaming())
+    tts = await started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {})
+    parts = [part.samples for part in await said(tts, "Que bom!")]
+    np.testing.assert_array_equal(np.concatenate(parts[:-1]), Streaming.tone)
+    assert len(parts[-1]) == round(SENTENCE_PAUSE_S * 24_000)
+    assert not parts[-1].any()
+
+
+async def test_the_stacks_voice_and_speed_hold_unless_the_client_names_others(tts: Any) -> None:
+    choices: list[tuple[str | None, float | None]] = [(None, None), ("pm_alex", 1.0), ("pf_dora", None), (None, 1.5)]
+    default, named, other, fast = [
+        np.concatenate([part.samples for part in await said(tts, "Bom dia, tudo bem?", voice, speed)])
+        for voice, speed in choices
+    ]
+    np.testing.assert_array_equal(default, named)
+    assert len(default) != len(other) or not np.allclose(default, other)
+    assert len(fast) < 0.85 * len(default)
+
+
+async def test_a_voice_the_stack_does_not_have_is_refused_with_those_it_has(tts: Any) -> None:
+    with pytest.raises(InvalidField, match=r"'robot'.*pf_dora, pm_alex, pm_santa"):
+        await said(tts, "Oi!", "robot")
+    assert set(tts.voices()) == set(VOICE_NAMES)
+
+
+async def test_a_wrong_voice_in_the_stack_file_ends_the_start_but_not_a_stage_that_serves(tts: Any) -> None:
+    with pytest.raises(InvalidField, match="robot"):
+        await started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {"voice": "robot"})
+    before = await said(tts, "Oi!")
+    await reconfigured(tts, {"voice": "robot"})
+    after = await said(tts, "Oi!")
+    np.testing.assert_array_equal(before[0].samples, after[0].samples)
+
+
+async def test_a_part_of_speech_tells_the_work_on_it_and_not_the_wait_behind_others(tts: Any) -> None:
+    """Kokoro speaks one text at a time: of two that come together, one waits for the other."""
+
+    async def spoken() -> tuple[float, float]:
+        begun = time.perf_counter()
+        *_, last = await said(tts, "Que bom que você foi à praia com os seus amigos.")
+        return time.perf_counter() - begun, last.compute_s
+
+    (wall, compute), (longer_wall, longer_compute) = sorted(
+        await asyncio.gather(*map(asyncio.create_task, (spoken(), spoken())))
+    )
+    assert 0.5 * wall < compute <= wall
+    assert 0.5 * compute < longer_compute
+    assert longer_wall - longer_compute > 0.9 * compute
+
+
+# --- SpeechToText ------------------------------------------------------------------------------------------
+
+
+ONE_SECOND = np.zeros(16_000, np.float32)
+
+
+class OneThread:
+    """An engine that takes utterances together, 0.2 s for each batch, and writes down how many they were."""
+
+    def __init__(self, max_batch: int) -> None:
+        self.max_batch = max_batch
+        self._pool = ThreadPoolExecutor(1)
+
+    async def transcribe_batch(self, audios: Sequence[Audio], **_: Any) -> list[Transcript]:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, timed(self._work), len(audios))
+
+    async def transcribe(self, audio: Audio, **_: Any) -> Transcript:
+        return (await self.transcribe_batch([audio]))[0]
+
+    def _work(self, number: int) -> list[Transcript]:
+        time.sleep(0.2)
+        return [Transcript(str(number))] * number
+
+
+async def test_a_transcript_tells_the_work_on_it_and_not_the_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.stt.build_engine", lambda config, model: OneThread(1))
+    stt = await started(SpeechToText, FasterWhisperConfig(engine="faster-whisper"), {})
+    begun = time.perf_counter()
+    heard = await asyncio.gather(*(asyncio.create_task(stt.transcribe(ONE_SECOND)) for _ in range(5)))
+    assert time.perf_counter() - begun > 1
+    assert all(0.2 <= transcript.compute_s < 0.39 for transcript in heard)
+
+
+async def test_of_a_batch_each_transcript_tells_the_work_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serve_app.stt.build_engine", lambda config, model: OneThread(4))
+    stt = await started(SpeechToText, FasterWhisperConfig(engine="faster-whisper"), {})
+    # What Serve hands the batches to; its own queue asks for a running replica.
+    together = type(stt)._together.__wrapped__
+    batches = [[(ONE_SECOND, Event())] * number for number in (1, 4)]
+    one, four = await asyncio.gather(*(asyncio.create_task(together(stt, batch)) for batch in batches))
+    assert [transcript.text for transcript in (*one, *four)] == ["1", "4", "4", "4", "4"]
+    assert all(0.2 <= transcript.compute_s < 0.39 for transcript in (*one, *four))
+
+
+# --- TutorLLM ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def llm() -> Any:
+    config = LlamaCppConfig(
+        engine="llama-cpp", model="wheel:gemma-3-270m", chat_template="transcript", context_tokens=1024, slots=1
+    )
+    return asyncio.run(started(TutorLLM, config, {"sampling": {"temperature": 0}}))
+
+
+async def replied(llm: Any, request: TutorRequest) -> tuple[str, Usage]:
+    *deltas, usage = [item async for item in llm.reply(request)]
+    assert isinstance(usage, Usage)
+    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), usage
+
+
+async def test_the_tutors_prompt_is_read_before_the_first_learner_comes(llm: Any) -> None:
+    _, usage = await replied(llm, TutorRequest("Oi.", "A1", max_tokens=4))
+    assert usage.cached_tokens >= 0.8 * usage.prompt_tokens
+
+
+async def test_a_reply_keeps_to_the_tokens_of_the_request(llm: Any) -> None:
+    _, usage = await replied(llm, TutorRequest("Conta uma história.", max_tokens=3))
+    assert usage.completion_tokens <= 3
+
+
+async def test_a_trimmed_conversation_is_read_ahead_of_its_next_turn(llm: Any) -> None:
+    history = (Exchange("Eu moro numa casa azul perto do rio.", "Que bonito! Você pesca nesse rio?", "A2"),)
+    await llm.warm(history)
+    _, usage = await replied(llm, TutorRequest("Sim.", "A2", history, max_tokens=4))
+    assert usage.cached_tokens >= 0.8 * usage.prompt_tokens
+
+
+async def test_a_new_prompt_takes_the_place_of_the_old_one_while_serving(llm: Any) -> None:
+    prompt = {"system": "Fale do mar, das ondas, da areia e dos barcos. " * 3, "examples": []}
+    request = TutorRequest("Oi.", max_tokens=4)
+    _, before = await replied(llm, request)
+    await reconfigured(llm, {"prompt": prompt})
+    _, after = await replied(llm, request)
+    await reconfigured(llm, {})
+    _, again = await replied(llm, request)
+    assert after.prompt_tokens < 0.5 * before.prompt_tokens
+    assert after.cached_tokens > 0.5 * after.prompt_tokens  # read before it was needed
+    assert again.prompt_tokens == before.prompt_tokens
+
+
+async def test_a_misspelt_setting_is_refused_with_the_right_one(llm: Any) -> None:
+    with pytest.raises(StackError, match="did you mean 'sampling'"):
+        await reconfigured(llm, {"samplng": {}})
+
+
+# --- CefrClassifier ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("utterances", "rests_on"), [(1, 1), (3, 3), (10, 5)])
+async def test_an_estimate_rests_on_as_many_utterances_as_the_stack_says(utterances: int, rests_on: int) -> None:
+    cefr = await started(CefrClassifier, LexicalCefrConfig(engine="lexical"), {"utterances": utterances})
+    earlier = ["Eu gosto muito de jogar futebol no parque."] * 4
+    estimate = await cefr.classify("Ontem eu fui ao mercado e comprei frutas.", earlier)
+    assert estimate.utterances == rests_on
+    assert 0 < estimate.compute_s < 1
