@@ -6,10 +6,22 @@ BIN := $(VENV)/bin
 STACK ?= configs/cpu_stack.yaml
 PINS := constraints/cpu.txt
 GPU_VENV := .venv-gpu-engines
+GPU_BIN := $(GPU_VENV)/bin
 GPU_PINS := constraints/gpu-engines.txt
+JUNIT = $(if $(CI),--junitxml=.parle/junit-$(1).xml)
 export PIP_CONSTRAINT := $(PINS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export RAY_USAGE_STATS_ENABLED := 0
+# uv does the installing (seconds instead of minutes) and does not read pip's settings: pass on what is set for pip.
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_EXTRA_INDEX_URL
+export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
+endif
 
 .PHONY: help serve rehearse test test-browser test-gpu-engines resolve-gpu lint types types-gpu bench bench-capacity bench-gpu-engines clean
 
@@ -19,35 +31,39 @@ help: ## show this list
 serve: $(VENV)/.cpu ## build the environment, start the CPU stack (HOST, PORT, STACK) and say where to open it
 	@exec $(BIN)/parle serve $(STACK)
 
-test: $(VENV)/.test ## build what the tests need and run them
-	$(BIN)/python -m pytest --ignore=tests/browser $(ARGS)
+test: $(VENV)/.dev ## build what the tests need and run them; ARGS="tests/unit -k turn" runs some of them
+ifdef ARGS
+	$(BIN)/python -m pytest $(ARGS)
+else
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit $(call JUNIT,unit)
+	$(BIN)/python -m pytest tests/engines tests/server $(call JUNIT,test)
+endif
 
-test-browser: $(VENV)/.browser ## the page in Chromium, with a microphone that speaks Portuguese (installs Debian's; as root)
+test-browser: $(VENV)/.dev ## the page in Chromium, with a microphone that speaks Portuguese (installs Debian's; as root)
 	@scripts/install_chromium.sh
-	$(BIN)/python -m pytest tests/browser $(ARGS)
+	$(BIN)/python -m pytest tests/browser $(call JUNIT,browser) $(ARGS)
 
 test-gpu-engines: $(GPU_VENV)/.done ## the GPU engines on this CPU, tiny checkpoints through the real libraries (5 GB of its own)
-	HF_HUB_OFFLINE=1 $(GPU_VENV)/bin/python -m pytest tests/gpu_engines tests/engines/test_stt_contract.py tests/engines/test_cefr_contract.py tests/engines/test_llm_contract.py tests/engines/test_tts_contract.py $(ARGS)
+	HF_HUB_OFFLINE=1 $(GPU_BIN)/python -m pytest tests/gpu_engines tests/engines/test_stt_contract.py tests/engines/test_cefr_contract.py tests/engines/test_llm_contract.py tests/engines/test_tts_contract.py $(call JUNIT,gpu-engines) $(ARGS)
 
-resolve-gpu: $(GPU_VENV)/.done ## resolve the GPU stacks' environment, installing nothing
-	PIP_CONSTRAINT= $(GPU_VENV)/bin/python -m pip install --quiet --dry-run --ignore-installed -c constraints/gpu.txt '.[gpu]'
+resolve-gpu: .parle/gpu-resolved ## resolve the GPU stacks' environment from its pins, installing nothing
 
-lint: $(VENV)/.test ## ruff
+lint: $(VENV)/.dev ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.browser ## pyright, standard
+types: $(VENV)/.dev ## pyright, standard
 	$(BIN)/pyright
 
-types-gpu: $(VENV)/.test $(GPU_VENV)/.done ## pyright on what needs PyTorch
+types-gpu: $(VENV)/.dev $(GPU_VENV)/.done ## pyright on what needs PyTorch
 	$(BIN)/pyright -p pyright-gpu.json
 
-bench: $(VENV)/.test ## the figures of the README, as ratios in one run (keep the machine idle)
+bench: $(VENV)/.dev ## the figures of the README, as ratios in one run (keep the machine idle)
 	$(BIN)/python -m bench.turns --save bench/results.json
 	$(BIN)/python -m bench.transport --save bench/transport.json
 	$(BIN)/python -m bench.cefr
 
-bench-capacity: $(VENV)/.test ## docs/scaling.md and docs/startup.md: how many talkers, how soon ready (half an hour, keep the machine idle)
+bench-capacity: $(VENV)/.dev ## docs/scaling.md and docs/startup.md: how many talkers, how soon ready (half an hour, keep the machine idle)
 	$(BIN)/python -m bench.startup --save bench/startup.json
 	$(BIN)/python -m bench.capacity measure --save bench/service_times.json
 	$(BIN)/python -m bench.capacity validate --save bench/capacity.json
@@ -56,29 +72,35 @@ bench-capacity: $(VENV)/.test ## docs/scaling.md and docs/startup.md: how many t
 	$(BIN)/python scripts/figures.py scaling
 
 bench-gpu-engines: $(GPU_VENV)/.done ## what batching gains, on this CPU
-	$(GPU_VENV)/bin/python -m bench.batching --save bench/batching.json
+	$(GPU_BIN)/python -m bench.batching --save bench/batching.json
 
-rehearse: $(VENV)/.test ## carry out the CPU image's recipe in a clean Debian (as root, with debootstrap; 8 GB)
+rehearse: $(VENV)/.dev ## carry out the CPU image's recipe in a clean Debian (as root, with debootstrap; 8 GB)
 	$(BIN)/python deploy/docker/rehearse.py .parle/rehearsal --run
 
 clean: ## remove the environments; the joined weights stay in ~/.cache/parle
 	rm -rf $(VENV) $(GPU_VENV)
 
-$(VENV)/.cpu: pyproject.toml $(PINS)
+$(BIN)/uv: $(PINS)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --progress-bar on -e '.[cpu]'
+	$(BIN)/pip install --quiet uv
+
+$(VENV)/.cpu: pyproject.toml $(PINS) | $(BIN)/uv
+	$(BIN)/uv pip install --python $(BIN)/python -c $(PINS) -e '.[cpu]'
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.cpu
-	$(BIN)/pip install --quiet --progress-bar on -e '.[cpu,test]'
-	@touch $@
+$(VENV)/.dev: pyproject.toml $(PINS) | $(BIN)/uv
+	$(BIN)/uv pip install --python $(BIN)/python -c $(PINS) -e '.[cpu,test,browser]'
+	@touch $@ $(VENV)/.cpu
 
-$(VENV)/.browser: $(VENV)/.test
-	$(BIN)/pip install --quiet --progress-bar on -e '.[cpu,test,browser]'
-	@touch $@
-
-$(GPU_VENV)/.done: pyproject.toml $(GPU_PINS)
+$(GPU_BIN)/uv: $(PINS)
 	$(PYTHON) -m venv $(GPU_VENV)
-	PIP_CONSTRAINT= $(GPU_VENV)/bin/python -m pip install --quiet --progress-bar on --no-deps -r $(GPU_PINS)
-	PIP_CONSTRAINT= $(GPU_VENV)/bin/python -m pip install --quiet --no-deps -e .
+	$(GPU_BIN)/pip install --quiet uv
+
+$(GPU_VENV)/.done: pyproject.toml $(GPU_PINS) | $(GPU_BIN)/uv
+	$(GPU_BIN)/uv pip install --python $(GPU_BIN)/python --no-deps -r $(GPU_PINS)
+	$(GPU_BIN)/uv pip install --python $(GPU_BIN)/python --no-deps -e .
 	@touch $@
+
+.parle/gpu-resolved: pyproject.toml constraints/gpu.txt | $(BIN)/uv
+	@mkdir -p .parle
+	$(BIN)/uv pip compile --quiet --extra gpu -c constraints/gpu.txt --python-version 3.11 --python-platform x86_64-unknown-linux-gnu -o $@ pyproject.toml
