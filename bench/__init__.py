@@ -1,1 +1,1 @@
-"""What the README's figures come from. Each module runs by itself: `python -m bench.turns --help`."""
+"""Where the figures of README.md and docs/ come from. Each module runs by itself: `python -m bench.turns --help`."""

@@ -36,12 +36,23 @@ def scaling() -> dict[tuple[str, str], str]:
     }
 
 
+def latency() -> dict[tuple[str, str], str]:
+    """What stands between the markers of README.md, docs/performance.md and docs/transport.md."""
+    measured = figures("results.json")["figures"]
+    return {
+        ("README.md", "bench"): key_figures(measured),
+        ("docs/performance.md", "bench"): turns(measured),
+        ("docs/performance.md", "batching"): batching(figures("batching.json")),
+        ("docs/transport.md", "figures"): transport(figures("transport.json")),
+    }
+
+
 def met(value: float, bound: float) -> str:
     return "" if value <= bound else "; **not met**"
 
 
 def turns(f: dict[str, float]) -> str:
-    """The table of the README."""
+    """The table of docs/performance.md."""
     ray = (
         f"{100 * f['ray_overhead_share']:.1f} %, {f['ray_overhead_ms']:.0f} ms "
         f"(95 %: {f['ray_overhead_low_ms']:.0f} to {f['ray_overhead_high_ms']:.0f})"
@@ -69,6 +80,18 @@ def turns(f: dict[str, float]) -> str:
         ),
         (f"ready after `parle serve` (aim: 40 s{met(f['ready_s'], 40)})", f"{f['ready_s']:.0f} s"),
         (f"memory of the whole process tree (aim: 6 GB{met(f['memory_gb'], 6)})", f"{f['memory_gb']:.1f} GB"),
+    ]
+    return table(rows)
+
+
+def key_figures(f: dict[str, float]) -> str:
+    """The two figures of the README."""
+    rows = [
+        (
+            "first audio after the last word, median of ten turns",
+            f"{f['first_audio_s']:.1f} s; the same models one after the other: {f['one_after_the_other_s']:.1f} s",
+        ),
+        ("ready after `parle serve`", f"{f['ready_s']:.0f} s, with {f['memory_gb']:.1f} GB of memory"),
     ]
     return table(rows)
 
@@ -117,9 +140,8 @@ def write(file: str, marker: str, text: str) -> None:
 
 
 if __name__ == "__main__":
+    tables = scaling()
     if sys.argv[1:] != ["scaling"]:  # `figures.py scaling`: only what bench.capacity and bench.startup measure
-        write("README.md", "bench", turns(figures("results.json")["figures"]))
-        write("README.md", "batching", batching(figures("batching.json")))
-        write("docs/transport.md", "figures", transport(figures("transport.json")))
-    for (file, marker), text in scaling().items():
+        tables |= latency()
+    for (file, marker), text in tables.items():
         write(file, marker, text)

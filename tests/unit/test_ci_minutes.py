@@ -1,0 +1,41 @@
+"""scripts/ci_minutes.py: the table of CI steps in CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+from scripts.ci_minutes import DOCUMENT, RUN, StepTests, listed, read_junit, steps, table
+
+JUNIT = """<?xml version="1.0" encoding="utf-8"?>
+<testsuites><testsuite name="pytest" tests="3" time="7.5">
+<testcase classname="tests.unit.test_a" name="test_quick" time="0.5" />
+<testcase classname="tests.unit.test_a" name="test_slow[x]" time="7.0" />
+<testcase classname="tests.unit.test_a" name="test_left_out" time="9.0"><skipped message="no card" /></testcase>
+</testsuite></testsuites>
+"""
+
+
+def test_a_junit_file_tells_how_many_ran_and_which_took_longest(tmp_path):
+    path = tmp_path / "junit.xml"
+    path.write_text(JUNIT)
+    assert read_junit(path) == StepTests(ran=2, slowest="test_slow[x]", slowest_s=7.0)
+
+
+def test_a_step_without_tests_has_no_slowest_one(tmp_path):
+    path = tmp_path / "junit.xml"
+    path.write_text("<testsuites><testsuite /></testsuites>")
+    assert read_junit(path) is None
+
+
+def test_steps_are_read_from_the_script_by_name_or_make_target():
+    script = "set -e\nmake lint\n# make nothing\n  step browser make test-browser\nmake test &\n"
+    assert steps(script) == ["lint", "browser", "test"]
+
+
+def test_the_table_lists_what_it_was_given():
+    text = table({"lint": 6.0, "test": 90.0}, {"test": StepTests(2, "test_slow[x]", 7.0)})
+    assert "| test | 1.5 | 2 | `test_slow[x]`, 7 s |" in text
+    assert "| **all** | **1.6** | **2** | |" in text
+    assert listed(f"<!-- ci-minutes -->\n{text}\n<!-- /ci-minutes -->") == ["lint", "test"]
+
+
+def test_contributing_lists_the_steps_of_ci_run():
+    assert listed(DOCUMENT.read_text("utf-8")) == steps(RUN.read_text("utf-8"))
