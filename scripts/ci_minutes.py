@@ -3,8 +3,8 @@
     python scripts/ci_minutes.py            # after .ci/run: write the table
     python scripts/ci_minutes.py --check    # exit with 1 where the table's steps are not those of .ci/run
 
-.ci/run leaves `.parle/ci-times.json`, {step: seconds}, and for each step that runs pytest `.parle/junit-STEP.xml`.
-A step is named by `step NAME command` in .ci/run, or else by its make target.
+.ci/run has lines `step NAME make TARGET...` and leaves `.parle/ci-times.json`, {step: seconds}. The targets that run
+pytest leave `.parle/junit-FILE.xml`, where the Makefile says `$(call JUNIT,FILE)`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,32 +21,40 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).parent.parent
 DOCUMENT = ROOT / "CONTRIBUTING.md"
 RUN = ROOT / ".ci/run"
+MAKEFILE = ROOT / "Makefile"
 RESULTS = ROOT / ".parle"
 PLACE = re.compile(r"(<!-- ci-minutes -->\n).*?(<!-- /ci-minutes -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class StepTests:
-    """What a JUnit file says of one step."""
+    """What the JUnit files say of one step."""
 
     ran: int
     slowest: str
     slowest_s: float
 
 
-def read_junit(path: Path) -> StepTests | None:
+def read_junit(paths: Iterable[Path]) -> StepTests | None:
     """None where no test ran."""
-    cases = [case for case in ElementTree.parse(path).iter("testcase") if case.find("skipped") is None]
+    cases = [case for path in paths for case in ElementTree.parse(path).iter("testcase")]
+    cases = [case for case in cases if case.find("skipped") is None]
     if not cases:
         return None
     seconds, slowest = max((float(case.get("time", 0)), case.get("name", "")) for case in cases)
     return StepTests(len(cases), slowest, seconds)
 
 
-def steps(script: str) -> list[str]:
-    """The steps of .ci/run in their order."""
-    found = re.findall(r"^\s*(?:step\s+(\S+)|make\s+([a-z][\w-]*))", script, re.MULTILINE)
-    return [step or target for step, target in found]
+def steps(script: str) -> dict[str, list[str]]:
+    """The steps of .ci/run in their order, and the make targets of each."""
+    found = re.findall(r"^\s*step\s+([\w-]+)\s+make\s+([^&|;\n]+)", script, re.MULTILINE)
+    return {step: targets.split() for step, targets in found}
+
+
+def junit_files(targets: Iterable[str], makefile: str) -> list[str]:
+    """The names of the JUnit files that these make targets write."""
+    rules = [re.search(rf"^{re.escape(target)}:.*\n((?:\t.*\n|\w.*\n)*)", makefile, re.MULTILINE) for target in targets]
+    return [name for rule in rules if rule for name in re.findall(r"\$\(call JUNIT,([\w-]+)\)", rule[1])]
 
 
 def table(seconds: dict[str, float], tests: dict[str, StepTests | None]) -> str:
@@ -72,14 +81,18 @@ def main() -> None:
     document = DOCUMENT.read_text("utf-8")
     expected = steps(RUN.read_text("utf-8"))
     if parser.parse_args().check:
-        if listed(document) != expected:
-            sys.exit(f"CONTRIBUTING.md lists {listed(document)}, .ci/run has {expected}: run scripts/ci_minutes.py")
+        if listed(document) != list(expected):
+            sys.exit(
+                f"CONTRIBUTING.md lists {listed(document)}, .ci/run has {list(expected)}: run scripts/ci_minutes.py"
+            )
         return
     seconds: dict[str, float] = json.loads((RESULTS / "ci-times.json").read_text("utf-8"))
     if set(seconds) != set(expected):
         sys.exit(f".parle/ci-times.json has {sorted(seconds)}, .ci/run has {sorted(expected)}: run .ci/run first")
-    junit = {step: RESULTS / f"junit-{step}.xml" for step in expected}
-    tests = {step: read_junit(path) for step, path in junit.items() if path.exists()}
+    makefile = MAKEFILE.read_text("utf-8")
+    tests: dict[str, StepTests | None] = {}
+    for step, targets in expected.items():
+        tests[step] = read_junit(RESULTS / f"junit-{name}.xml" for name in junit_files(targets, makefile))
     text = table({step: seconds[step] for step in expected}, tests)
     DOCUMENT.write_text(PLACE.sub(lambda place: f"{place[1]}{text}\n{place[2]}", document), "utf-8")
 

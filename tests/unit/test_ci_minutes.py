@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.ci_minutes import DOCUMENT, RUN, StepTests, listed, read_junit, steps, table
+from scripts.ci_minutes import DOCUMENT, RUN, StepTests, junit_files, listed, read_junit, steps, table
 
 JUNIT = """<?xml version="1.0" encoding="utf-8"?>
 <testsuites><testsuite name="pytest" tests="3" time="7.5">
@@ -14,20 +14,49 @@ JUNIT = """<?xml version="1.0" encoding="utf-8"?>
 
 
 def test_a_junit_file_tells_how_many_ran_and_which_took_longest(tmp_path):
-    path = tmp_path / "junit.xml"
+    path, empty = tmp_path / "junit.xml", tmp_path / "empty.xml"
     path.write_text(JUNIT)
-    assert read_junit(path) == StepTests(ran=2, slowest="test_slow[x]", slowest_s=7.0)
+    empty.write_text("<testsuites><testsuite /></testsuites>")
+    assert read_junit([path, empty]) == StepTests(ran=2, slowest="test_slow[x]", slowest_s=7.0)
 
 
-def test_a_step_without_tests_has_no_slowest_one(tmp_path):
-    path = tmp_path / "junit.xml"
-    path.write_text("<testsuites><testsuite /></testsuites>")
-    assert read_junit(path) is None
+def test_a_step_without_tests_has_no_slowest_one():
+    assert read_junit([]) is None
 
 
-def test_steps_are_read_from_the_script_by_name_or_make_target():
-    script = "set -e\nmake lint\n# make nothing\n  step browser make test-browser\nmake test &\n"
-    assert steps(script) == ["lint", "browser", "test"]
+SCRIPT = """\
+step() {
+  local name=$1
+}
+# step no make nothing
+step types make types types-gpu
+step test make test &
+"""
+
+MAKEFILE = """\
+test: .dev ## all
+ifdef ARGS
+\tpytest $(ARGS)
+else
+\tpytest unit $(call JUNIT,unit)
+\tpytest $(call JUNIT,test)
+endif
+
+lint:
+\truff
+
+test-browser:
+\tpytest $(call JUNIT,browser)
+"""
+
+
+def test_steps_are_read_from_the_script_with_their_targets():
+    assert steps(SCRIPT) == {"types": ["types", "types-gpu"], "test": ["test"]}
+
+
+def test_the_junit_files_of_a_target_are_read_from_its_rule():
+    assert junit_files(["lint", "test"], MAKEFILE) == ["unit", "test"]
+    assert junit_files(["test-browser"], MAKEFILE) == ["browser"]
 
 
 def test_the_table_lists_what_it_was_given():
@@ -38,4 +67,4 @@ def test_the_table_lists_what_it_was_given():
 
 
 def test_contributing_lists_the_steps_of_ci_run():
-    assert listed(DOCUMENT.read_text("utf-8")) == steps(RUN.read_text("utf-8"))
+    assert listed(DOCUMENT.read_text("utf-8")) == list(steps(RUN.read_text("utf-8")))

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeGuard, Union, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -101,7 +101,7 @@ def keys(model: type[BaseModel]) -> Iterator[tuple[str, str]]:
             yield from ((f"{name}.{key}", value) for key, value in keys(inner))
 
 
-def is_model(kind: Any) -> bool:
+def is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
