@@ -92,7 +92,10 @@ def main() -> None:
     makefile = MAKEFILE.read_text("utf-8")
     tests: dict[str, StepTests | None] = {}
     for step, targets in expected.items():
-        tests[step] = read_junit(RESULTS / f"junit-{name}.xml" for name in junit_files(targets, makefile))
+        files = [RESULTS / f"junit-{name}.xml" for name in junit_files(targets, makefile)]
+        if missing := [file.name for file in files if not file.exists()]:
+            sys.exit(f".parle has no {', '.join(missing)}: run .ci/run first")
+        tests[step] = read_junit(files)
     text = table({step: seconds[step] for step in expected}, tests)
     DOCUMENT.write_text(PLACE.sub(lambda place: f"{place[1]}{text}\n{place[2]}", document), "utf-8")
 
