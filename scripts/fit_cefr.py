@@ -3,7 +3,7 @@
     python scripts/fit_cefr.py [--out FILE]
 
 Method. Every utterance of `scripts/cefr_sentences.json` that is not held out becomes a row of
-features (`serve_app/engines/lexical_features.py`). Five logistic regressions on the standardised
+features (`serve_app/engines/cefr/lexical_features.py`). Five logistic regressions on the standardised
 features answer "at least A2?" to "at least C2?", with one ridge penalty, the one whose ten-fold
 cross-validated log loss is smallest. From the cross-validated answers, never from the fit itself,
 come the `gains`: for n = 1, 2, ... utterances drawn from the sentences as one learner's, the factor
