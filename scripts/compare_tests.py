@@ -129,7 +129,8 @@ def collected(revision: str, environments: Collection[str]) -> set[str]:
 def report(found: Comparison) -> str:
     moves = Counter(f"{old.partition('::')[0]} -> {new.partition('::')[0]}" for old, new in found.moved.items())
     lines = [f"  {count:>5}  {move}" for move, count in sorted(moves.items())]
-    lines += [f"         {test}: {why}" for test, why in found.explained.items()]
+    reasons = Counter(f"{function(test)} -> {why}" for test, why in found.explained.items())
+    lines += [f"  {count:>5}  {reason}" for reason, count in sorted(reasons.items())]
     counts = {"same": found.same, "moved": found.moved, "explained": found.explained, "new": found.added}
     lines += [f"{len(tests):>7} {kind}" for kind, tests in counts.items()]
     lines += [f"{len(found.unaccounted):>7} not accounted for", *(f"  LOST {test}" for test in found.unaccounted)]

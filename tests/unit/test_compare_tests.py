@@ -52,6 +52,8 @@ def test_an_explanation_must_name_tests_that_exist():
 
 
 def test_the_report_names_what_is_lost():
-    told = report(compare(["tests/a.py::test_x", "tests/a.py::test_y"], ["tests/b.py::test_y"], {}))
+    before = ["tests/a.py::test_x", "tests/a.py::test_y", "tests/a.py::test_z[1]", "tests/a.py::test_z[2]"]
+    told = report(compare(before, ["tests/b.py::test_y"], {"tests/a.py::test_z": "gone with the feature"}))
+    assert "2  tests/a.py::test_z -> gone with the feature" in told
     assert "1  tests/a.py -> tests/b.py" in told
     assert "1 not accounted for\n  LOST tests/a.py::test_x" in told
