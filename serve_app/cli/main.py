@@ -253,7 +253,7 @@ def check(file: Path, gpu: str | None) -> None:
         return
     stack = lint.read(file)
     preflight.check(stack.args)
-    click.echo(f"{file}: right, and can run here")
+    click.echo(f"{file}: OK: valid, and this machine can run it")
     for stage, config in stack.args.stages().items():
         share = f", {config.num_gpus:g} of a GPU" if config.num_gpus else ""
         click.echo(f"  {stage:5} {config.engine}  {getattr(config, 'model', '')}{share}".rstrip())
@@ -283,4 +283,4 @@ def _check_on_card(file: Path, gpu: str) -> None:
         click.echo("  " + "  ".join([*named, *counted]))
     if (error := plan.error()) is not None:
         raise StackError(f"does not fit: {error}")
-    click.echo(f"fits; {budget.gib(plan.unshared)} GiB are nobody's")
+    click.echo(f"fits; {budget.gib(plan.unshared)} GiB unallocated")

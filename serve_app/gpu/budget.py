@@ -8,7 +8,6 @@ Nothing here loads a library or asks a network: it is computed from the numbers 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,24 +23,19 @@ from serve_app.config.stack import (
 from serve_app.errors import StackError
 from serve_app.gpu import architectures, checkpoint
 from serve_app.gpu.architectures import AnyArchitecture, Deberta, Decoder, Kokoro, Qwen3Tts, Whisper
-from serve_app.gpu.cards import Card, present_cards
+from serve_app.gpu.cards import CONTEXT_BYTES, present_cards, smallest
+from serve_app.gpu.engine_sizes import CEFR_TEXTS_AT_ONCE, QWEN_MAX_SEQUENCE
 
 GIB = 2**30
 
-CONTEXT = GIB // 2
-"""A process's CUDA context: the loaded kernels and the libraries' own buffers, outside of any allocator's limit."""
 VLLM_BUFFERS = 3 * GIB // 8
 """The attention kernels' fixed buffer."""
 VLLM_GRAPHS = 3 * GIB // 8
 """The CUDA graphs of batches of up to `max_replies`."""
 VLLM_STEP_TOKENS = 2048
 """vLLM's `max_num_batched_tokens` where nobody sets it: how much of a prompt is read in one step."""
-CEFR_TEXTS = 16
-"""Texts of full length that the classifier reads at once."""
 KOKORO_SECONDS = 50.0
 """Speech made at once: 300 characters at 12 a second, spoken at half speed."""
-QWEN_TOKENS = 2048
-"""The talker's fixed cache: text and 12.5 frames a second."""
 QWEN_FRAMES = 325
 """Frames that the codec decodes at once where it does not stream: 300 and 25 before them."""
 QWEN_GRAPHS = GIB // 4
@@ -111,7 +105,7 @@ def need(config: StageConfig, folder: Path | None = None) -> Need | None:
     return Need(
         weights=stored or model.weight_bytes(width),
         workspace=workspace,
-        context=CONTEXT,
+        context=CONTEXT_BYTES,
         kv_bytes_per_token=kv_bytes_per_token,
         kv_tokens=kv_tokens,
         conversation_tokens=config.context_tokens if isinstance(config, VllmConfig) else 0,
@@ -132,9 +126,9 @@ def _work(config: StageConfig, model: AnyArchitecture, width: int) -> tuple[int,
         case FasterWhisperConfig(), Whisper():
             return model.workspace(config.beam_size, max(width, 2)), 0, 0
         case TransformersCefrConfig(), Deberta():
-            return model.workspace(CEFR_TEXTS, width), 0, 0
+            return model.workspace(CEFR_TEXTS_AT_ONCE, width), 0, 0
         case Qwen3TtsConfig(), Qwen3Tts():
-            return model.workspace(QWEN_TOKENS, QWEN_FRAMES, width) + QWEN_GRAPHS, 0, 0
+            return model.workspace(QWEN_MAX_SEQUENCE, QWEN_FRAMES, width) + QWEN_GRAPHS, 0, 0
         case KokoroConfig(), Kokoro():
             return model.workspace(KOKORO_SECONDS), 0, 0
         case VllmConfig(), Decoder():
@@ -162,7 +156,7 @@ def kv_cache(config: VllmConfig, folder: Path) -> int | None:
     """Bytes for the conversations of the LLM in `folder` on the card of this process; None leaves them to vLLM.
 
     `kv_cache_gib` where it is given, else what the share leaves. None on a CPU, for a share of
-    several cards, and where nothing is known of the model or, without nvidia-smi, of the card.
+    several cards, and where nothing is known of the model or, where no driver answers, of the card.
 
     Raises:
         StackError: less than one conversation.
@@ -175,11 +169,6 @@ def kv_cache(config: VllmConfig, folder: Path) -> int | None:
     if needed is None or not cards:
         return None
     return kv_cache_bytes(needed, smallest(cards).usable_bytes, config.num_gpus)
-
-
-def smallest(cards: Sequence[Card]) -> Card:
-    """The card that a share is measured on: Ray takes all for equal."""
-    return min(cards, key=lambda card: card.total_bytes)
 
 
 def share_for(needed: int, card_bytes: int) -> float:

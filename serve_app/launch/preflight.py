@@ -7,12 +7,11 @@ import os
 from collections.abc import Sequence
 
 import ray
-from ray._private.accelerators import NvidiaGPUAcceleratorManager
 
 from serve_app.config.stack import StackArgs
 from serve_app.errors import StackError
 from serve_app.gpu import budget, card_plan
-from serve_app.gpu.cards import Card, present_cards
+from serve_app.gpu.cards import Card, present_cards, present_count, smallest
 from serve_app.observe import tracing
 from serve_app.weights.sources import check_weights
 
@@ -66,7 +65,7 @@ def cards() -> float:
     """
     if ray.is_initialized():
         return max(float(ray.cluster_resources().get("GPU", 0)), _promised_cards())
-    return float(NvidiaGPUAcceleratorManager.get_current_node_num_accelerators())
+    return float(present_count())
 
 
 def _promised_cards() -> float:
@@ -83,19 +82,19 @@ def check_cards(args: StackArgs, present: Sequence[Card]) -> None:
     Raises:
         StackError: one line that says which, and what would do.
     """
-    smallest = budget.smallest(present)
+    weakest = smallest(present)
     # CTranslate2 is built for CUDA 12.
     torch = any(budget.on_card(config) and config.engine != "faster-whisper" for config in args.stages().values())
-    version = (smallest.driver or "").partition(".")[0]
+    version = (weakest.driver or "").partition(".")[0]
     if torch and version.isdigit() and int(version) < LEAST_DRIVER:
         raise StackError(
-            f"The NVIDIA driver here is {smallest.driver}; PyTorch 2.13 is built for CUDA 13 and needs {LEAST_DRIVER} "
+            f"The NVIDIA driver here is {weakest.driver}; PyTorch 2.13 is built for CUDA 13 and needs {LEAST_DRIVER} "
             "or newer: update the driver, or rent a machine whose image has a newer one."
         )
     # In a cluster more cards may stand on other machines: the count and the placement were checked before.
-    plan = card_plan.plan(args, smallest, max(len(present), int(cards())))
+    plan = card_plan.plan(args, weakest, max(len(present), int(cards())))
     if plan.placed and (error := plan.error()) is not None:
-        raise StackError(f"The stack does not fit this machine's {smallest.name}: {error}")
+        raise StackError(f"The stack does not fit this machine's {weakest.name}: {error}")
 
 
 def _check_gpus(args: StackArgs, present: float) -> None:
