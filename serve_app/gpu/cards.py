@@ -123,7 +123,7 @@ def _handles(visible: str) -> list[Any]:
         return [pynvml.nvmlDeviceGetHandleByIndex(int(name)) for name in wanted if int(name) in everything]
     try:
         found = [pynvml.nvmlDeviceGetHandleByUUID(name) for name in wanted]
-    except (pynvml.NVMLError_NotFound, pynvml.NVMLError_InvalidArgument):  # CUDA also takes the start of a UUID
+    except pynvml.NVMLError:  # CUDA also takes the start of a UUID
         found = []
     return found or [pynvml.nvmlDeviceGetHandleByIndex(number) for number in everything]
 
@@ -133,6 +133,8 @@ def _card(handle: Any, driver: str) -> Card:
 
     try:
         total = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
-    except pynvml.NVMLError_NotSupported:  # a chip that shares the machine's memory
-        total = 0
+    except pynvml.NVMLError as error:
+        if getattr(error, "value", None) != pynvml.NVML_ERROR_NOT_SUPPORTED:
+            raise
+        total = 0  # a chip that shares the machine's memory
     return Card(pynvml.nvmlDeviceGetName(handle), total, driver)

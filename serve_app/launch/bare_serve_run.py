@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 import ray
-from ray._private.state import state as cluster_state
+
+from serve_app.launch import ray_private
 
 logger = logging.getLogger("ray.serve")
 
@@ -39,18 +40,16 @@ def end_bare_serve_run(message: str) -> None:
 def _bare_serve_run() -> psutil.Process | None:
     if not ray.is_initialized() or ray.get_runtime_context().worker.mode != ray.WORKER_MODE:
         return None
-    job_id = ray.get_runtime_context().get_job_id()
-    for job in cluster_state.job_table():
-        if job["JobID"] != job_id or job["DriverIPAddress"] != ray.util.get_node_ip_address():
-            continue
-        try:
-            driver = psutil.Process(job["DriverPid"])
-            command = [Path(part).name for part in driver.cmdline()]
-        except psutil.Error:
-            return None
-        if any(first in SERVE and second == "run" for first, second in itertools.pairwise(command)):
-            return driver
-    return None
+    found = ray_private.driver_of(ray.get_runtime_context().get_job_id())
+    if found is None or found[0] != ray.util.get_node_ip_address():
+        return None
+    try:
+        driver = psutil.Process(found[1])
+        command = [Path(part).name for part in driver.cmdline()]
+    except psutil.Error:
+        return None
+    started_by_serve_run = any(name in SERVE and verb == "run" for name, verb in itertools.pairwise(command))
+    return driver if started_by_serve_run else None
 
 
 def _interrupt(driver: psutil.Process) -> None:

@@ -12,13 +12,11 @@ from typing import Any, cast
 
 import psutil
 import ray
-from ray._private import worker as ray_worker
 from ray.exceptions import RayError
-from ray.serve._private.constants import SERVE_NAMESPACE
 
 from serve_app.errors import StackError
+from serve_app.launch.ray_private import SERVE_NAMESPACE, dead_processes
 
-DASHBOARD_PORT = 8265
 OBJECT_STORE_BYTES = 200_000_000
 """Ray would take 30 % of the memory; one turn's audio passes between stages in pieces far below 1 MB."""
 REACH_S = 5.0
@@ -94,11 +92,7 @@ def auth_mode() -> str:
 
 def dead() -> str | None:
     """The name of a vital process of ours that has ended, None while all live."""
-    node = ray_worker._global_node
-    if node is None:
-        return None
-    ended = cast(list[tuple[str, Any]], node.dead_processes())
-    return next((name for name, _ in ended if name in VITAL), None)
+    return next((name for name in dead_processes() if name in VITAL), None)
 
 
 def stop() -> None:

@@ -6,15 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import ray
-from ray.serve._private.application_state import StatusOverview
-from ray.serve._private.client import ServeControllerClient
-from ray.serve._private.common import DeploymentStatus
-from ray.serve.generated import serve_pb2
 from ray.serve.schema import ApplicationStatus
 
+from serve_app.errors import StackError
+from serve_app.launch import ray_private
+from serve_app.launch.ray_private import DeploymentStatus, ServeControllerClient
+
 ANSWER_S = 15.0
-_OUR_ERROR = re.compile(r"serve_app\.errors\.\w+: (?P<message>.+)")
+_OUR_ERROR = re.compile(rf"\b{re.escape(StackError.__module__)}\.\w+: (?P<message>.+)")
 _ANY_ERROR = re.compile(r"^[\w.]*(?:Error|Exception|Exit|Interrupt|Timeout)\b.*: \S.*$")
 
 
@@ -50,9 +49,7 @@ def look(client: ServeControllerClient, application: str) -> Snapshot:
     Raises:
         RayError: it is gone, or restarting, or has not answered in time.
     """
-    answer = ray.get(client._controller.get_serve_status.remote(application), timeout=ANSWER_S)
-    proto = serve_pb2.StatusOverview  # pyright: ignore[reportAttributeAccessIssue] - generated without stubs
-    overview = StatusOverview.from_proto(proto.FromString(answer))
+    overview = ray_private.status(client, application, ANSWER_S)
     deployments = {status.name: status for status in overview.deployment_statuses}
     return Snapshot(
         overview.app_status.status,

@@ -11,18 +11,15 @@ import httpx
 import ray
 from ray import serve
 from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayError
-from ray.serve._private import api
-from ray.serve._private.client import ServeControllerClient
-from ray.serve._private.common import DeploymentStatus
-from ray.serve.config import gRPCOptions
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus
 
 from serve_app.clouds.served import AutoStop
 from serve_app.config.lint import StackFile
 from serve_app.errors import StackError
-from serve_app.launch import ray_cluster, serve_status
+from serve_app.launch import ray_cluster, ray_private, serve_status
 from serve_app.launch.ray_cluster import Cluster
+from serve_app.launch.ray_private import DeploymentStatus, ServeControllerClient
 from serve_app.launch.report import Report
 from serve_app.launch.terminal import Signals, Stopped, diverted
 from serve_app.weights.fetch import fetching
@@ -115,23 +112,15 @@ def _start(
             fetch.result()
         report.weights_are_here()
     try:
-        client.deploy_apps(stack.schema)
+        ray_private.deploy(client, stack.schema)
     except (RayError, RayServeException, ValueError) as error:
         raise StackError(f"Serve refuses the file: {serve_status.reason(str(error))}") from error
     return here, client
 
 
 def _serve(stack: StackFile) -> ServeControllerClient:
-    schema = stack.schema
     try:
-        return api.serve_start(
-            http_options=schema.http_options.model_dump(),
-            proxy_location=schema.proxy_location,
-            grpc_options=gRPCOptions(**schema.grpc_options.model_dump()),
-            controller_options=schema.controller_options,
-            global_logging_config=schema.logging_config,
-            global_tracing_config=schema.tracing_config,
-        )
+        return ray_private.start_serve(stack.schema)
     except (RayError, RayServeException, ValueError, TimeoutError) as error:
         raise StackError(f"Serve does not start: {serve_status.reason(str(error))}") from error
 
