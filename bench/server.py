@@ -6,11 +6,6 @@ import base64
 import contextlib
 import io
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 import wave
@@ -23,8 +18,10 @@ import httpx
 import psutil
 import yaml
 
+from serve_app.launch import child_process
+
 STACK = Path(__file__).parent.parent / "configs/cpu_stack.yaml"
-START_TIMEOUT_S = 240
+STOP_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +49,9 @@ def serving(user_configs: dict[str, dict[str, Any]] | None = None, options: Sequ
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stack.yaml")
         path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
-        port = _free_port()
-        command = [str(Path(sys.executable).parent / "parle"), "serve", str(path), *options]
         started = time.perf_counter()
-        with Path(folder, "log").open("wb") as log:
-            process = subprocess.Popen(
-                command, env={**os.environ, "PORT": str(port)}, stdout=log, stderr=log, start_new_session=True
-            )
-            try:
-                url = f"http://127.0.0.1:{port}"
-                _wait_ready(url, process, Path(folder, "log"))
-                yield Server(url, time.perf_counter() - started, psutil.Process(process.pid))
-            finally:
-                process.send_signal(signal.SIGINT)
-                try:
-                    process.wait(60)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-
-
-def _wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.perf_counter() + START_TIMEOUT_S
-    while time.perf_counter() < deadline and process.poll() is None:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
-                return
-        time.sleep(0.1)
-    raise RuntimeError(f"the server did not become ready:\n{log.read_text('utf-8', 'replace')[-4000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        with child_process.serving(path, Path(folder, "log"), *options, stop_s=STOP_S) as (process, url):
+            yield Server(url, time.perf_counter() - started, psutil.Process(process.pid))
 
 
 @dataclass(slots=True)

@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -23,15 +22,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from serve_app.errors import StackError
+from serve_app.launch import child_process
 from serve_app.weights.model_names import cache_folder
 
-from .server import STACK, START_TIMEOUT_S
+from .server import STACK, STOP_S
 
 RUNS = 3
 PROMISED_S = 25.0
 LINE = re.compile(r"^\s*(?P<seconds>[\d.]+) s  (?P<step>.+)$")
 READY = re.compile(r"^ready in (?P<seconds>[\d.]+) s at ")
 LOGS = re.compile(r"^\s*logs\s+(?P<path>\S.*)$")
+IMPORTS = (
+    "from serve_app.cli import main; from serve_app.config import lint; "
+    "from serve_app.launch import preflight, ray_cluster, server"
+)
+"""What `parle serve` imports before it starts Ray."""
 INITIALISED = "Finished initializing replica"
 
 
@@ -109,36 +115,20 @@ def python_s(code: str) -> float:
 
 def start() -> dict[str, Any]:
     """One start and stop of the server."""
-    command = [str(Path(sys.executable).parent / "parle"), "serve", str(STACK)]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            command, env={**os.environ, "PORT": "0"}, stdout=output, stderr=output, start_new_session=True
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        with log.open("wb") as output:
+            server = child_process.start(STACK, host="127.0.0.1", port=0, output=output)
         try:
-            said = _wait(process, output)
+            child_process.await_that(server, lambda: "ready" in steps(log.read_text("utf-8")), child_process.READY_S)
+        except StackError as error:
+            error.add_note(log.read_text("utf-8")[-child_process.LOG_TAIL :])
+            raise
         finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-        output.seek(0)
-        text = output.read()
+            child_process.stop(server, STOP_S)
+        text = log.read_text("utf-8")
     logs = next((found["path"] for line in text.splitlines() if (found := LOGS.match(line))), None)
-    return {"said": said, "replicas": replicas(Path(logs)) if logs and Path(logs).is_dir() else {}}
-
-
-def _wait(process: subprocess.Popen[bytes], output: Any) -> dict[str, float]:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while True:
-        output.seek(0)
-        text = output.read()
-        said = steps(text)
-        if "ready" in said:
-            return said
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"the server did not become ready:\n{text[-4000:]}")
-        time.sleep(0.2)
+    return {"said": steps(text), "replicas": replicas(Path(logs)) if logs and Path(logs).is_dir() else {}}
 
 
 def run(cold: bool) -> dict[str, Any]:
@@ -146,12 +136,7 @@ def run(cold: bool) -> dict[str, Any]:
     if cold:
         forget_files()
     environment_s = python_s("pass")
-    imports_s = (
-        python_s(
-            "from serve_app.cli import main; from serve_app.config import lint; from serve_app.launch import preflight, ray_cluster, server"
-        )
-        - environment_s
-    )
+    imports_s = python_s(IMPORTS) - environment_s
     if cold:
         forget_files()
     started = start()

@@ -25,8 +25,9 @@ FILE = click.Path(path_type=Path)
 RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # by default a dead proxy is missed only after 30 s
+    "RAY_worker_niceness": "0",  # by default 15: any busy program beside the server would slow the models down
 }
-"""Ray reads these when it is imported; what the user has set stays."""
+"""Ray reads these when it is imported; a variable that the user has set is left alone."""
 
 HAPROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
 """HAProxy in front instead of Ray's own proxy, and handles tuned for throughput."""

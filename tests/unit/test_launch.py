@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
 import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import ray
 from ray._private import worker
 from support.paths import CONFIGS, ROOT
 
 from serve_app.errors import StackError
-from serve_app.launch import ray_private, serve_status
+from serve_app.launch import child_process, ray_private, serve_status
 
 ADAPTER = "serve_app/launch/ray_private.py"
 OTHER = f"Parle was written against Ray {ray_private.READ_AGAINST}; this is Ray 2.99.0, which lacks something it needs"
@@ -105,3 +107,13 @@ def test_of_any_other_error_the_last_line_says_what_happened() -> None:
     assert serve_status.reason(text) == "RuntimeError: out of memory"
     assert serve_status.reason("Waiting for replicas.\nSee the logs.") == "Waiting for replicas."
     assert serve_status.reason("") == "no reason given"
+
+
+def test_a_server_that_ignores_the_interrupt_is_killed_with_its_children() -> None:
+    script = "trap '' INT; sleep 60 & echo $!; wait; sleep 60"
+    server = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+    assert server.stdout is not None
+    child = psutil.Process(int(server.stdout.readline()))
+    child_process.stop(server, 0.5)
+    assert server.returncode == -signal.SIGKILL
+    child.wait(5)
