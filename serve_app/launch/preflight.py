@@ -1,4 +1,4 @@
-"""What can be known before anything loads: that this stack can run on this machine."""
+"""Checks before anything loads: can this stack run on this machine?"""
 
 from __future__ import annotations
 
@@ -30,18 +30,17 @@ LIBRARIES: dict[str, tuple[str, str]] = {
 """Per engine: the module it needs and the extra that installs it."""
 
 LEAST_DRIVER = 580
-"""Of NVIDIA's drivers, the first for CUDA 13, which PyTorch 2.13 is built for."""
+"""The first NVIDIA driver for CUDA 13, which PyTorch 2.13 is built for."""
 
 
 def check(args: StackArgs, gpus: float | None = None) -> None:
-    """Refuse a stack that cannot run here, in one line that says what would.
+    """Refuse a stack that cannot run here, with one line that says what would run.
 
-    `gpus` is how many cards there are; None counts those of this machine, or of the Ray
-    cluster this process belongs to.
+    `gpus` is the number of cards; None counts those of this machine, or of the Ray cluster this process belongs to.
 
     Raises:
         StackError: no or too few GPUs, a driver too old or a card too small, a missing library, weights that
-            cannot be had, spans that cannot be sent.
+            cannot be fetched, spans that cannot be sent.
     """
     tracing.asked_for()
     _check_gpus(args, cards() if gpus is None else gpus)
@@ -60,8 +59,8 @@ def check(args: StackArgs, gpus: float | None = None) -> None:
 def cards() -> float:
     """NVIDIA GPUs of the cluster this process belongs to, else of this machine.
 
-    A cluster that grows on demand has none before the first stage asks: there PARLE_CLUSTER_GPUS
-    says how many it may have.
+    A cluster that grows on demand has none before the first stage asks for one: PARLE_CLUSTER_GPUS says how many it
+    may grow to.
     """
     if ray.is_initialized():
         return max(float(ray.cluster_resources().get("GPU", 0)), _promised_cards())
@@ -69,18 +68,18 @@ def cards() -> float:
 
 
 def _promised_cards() -> float:
-    said = os.environ.get("PARLE_CLUSTER_GPUS", "0")
+    promised = os.environ.get("PARLE_CLUSTER_GPUS", "0")
     try:
-        return float(said)
+        return float(promised)
     except ValueError:
-        raise StackError(f"PARLE_CLUSTER_GPUS must be a number of cards, not '{said}'.") from None
+        raise StackError(f"PARLE_CLUSTER_GPUS must be a number of cards, not '{promised}'.") from None
 
 
 def check_cards(args: StackArgs, present: Sequence[Card]) -> None:
     """Refuse cards of this machine whose driver is too old or whose memory is too small for the shares.
 
     Raises:
-        StackError: one line that says which, and what would do.
+        StackError: one line that says which, and what would fit.
     """
     weakest = smallest(present)
     # CTranslate2 is built for CUDA 12.

@@ -73,7 +73,7 @@ def test_a_silent_server_stops_its_machine_and_ends(
         f"stop TensorDock instance {UUID}",
         "called off",
         "the machine stops",
-        "stopping (once more: at once)",
+        "stopping (Ctrl-C again ends it at once)",
     ):
         assert line in text
     assert text.splitlines()[-1].endswith("stopped")
