@@ -91,7 +91,7 @@ def test_it_says_its_version_and_its_help() -> None:
         (["serve", "configs/cpu_stack.yaml", "--port", "many"], "'many' is not a valid integer"),
         (
             ["serve", "configs/cpu_stack.yaml", "--address", "auto", "--metrics-port", "8080"],
-            "--metrics-port is for a Ray of its own",
+            "--metrics-port does not go with --address",
         ),
         (["talk", "nothing.wav"], "'nothing.wav' does not exist"),
         (["talk", "README.md", "--speed", "9"], "is not in the range"),
@@ -136,7 +136,7 @@ def test_check_for_a_card_shows_what_each_stage_has_and_needs_of_it() -> None:
     ended = parle("check", CONFIGS / "modal_stack.yaml", "--gpu", "l4")
     assert ended.returncode == 0, ended.stderr
     first, head, *stages, last = ended.stdout.splitlines()
-    assert "on one L4, 21.93 GiB for programs" in first
+    assert "on one L4, 21.93 GiB usable" in first
     assert head.split()[:4] == ["stage", "model", "share", "GiB"]
     assert [line.split()[:3] for line in stages] == [
         ["stt", "openai/whisper-large-v3-turbo", "0.2"],

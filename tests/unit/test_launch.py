@@ -1,4 +1,4 @@
-"""Launching, as far as it shows without Ray: its private modules behind one door, and its errors in one line."""
+"""Launching and the command line, without starting Ray: its private modules in one file, errors in one line."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ import ray
 from ray._private import worker
 from support.paths import CONFIGS, ROOT
 
+from serve_app.cli import talk
 from serve_app.errors import StackError
 from serve_app.launch import child_process, ray_private, serve_status
+from serve_app.protocols import LEVELS
 
 ADAPTER = "serve_app/launch/ray_private.py"
 OTHER = f"Parle was written against Ray {ray_private.READ_AGAINST}; this is Ray 2.99.0, which lacks something it needs"
@@ -117,3 +119,7 @@ def test_a_server_that_ignores_the_interrupt_is_killed_with_its_children() -> No
     child_process.stop(server, 0.5)
     assert server.returncode == -signal.SIGKILL
     child.wait(5)
+
+
+def test_the_command_line_knows_every_level() -> None:
+    assert talk.LEVELS == LEVELS

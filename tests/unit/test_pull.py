@@ -91,7 +91,7 @@ def test_every_weight_is_fetched_once_and_a_second_run_does_nothing(machine: Mac
     machine.hub.asked.clear()
     second = machine.pull(stack)
     assert second.returncode == 0, second.stderr
-    assert [line.endswith("was here") for line in second.stdout.splitlines()] == [True, True, True, False]
+    assert [line.endswith("already here") for line in second.stdout.splitlines()] == [True, True, True, False]
     assert second.stdout.endswith("; nothing to fetch\n")
     assert machine.joined.stat().st_mtime_ns == written
     assert not any("/resolve/" in path for path in machine.hub.asked)
