@@ -71,7 +71,7 @@ def test_a_silent_server_stops_its_machine_and_ends(
     text = log.read_text("utf-8")
     for line in (
         f"stop TensorDock instance {UUID}",
-        "called off",
+        "cancelled, a client is active",
         "the machine stops",
         "stopping (Ctrl-C again ends it at once)",
     ):
