@@ -1,4 +1,4 @@
-"""A real `parle serve` for a measurement, and a client that notes when each event arrives."""
+"""A real `parle serve` for a measurement, and a client that records when each event arrives."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Server:
     process: psutil.Process
 
     def memory_gb(self) -> float:
-        """Memory of the process tree in GB: proportional set size, so that what processes share counts once."""
+        """Memory of the process tree in GB: proportional set size, so that shared memory counts once."""
         tree = [self.process, *self.process.children(recursive=True)]
         total = 0
         for process in tree:
@@ -42,7 +42,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(user_configs: dict[str, dict[str, Any]] | None = None, options: Sequence[str] = ()) -> Iterator[Server]:
-    """Start the CPU stack on a free port, with other `user_config`s where given; stop it at the end."""
+    """The CPU stack on a free port, with changes to its `user_config`s; stopped when the block is left."""
     stack = yaml.safe_load(STACK.read_text("utf-8"))
     for deployment in stack["applications"][0]["deployments"]:
         deployment["user_config"].update((user_configs or {}).get(deployment["name"], {}))
@@ -56,7 +56,7 @@ def serving(user_configs: dict[str, dict[str, Any]] | None = None, options: Sequ
 
 @dataclass(slots=True)
 class Heard:
-    """One turn as a client saw it. Times in seconds since the recording was sent."""
+    """One turn as a client sees it. Times in seconds since the recording was sent."""
 
     transcript: str = ""
     response: str = ""
@@ -64,12 +64,12 @@ class Heard:
     first_audio_s: float = 0.0
     total_s: float = 0.0
     pieces: list[tuple[float, float]] = field(default_factory=list)
-    """Per piece: when it arrived, how long it plays."""
+    """For each piece: when it arrived, how long it plays."""
     deltas: list[str] = field(default_factory=list)
     timing: dict[str, int] = field(default_factory=dict)
 
     def gap_s(self) -> float:
-        """How long a listener who plays each piece as soon as possible hears nothing between two of them."""
+        """Seconds of silence between pieces for a listener who plays each as soon as possible."""
         silent, playing_until = 0.0, self.pieces[0][0]
         for arrived, duration in self.pieces:
             silent += max(0.0, arrived - playing_until)
@@ -78,7 +78,7 @@ class Heard:
 
 
 def turn(url: str, recording: bytes, session_id: str, order: str = "eager") -> Heard:
-    """Send one recording and note what comes back when.
+    """Send one recording and record what comes back when.
 
     Raises:
         RuntimeError: the turn ended with an error.

@@ -1,9 +1,9 @@
-"""Time to ready of `parle serve` on the CPU stack, split; with files in the page cache and without.
+"""Time until `parle serve` is ready on the CPU stack, split into parts, with files in the page cache and without.
 
-Stages come from the lines that `parle serve` prints (seconds since its process began), what a replica
-takes from the JSON log of Serve. Before a cold start the pages of the environment and the weights are given back with
-posix_fadvise(DONTNEED), which needs no root; pages that another process maps stay. Keep the machine idle
-(three minutes).
+The parts come from the lines that `parle serve` prints (seconds since its process started), the time of each replica
+from Serve's JSON logs. Before a cold start the environment and the weights are dropped from the page cache with
+posix_fadvise(DONTNEED), which needs no root; pages that another process maps stay. Keep the machine idle for its three
+minutes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ INITIALISED = "Finished initializing replica"
 
 
 def steps(output: str) -> dict[str, float]:
-    """What `parle serve` said when: its lines with seconds, and `ready`."""
+    """Seconds of each step that `parle serve` printed, and of `ready`."""
     said: dict[str, float] = {}
     for line in output.splitlines():
         if found := LINE.match(line):
@@ -53,9 +53,9 @@ def steps(output: str) -> dict[str, float]:
 
 
 def split(said: dict[str, float], environment_s: float, imports_s: float) -> dict[str, float]:
-    """Seconds of each part; they add up to ready. The weights are joined beside Ray, so they cost nothing of their own.
+    """Seconds of each part; they add up to ready. Joining the weights runs while Ray starts and has no part of its own.
 
-    `ray` is what lies before "Ray is up" and is neither interpreter nor imports.
+    `ray` is the time before "Ray is up" that is neither interpreter nor imports.
     """
     parts = {
         "environment": environment_s,
@@ -74,7 +74,7 @@ def split(said: dict[str, float], environment_s: float, imports_s: float) -> dic
 
 
 def replicas(folder: Path) -> dict[str, float]:
-    """Seconds from the first line of a replica's log to the end of its constructor and warm-up, where logged."""
+    """Seconds from the first line of each replica's log to the end of its constructor and warm-up."""
     took: dict[str, float] = {}
     for path in folder.rglob("replica_*.log"):
         first = None
@@ -94,8 +94,8 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def forget_files() -> None:
-    """Give back the pages of the environment's and the weights' files."""
-    os.sync()  # a dirty page is not given back
+    """Drop the files of the environment and the weights from the page cache."""
+    os.sync()  # a dirty page is not dropped
     for root in (Path(sys.prefix), cache_folder()):
         for path in root.rglob("*"):
             with contextlib.suppress(OSError):
@@ -132,7 +132,7 @@ def start() -> dict[str, Any]:
 
 
 def run(cold: bool) -> dict[str, Any]:
-    """One run: interpreter and imports are timed apart first; cold, the pages are given back before each."""
+    """One run: interpreter and imports are timed separately first; if cold, the page cache is dropped before each."""
     if cold:
         forget_files()
     environment_s = python_s("pass")

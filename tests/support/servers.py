@@ -1,4 +1,4 @@
-"""A real `parle serve` in a process of its own, for tests that come in by the front door."""
+"""A real `parle serve` in a process of its own, for tests over its public API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Server", "family", "free_port", "serving"]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that is ready. `log` is what it wrote to its terminal."""
+    """A server that is ready. `log` is the file with its terminal output."""
 
     url: str
     process: psutil.Process
@@ -37,7 +37,7 @@ class Server:
         return self.get("/api/info").raise_for_status().json()
 
     def work(self) -> dict[str, int]:
-        """What the engines have done since their start."""
+        """Units of work that the engines have done since their start."""
         return self.info()["work"]
 
     def wait_until_idle(self, seconds: float = 30) -> None:
@@ -74,7 +74,7 @@ def _title(process: psutil.Process) -> str:
 
 @contextlib.contextmanager
 def serving(stack: Path, log: Path, *options: str, port: int | None = None) -> Iterator[Server]:
-    """`parle serve STACK` until the block is left; then nothing of it is left. Without a `port` on a free one."""
+    """`parle serve STACK` until the block is left, on `port` or a free one; then none of its processes is left."""
     with child_process.serving(stack, log, *options, port=port, stop_s=STOP_TIMEOUT_S) as (started, url):
         process = psutil.Process(started.pid)
         home = psutil.Process() if "--address" in options else process
