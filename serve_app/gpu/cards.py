@@ -73,7 +73,7 @@ def _plain(name: str) -> str:
 def present_cards() -> list[Card]:
     """The NVIDIA cards that this process may use, from the driver (NVML).
 
-    Empty where there is no driver or it does not answer in time. A card that reports no memory is left out.
+    Empty where there is no driver, or it does not answer in time. A card that reports no memory is left out.
     """
     return [card for card in _asked() if card.total_bytes]
 
@@ -98,8 +98,10 @@ def _asked() -> list[Card]:
 
 
 def _ask_nvml() -> list[Card]:
-    import pynvml
-
+    try:
+        import pynvml
+    except ImportError:  # an environment without it has no engine that uses a card
+        return []
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
