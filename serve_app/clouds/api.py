@@ -92,7 +92,9 @@ class Api:
             CloudError: the token fits into no HTTP header, or the address is not encrypted.
         """
         if not TOKEN.fullmatch(token):
-            raise CloudError(f"{token_name} holds a space, a line break or a letter that no token has; set it anew.")
+            raise CloudError(
+                f"{token_name} holds a space, a line break or a character that no token has; set it again."
+            )
         self.name = name
         self.url = check_url(url)
         self._token = token

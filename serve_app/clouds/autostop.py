@@ -110,7 +110,7 @@ class Watchdog:
             try:
                 pause = self.look()
             except Exception as error:  # noqa: BLE001 - a watchdog that dies silently costs money all night
-                self._say(f"auto-stop: failed ({type(error).__name__}), watching on")
+                self._say(f"auto-stop: error ({type(error).__name__}), still watching")
                 pause = self._times.retry_s if self._accepting else self._times.confirm_look_s
 
     def _say(self, text: str) -> None:

@@ -187,7 +187,7 @@ def _this_cloud(environment: Mapping[str, str]) -> str:
     if len(named) == 1:
         return named[0]
     variables = " or ".join(provider.instance_names[0] for provider in machines.PROVIDERS.values())
-    raise StackError(f"--stop-after: whose machine is this? Set {variables}, or give --cloud.")
+    raise StackError(f"--stop-after: which provider's machine is this? Set {variables}, or give --cloud.")
 
 
 def _check_answers(rented: Machines, instance_id: str) -> None:

@@ -186,7 +186,7 @@ def lack(need: Need, given: int) -> str:
 
 def _enough(need: Need, card_bytes: int) -> str:
     share = share_for(need.least, card_bytes)
-    return f"num_gpus {share:g} would do" if share <= 1 else "a larger card is needed"
+    return f"num_gpus {share:g} would fit" if share <= 1 else "a larger card is needed"
 
 
 def gib(size: int) -> str:

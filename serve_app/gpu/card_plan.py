@@ -108,12 +108,12 @@ class Plan:
     def _way_out(self) -> str:
         where = f"one {self.card.name}" if self.cards == 1 else f"{self.cards} {self.card.name}"
         if (shares := self.suggest()) is not None:
-            return f"on {where} these num_gpus would do: {_shares(shares)}"
+            return f"on {where} these num_gpus would fit: {_shares(shares)}"
         total = sum(row.need.least for row in self.rows if row.need)
         if unknown := [row.stage for row in self.rows if row.need is None]:
-            return f"how much would do is not known before the model of {', '.join(unknown)} is here"
+            return f"what would fit is unknown until the model of {', '.join(unknown)} is downloaded"
         has = self.card.usable_bytes * self.cards
-        return f"no shares of {where} would do: the stages need {gib(total)} and {gib(has)} GiB are there"
+        return f"no shares of {where} would fit: the stages need {gib(total)} GiB and it has {gib(has)} GiB"
 
 
 def plan(args: StackArgs, card: Card, cards: int = 1) -> Plan:

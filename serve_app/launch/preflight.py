@@ -112,6 +112,6 @@ def _check_gpus(args: StackArgs, present: float) -> None:
             "change their num_gpus so that those that share a card add up to 1 at most."
         )
     raise StackError(
-        f"The stages share {args.gpus():g} GPUs ({named}) and {present:g} are here; "
+        f"The stages share {args.gpus():g} GPUs ({named}) and {present:g} are available; "
         f"lower their num_gpus, or run the CPU stack instead: parle serve {CPU_STACK}"
     )

@@ -150,7 +150,7 @@ def test_check_for_a_card_that_is_too_small_says_what_lacks(tmp_path: Path) -> N
     file = edited(tmp_path, "modal_stack.yaml", ("num_gpus: 0.52", "num_gpus: 0.3"))
     ended = parle("check", file, "--gpu", "A10G")
     assert only_line(ended, 1).startswith("parle: does not fit: llm needs 8.23 GiB (weights 6.39,")
-    assert "num_gpus would do: stt 0.16, llm 0." in ended.stderr
+    assert "num_gpus would fit: stt 0.16, llm 0." in ended.stderr
     assert "tts    Qwen/Qwen3-TTS" in ended.stdout
 
 

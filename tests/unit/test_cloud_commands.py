@@ -178,7 +178,11 @@ def test_nothing_that_fits_is_one_line(vast: PublishedApi) -> None:
             1,
             "cannot read the SSH key",
         ),
-        (["serve", "configs/cpu_stack.yaml", "--port", "0", "--stop-after", "30"], 1, "whose machine is this?"),
+        (
+            ["serve", "configs/cpu_stack.yaml", "--port", "0", "--stop-after", "30"],
+            1,
+            "which provider's machine is this?",
+        ),
         (["serve", "configs/cpu_stack.yaml", "--port", "0", "--stop-after", "soon"], 2, "'soon' is not a valid float"),
         (["serve", "configs/cpu_stack.yaml", "--cloud", "vast"], 2, "--cloud needs --stop-after"),
     ],

@@ -51,7 +51,7 @@ def test_shares_over_one_card_are_refused_with_the_shares() -> None:
         }
     )
     message = refusal(args, 1)
-    assert "share 1.1 GPUs (stt 0.4, llm 0.7) and 1 are here" in message
+    assert "share 1.1 GPUs (stt 0.4, llm 0.7) and 1 are available" in message
     assert preflight.CPU_STACK in message
 
 
@@ -159,7 +159,7 @@ def test_the_cards_are_those_of_the_cluster(cluster_of_one_card: None) -> None:
     assert preflight.cards() == 1
     with pytest.raises(StackError) as refused:
         preflight.check(transformers_stt(num_gpus=2, device="cpu"))
-    assert "share 2 GPUs (stt 2) and 1 are here" in refused.value.message
+    assert "share 2 GPUs (stt 2) and 1 are available" in refused.value.message
     with contextlib.suppress(StackError):  # placed; the library or the weights may be missing
         preflight.check(transformers_stt(num_gpus=0.5, device="cpu"))
         return
