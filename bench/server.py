@@ -1,4 +1,4 @@
-"""A real `parle serve` for a measurement, and a client that notes when each event arrives."""
+"""A real `parle serve` for a measurement, and a client that records when each event arrives."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ import base64
 import contextlib
 import io
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 import wave
@@ -23,8 +18,10 @@ import httpx
 import psutil
 import yaml
 
+from serve_app.launch import child_process
+
 STACK = Path(__file__).parent.parent / "configs/cpu_stack.yaml"
-START_TIMEOUT_S = 240
+STOP_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class Server:
     process: psutil.Process
 
     def memory_gb(self) -> float:
-        """Memory of the process tree in GB: proportional set size, so that what processes share counts once."""
+        """Memory of the process tree in GB: proportional set size, so that shared memory counts once."""
         tree = [self.process, *self.process.children(recursive=True)]
         total = 0
         for process in tree:
@@ -45,51 +42,21 @@ class Server:
 
 @contextlib.contextmanager
 def serving(user_configs: dict[str, dict[str, Any]] | None = None, options: Sequence[str] = ()) -> Iterator[Server]:
-    """Start the CPU stack on a free port, with other `user_config`s where given; stop it at the end."""
+    """The CPU stack on a free port, with changes to its `user_config`s; stopped when the block is left."""
     stack = yaml.safe_load(STACK.read_text("utf-8"))
     for deployment in stack["applications"][0]["deployments"]:
         deployment["user_config"].update((user_configs or {}).get(deployment["name"], {}))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stack.yaml")
         path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
-        port = _free_port()
-        command = [str(Path(sys.executable).parent / "parle"), "serve", str(path), *options]
         started = time.perf_counter()
-        with Path(folder, "log").open("wb") as log:
-            process = subprocess.Popen(
-                command, env={**os.environ, "PORT": str(port)}, stdout=log, stderr=log, start_new_session=True
-            )
-            try:
-                url = f"http://127.0.0.1:{port}"
-                _wait_ready(url, process, Path(folder, "log"))
-                yield Server(url, time.perf_counter() - started, psutil.Process(process.pid))
-            finally:
-                process.send_signal(signal.SIGINT)
-                try:
-                    process.wait(60)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-
-
-def _wait_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.perf_counter() + START_TIMEOUT_S
-    while time.perf_counter() < deadline and process.poll() is None:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
-                return
-        time.sleep(0.1)
-    raise RuntimeError(f"the server did not become ready:\n{log.read_text('utf-8', 'replace')[-4000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        with child_process.serving(path, Path(folder, "log"), *options, stop_s=STOP_S) as (process, url):
+            yield Server(url, time.perf_counter() - started, psutil.Process(process.pid))
 
 
 @dataclass(slots=True)
 class Heard:
-    """One turn as a client saw it. Times in seconds since the recording was sent."""
+    """One turn as a client sees it. Times in seconds since the recording was sent."""
 
     transcript: str = ""
     response: str = ""
@@ -97,12 +64,12 @@ class Heard:
     first_audio_s: float = 0.0
     total_s: float = 0.0
     pieces: list[tuple[float, float]] = field(default_factory=list)
-    """Per piece: when it arrived, how long it plays."""
+    """For each piece: when it arrived, how long it plays."""
     deltas: list[str] = field(default_factory=list)
     timing: dict[str, int] = field(default_factory=dict)
 
     def gap_s(self) -> float:
-        """How long a listener who plays each piece as soon as possible hears nothing between two of them."""
+        """Seconds of silence between pieces for a listener who plays each as soon as possible."""
         silent, playing_until = 0.0, self.pieces[0][0]
         for arrived, duration in self.pieces:
             silent += max(0.0, arrived - playing_until)
@@ -111,7 +78,7 @@ class Heard:
 
 
 def turn(url: str, recording: bytes, session_id: str, order: str = "eager") -> Heard:
-    """Send one recording and note what comes back when.
+    """Send one recording and record what comes back when.
 
     Raises:
         RuntimeError: the turn ended with an error.

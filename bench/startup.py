@@ -1,9 +1,9 @@
-"""Time to ready of `parle serve` on the CPU stack, split; with files in the page cache and without.
+"""Time until `parle serve` is ready on the CPU stack, split into parts, with files in the page cache and without.
 
-Stages come from the lines that `parle serve` prints (seconds since its process began), what a replica
-takes from the JSON log of Serve. Before a cold start the pages of the environment and the weights are given back with
-posix_fadvise(DONTNEED), which needs no root; pages that another process maps stay. Keep the machine idle
-(three minutes).
+The parts come from the lines that `parle serve` prints (seconds since its process started), the time of each replica
+from Serve's JSON logs. Before a cold start the environment and the weights are dropped from the page cache with
+posix_fadvise(DONTNEED), which needs no root; pages that another process maps stay. Keep the machine idle for its three
+minutes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -23,20 +22,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from serve_app.errors import StackError
+from serve_app.launch import child_process
 from serve_app.weights.model_names import cache_folder
 
-from .server import STACK, START_TIMEOUT_S
+from .server import STACK, STOP_S
 
 RUNS = 3
 PROMISED_S = 25.0
 LINE = re.compile(r"^\s*(?P<seconds>[\d.]+) s  (?P<step>.+)$")
 READY = re.compile(r"^ready in (?P<seconds>[\d.]+) s at ")
 LOGS = re.compile(r"^\s*logs\s+(?P<path>\S.*)$")
+IMPORTS = (
+    "from serve_app.cli import main; from serve_app.config import lint; "
+    "from serve_app.launch import preflight, ray_cluster, server"
+)
+"""What `parle serve` imports before it starts Ray."""
 INITIALISED = "Finished initializing replica"
 
 
 def steps(output: str) -> dict[str, float]:
-    """What `parle serve` said when: its lines with seconds, and `ready`."""
+    """Seconds of each step that `parle serve` printed, and of `ready`."""
     said: dict[str, float] = {}
     for line in output.splitlines():
         if found := LINE.match(line):
@@ -47,9 +53,9 @@ def steps(output: str) -> dict[str, float]:
 
 
 def split(said: dict[str, float], environment_s: float, imports_s: float) -> dict[str, float]:
-    """Seconds of each part; they add up to ready. The weights are joined beside Ray, so they cost nothing of their own.
+    """Seconds of each part; they add up to ready. Joining the weights runs while Ray starts and has no part of its own.
 
-    `ray` is what lies before "Ray is up" and is neither interpreter nor imports.
+    `ray` is the time before "Ray is up" that is neither interpreter nor imports.
     """
     parts = {
         "environment": environment_s,
@@ -68,7 +74,7 @@ def split(said: dict[str, float], environment_s: float, imports_s: float) -> dic
 
 
 def replicas(folder: Path) -> dict[str, float]:
-    """Seconds from the first line of a replica's log to the end of its constructor and warm-up, where logged."""
+    """Seconds from the first line of each replica's log to the end of its constructor and warm-up."""
     took: dict[str, float] = {}
     for path in folder.rglob("replica_*.log"):
         first = None
@@ -88,8 +94,8 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def forget_files() -> None:
-    """Give back the pages of the environment's and the weights' files."""
-    os.sync()  # a dirty page is not given back
+    """Drop the files of the environment and the weights from the page cache."""
+    os.sync()  # a dirty page is not dropped
     for root in (Path(sys.prefix), cache_folder()):
         for path in root.rglob("*"):
             with contextlib.suppress(OSError):
@@ -109,49 +115,28 @@ def python_s(code: str) -> float:
 
 def start() -> dict[str, Any]:
     """One start and stop of the server."""
-    command = [str(Path(sys.executable).parent / "parle"), "serve", str(STACK)]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            command, env={**os.environ, "PORT": "0"}, stdout=output, stderr=output, start_new_session=True
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        with log.open("wb") as output:
+            server = child_process.start(STACK, host="127.0.0.1", port=0, output=output)
         try:
-            said = _wait(process, output)
+            child_process.await_that(server, lambda: "ready" in steps(log.read_text("utf-8")), child_process.READY_S)
+        except StackError as error:
+            error.add_note(log.read_text("utf-8")[-child_process.LOG_TAIL :])
+            raise
         finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-        output.seek(0)
-        text = output.read()
+            child_process.stop(server, STOP_S)
+        text = log.read_text("utf-8")
     logs = next((found["path"] for line in text.splitlines() if (found := LOGS.match(line))), None)
-    return {"said": said, "replicas": replicas(Path(logs)) if logs and Path(logs).is_dir() else {}}
-
-
-def _wait(process: subprocess.Popen[bytes], output: Any) -> dict[str, float]:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while True:
-        output.seek(0)
-        text = output.read()
-        said = steps(text)
-        if "ready" in said:
-            return said
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"the server did not become ready:\n{text[-4000:]}")
-        time.sleep(0.2)
+    return {"said": steps(text), "replicas": replicas(Path(logs)) if logs and Path(logs).is_dir() else {}}
 
 
 def run(cold: bool) -> dict[str, Any]:
-    """One run: interpreter and imports are timed apart first; cold, the pages are given back before each."""
+    """One run: interpreter and imports are timed separately first; if cold, the page cache is dropped before each."""
     if cold:
         forget_files()
     environment_s = python_s("pass")
-    imports_s = (
-        python_s(
-            "from serve_app.cli import main; from serve_app.config import lint; from serve_app.launch import preflight, ray_cluster, server"
-        )
-        - environment_s
-    )
+    imports_s = python_s(IMPORTS) - environment_s
     if cold:
         forget_files()
     started = start()

@@ -40,8 +40,8 @@ def tables() -> Iterator[str]:
         yield f"## `{file}`"
         for name in names:
             made = plan(args, named(name))
-            verdict = made.error() or f"fits, {gib(made.unshared)} GiB are nobody's"
-            yield f"\n{name}, {gib(made.card.usable_bytes)} GiB for programs: {verdict}\n"
+            verdict = made.error() or f"fits, {gib(made.unshared)} GiB unallocated"
+            yield f"\n{name}, {gib(made.card.usable_bytes)} GiB usable: {verdict}\n"
             yield f"| {' | '.join(COLUMNS)} |"
             yield "|" + " --- |" * 2 + " ---: |" * (len(COLUMNS) - 2)
             for line in made.table():

@@ -50,6 +50,7 @@ environment = {
     "PARLE_CACHE": f"{WEIGHTS}/parle",
     "VLLM_CACHE_ROOT": f"{WEIGHTS}/vllm",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # Ray's default of 15 lets anything else in the container slow the models down
     "PYTHONUNBUFFERED": "1",
 }
 

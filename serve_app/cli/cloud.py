@@ -1,4 +1,4 @@
-"""`parle cloud`: a rented machine from the command line."""
+"""`parle cloud`: rent, start, stop or look at a machine."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 NAMES = ("tensordock", "vast")
 CARDS = ("RTX 3090", "RTX 4090")
-"""What `configs/local_stack.yaml` is divided for."""
+"""The cards that the shares in `configs/local_stack.yaml` are meant for."""
 
 
 def _provider(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--provider", type=click.Choice(NAMES), required=True, help="Whose machine.")(command)
+    return click.option("--provider", type=click.Choice(NAMES), required=True, help="The machine's provider.")(command)
 
 
 def _instance(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
-        "--instance", metavar="ID", help="By default TENSORDOCK_INSTANCE_ID or VAST_INSTANCE_ID in the environment."
+        "--instance", metavar="ID", help="By default TENSORDOCK_INSTANCE_ID or VAST_INSTANCE_ID of the environment."
     )(command)
 
 
 def _dry_run(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--dry-run", is_flag=True, help="Show what would be sent; send nothing, need no token.")(
+    return click.option("--dry-run", is_flag=True, help="Show the requests without sending them; needs no token.")(
         command
     )
 
@@ -43,8 +43,8 @@ def _dry_run(command: Callable[..., Any]) -> Callable[..., Any]:
 def cloud() -> None:
     """Rent, start, stop or look at a machine of TensorDock or Vast.ai.
 
-    Tokens come from the environment alone: TENSORDOCK_API_TOKEN, VAST_API_KEY. deploy/tensordock
-    and deploy/vast tell the way from an account to a lesson.
+    Tokens are read from the environment only: TENSORDOCK_API_TOKEN, VAST_API_KEY. deploy/tensordock
+    and deploy/vast explain every step from an account to a lesson.
 
     \b
       parle cloud create --provider vast --gpu "RTX 4090" --dry-run
@@ -56,10 +56,10 @@ def cloud() -> None:
 @cloud.command()
 @_provider
 @click.option("--gpu", type=click.Choice(CARDS, case_sensitive=False), default=CARDS[0], show_default=True)
-@click.option("--disk", type=click.IntRange(40, 2000), default=100, show_default=True, help="GB.")
-@click.option("--name", default="parle", show_default=True, help="What the provider's console calls it.")
-@click.option("--max-price", type=click.FloatRange(min=0, min_open=True), help="US dollars an hour, at most.")
-@click.option("--image", help="Instead of the provider's Ubuntu.")
+@click.option("--disk", type=click.IntRange(40, 2000), default=100, show_default=True, help="Size of the disk in GB.")
+@click.option("--name", default="parle", show_default=True, help="The machine's name in the provider's console.")
+@click.option("--max-price", type=click.FloatRange(min=0, min_open=True), help="Highest price in US dollars an hour.")
+@click.option("--image", help="Image to boot; by default the provider's Ubuntu.")
 @click.option(
     "--ssh-key",
     type=click.Path(path_type=Path),
@@ -67,7 +67,7 @@ def cloud() -> None:
     show_default=True,
     help="Public key to log in with (TensorDock; Vast.ai takes those of the account).",
 )
-@click.option("--yes", is_flag=True, help="Rent without asking.")
+@click.option("--yes", is_flag=True, help="Rent without confirmation.")
 @_dry_run
 def create(
     provider: str,
@@ -80,7 +80,7 @@ def create(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    """Rent the cheapest machine that fits. It costs money from then on, until it is deleted.
+    """Rent the cheapest machine that fits. It costs money from then on until it is deleted.
 
     \b
       parle cloud create --provider tensordock --gpu "RTX 4090" --max-price 0.60
@@ -101,7 +101,7 @@ def create(
 
 
 def _rent(rented: Machines, wanted: Wanted, yes: bool) -> str:
-    """The first offer that is still there, at a price that was agreed to."""
+    """Rent the first offer that is still there and whose price the user accepts; returns the new instance's id."""
     from serve_app.clouds.machines import Taken
 
     for offer in rented.offers(wanted):
@@ -133,7 +133,7 @@ def start(provider: str, instance: str | None, dry_run: bool) -> None:
 @_instance
 @_dry_run
 def stop(provider: str, instance: str | None, dry_run: bool) -> None:
-    """Stop a running instance, at once, whoever is talking. The disk is kept, and paid for.
+    """Stop a running instance at once, even during a lesson. Its disk is kept and still costs money.
 
     \b
       parle cloud stop --provider vast
@@ -146,7 +146,7 @@ def stop(provider: str, instance: str | None, dry_run: bool) -> None:
 @_instance
 @_dry_run
 def status(provider: str, instance: str | None, dry_run: bool) -> None:
-    """Show what the provider says of an instance, and how to reach it.
+    """Show an instance's status, and how to reach it.
 
     \b
       parle cloud status --provider vast
@@ -173,7 +173,7 @@ def _ask(provider: str, action: Literal["start", "stop"], instance: str | None, 
         return
     rented = machines.connect(provider)
     (rented.start if action == "start" else rented.stop)(found)
-    click.echo(f"{rented.provider.name} takes the order to {action} {found}; see: parle cloud status")
+    click.echo(f"{rented.provider.name} accepts the {action} of {found}; see: parle cloud status")
 
 
 def _show(calls: list[Call], provider: str) -> None:

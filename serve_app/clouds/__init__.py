@@ -1,5 +1,5 @@
-"""Rented machines: create, start, stop and ask after one, and stop it by itself once nobody speaks.
+"""Rented machines: create, start, stop and look at one, and stop it automatically when nobody uses it.
 
-One file a provider, which knows its published API and sends nothing; `api` sends; `machines`
-puts the two together; `autostop` decides, and knows neither Ray nor HTTP.
+Each provider has a file that knows its published API and sends nothing. `api` sends the requests, `machines` puts the
+two together, `autostop` decides when to stop and knows neither Ray nor HTTP, `served` runs it beside a real server.
 """

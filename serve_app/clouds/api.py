@@ -1,4 +1,7 @@
-"""One provider's HTTP API: asked with patience, read with suspicion, told of without the token."""
+"""HTTP client for a provider: retries, validates answers, never logs the token.
+
+The retry loop is written out because each way to give up has a message of its own; with a library it is no shorter.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,12 @@ Model = TypeVar("Model", bound=BaseModel)
 TOO_MANY_REQUESTS = 429
 LONGEST_EXPLANATION = 300
 TOKEN = re.compile(r"[\x21-\x7e]+")
-"""What an HTTP header can carry; httpx quotes the whole header where it refuses one."""
+"""Characters an HTTP header can carry. httpx would quote the whole header when it refuses one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `repeatable` says that sending it twice does no harm: stopping twice does not, renting does."""
+    """One request. `repeatable`: sending it twice does no harm, as with a stop, but not with renting."""
 
     method: str
     path: str
@@ -42,19 +45,19 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to try. Waits double from `first_wait_s`, each between half and all of that, at random."""
+class Retries:
+    """How often and how long to try. Waits double from `first_wait_s`; each is a random part, half or more, of that."""
 
     attempts: int = 5
     first_wait_s: float = 1.0
     longest_wait_s: float = 60.0
-    """Also the longest Retry-After that is waited for; a longer one ends the trying."""
+    """Also the longest Retry-After that is obeyed; a longer one ends the attempts."""
     timeout_s: float = 20.0
-    """To connect, and between two pieces of an answer."""
+    """To connect, and between two parts of an answer."""
 
 
 class Refused(CloudError):
-    """The provider's answer is no; the same request will get it again. `http_status` is the provider's."""
+    """The provider refused the request; sending it again will not help. `http_status` is the provider's."""
 
     def __init__(self, message: str, http_status: int) -> None:
         super().__init__(message)
@@ -62,7 +65,7 @@ class Refused(CloudError):
 
 
 class _Unanswered(Exception):
-    """This attempt failed; the next may not. `sent` says that the provider may have done what was asked."""
+    """This attempt failed; another may succeed. `sent`: the provider may have done what was asked."""
 
     def __init__(self, why: str, *, sent: bool, retry_after_s: float | None = None) -> None:
         super().__init__(why)
@@ -71,7 +74,7 @@ class _Unanswered(Exception):
 
 
 class Api:
-    """Sends the calls of one provider with one token."""
+    """Sends requests to one provider, with one token."""
 
     def __init__(
         self,
@@ -80,21 +83,23 @@ class Api:
         token: str,
         token_name: str,
         *,
-        patience: Patience | None = None,
+        retries: Retries | None = None,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`token_name` is the variable that held the token: what a person has to look at when it is refused.
+        """`token_name` is the variable that held the token, to name it where the token is refused.
 
         Raises:
-            CloudError: a token that no header can carry, or an address that would show it to the network.
+            CloudError: the token fits into no HTTP header, or the address is not encrypted.
         """
         if not TOKEN.fullmatch(token):
-            raise CloudError(f"{token_name} holds a space, a line break or a letter that no token has; set it anew.")
+            raise CloudError(
+                f"{token_name} holds a space, a line break or a character that no token has; set it again."
+            )
         self.name = name
         self.url = check_url(url)
         self._token = token
         self._token_name = token_name
-        self._patience = patience or Patience()
+        self._retries = retries or Retries()
         self._sleep = sleep
         headers = {
             "Authorization": f"Bearer {token}",
@@ -102,32 +107,32 @@ class Api:
             "User-Agent": f"parle/{__version__}",
         }
         # Redirects are not followed: the token is for this address only.
-        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=self._patience.timeout_s)
+        self._client = httpx.Client(base_url=self.url, headers=headers, timeout=self._retries.timeout_s)
 
     def send(self, call: Call) -> dict[str, Any]:
-        """The answer of the provider, a JSON object; empty where it says nothing.
+        """Send a request; returns the answer, a JSON object, which is empty where the answer has no body.
 
         Raises:
-            Refused: the provider says no.
+            Refused: the provider refuses.
             CloudError: no answer, after all attempts.
         """
-        patience = self._patience
-        for attempt in range(1, patience.attempts + 1):
+        retries = self._retries
+        for attempt in range(1, retries.attempts + 1):
             try:
                 return self._attempt(call)
             except _Unanswered as error:
                 if error.sent and not call.repeatable:
                     self._fail(f"{error}. It may have done so all the same: look at its console before trying again.")
-                if error.retry_after_s is not None and error.retry_after_s > patience.longest_wait_s:
+                if error.retry_after_s is not None and error.retry_after_s > retries.longest_wait_s:
                     self._fail(f"{error} and asks to wait {error.retry_after_s:.0f} s; try again then.")
-                if attempt == patience.attempts:
+                if attempt == retries.attempts:
                     self._fail(f"{error}; gave up after {attempt} attempts at {call}.")
                 self._sleep(self._wait_s(attempt, error.retry_after_s))
         raise AssertionError("at least one attempt is made")
 
     def _wait_s(self, attempt: int, retry_after_s: float | None) -> float:
-        patience = self._patience
-        wait = min(patience.first_wait_s * 2 ** (attempt - 1), patience.longest_wait_s)
+        retries = self._retries
+        wait = min(retries.first_wait_s * 2 ** (attempt - 1), retries.longest_wait_s)
         return max(random.uniform(wait / 2, wait), retry_after_s or 0.0)
 
     def _attempt(self, call: Call) -> dict[str, Any]:
@@ -137,7 +142,7 @@ class Api:
             why = str(error) or type(error).__name__
             raise _Unanswered(f"cannot be reached at {self.url} ({why})", sent=False) from None
         except httpx.TimeoutException:
-            raise _Unanswered(f"gave no answer to {call} within {self._patience.timeout_s:g} s", sent=True) from None
+            raise _Unanswered(f"gave no answer to {call} within {self._retries.timeout_s:g} s", sent=True) from None
         except httpx.HTTPError as error:
             why = str(error) or type(error).__name__
             raise _Unanswered(f"broke off {call} ({why})", sent=True) from None
@@ -162,7 +167,7 @@ class Api:
         if not isinstance(body, dict):
             raise _Unanswered(f"answered {call} with something else than a JSON object", sent=True)
         if body.get("success") is False or (body.get("error") and "data" not in body):
-            # Both providers are known to refuse with HTTP 200 as well.
+            # Both providers also refuse with HTTP 200.
             self._refused(call, answer.status_code, _because(answer))
         return body
 
@@ -175,15 +180,15 @@ class Api:
         raise CloudError(self._clean(f"{self.name} {why}")) from None
 
     def _clean(self, message: str) -> str:
-        """A provider may quote what it was sent, and what it answers is not ours to choose."""
+        """The message without the token: a provider may quote what it was sent."""
         return message.replace(self._token, "***")
 
 
 def read(kind: type[Model], answer: Mapping[str, Any], name: str) -> Model:
-    """The provider's answer in its published form.
+    """Validate a provider's answer against its published form.
 
     Raises:
-        CloudError: it has another form; which field, and not what is in it, which may be a key.
+        CloudError: it has another form; names the field but not its value, which may be a key.
     """
     try:
         return kind.model_validate(answer)
@@ -194,10 +199,10 @@ def read(kind: type[Model], answer: Mapping[str, Any], name: str) -> Model:
 
 
 def check_url(url: str) -> str:
-    """The address of an API, without a slash at its end.
+    """The address of an API without a trailing slash.
 
     Raises:
-        CloudError: it is none, or its traffic could be read on the way.
+        CloudError: it is no URL, or its traffic is not encrypted and leaves this machine.
     """
     parts = urlsplit(url)
     if parts.scheme == "https" and parts.hostname:
@@ -215,7 +220,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header, in either of its two forms (RFC 9110, 10.2.3)."""
+    """Seconds to wait by a Retry-After header, in either of its two forms (RFC 9110, 10.2.3)."""
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)
@@ -229,10 +234,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _because(answer: httpx.Response) -> str:
-    """What the provider says about its refusal, as ": ..."; nothing where that is a page of HTML.
+    """The provider's explanation as ": ..."; empty where it is a page of HTML.
 
     Vast.ai documents `msg` (or `message`, or `error`, or plain text). TensorDock documents no form; `error`,
-    `message` and JSON:API's `errors[].detail` are those that its clients read.
+    `message` and JSON:API's `errors[].detail` are what its clients read.
     """
     text = answer.text.strip()
     try:

@@ -1,4 +1,4 @@
-"""Machines of one provider: what `parle cloud` and the watchdog do with them."""
+"""One provider's machines: rent, start, stop and look, for `parle cloud` and the watchdog."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
-from serve_app.clouds.api import Api, Call, Patience, Refused
+from serve_app.clouds.api import Api, Call, Refused, Retries
 from serve_app.clouds.provider import Action, Instance, Offer, Provider, Wanted
 from serve_app.clouds.tensordock import TensorDock
 from serve_app.clouds.vast import Vast
@@ -18,21 +18,21 @@ URL = "PARLE_CLOUD_URL"
 
 
 class Taken(CloudError):
-    """The offer is gone; another may not be."""
+    """Somebody else has rented the offer; another may be free."""
 
 
 class Machines:
-    """One provider, asked with one token."""
+    """The machines of one account at one provider."""
 
     def __init__(self, provider: Provider, api: Api) -> None:
         self.provider = provider
         self._api = api
 
     def offers(self, wanted: Wanted) -> list[Offer]:
-        """What can be rented now, cheapest first.
+        """Machines that can be rented now, cheapest first.
 
         Raises:
-            CloudError: nothing, or no answer.
+            CloudError: there is none, or no answer.
         """
         found = self.provider.offers(self._api.send(self.provider.search(wanted)), wanted)
         if not found:
@@ -41,11 +41,11 @@ class Machines:
         return found
 
     def create(self, wanted: Wanted, offer: Offer) -> str:
-        """Rent what was offered; the id of the new instance.
+        """Rent an offer; returns the id of the new instance.
 
         Raises:
             Taken: somebody else has just rented it.
-            CloudError: the provider refuses, or it is not known whether it rented.
+            CloudError: the provider refuses, or it is unknown whether it rented.
         """
         try:
             return self.provider.created(self._api.send(self.provider.create(wanted, offer)))
@@ -55,7 +55,7 @@ class Machines:
             raise
 
     def start(self, instance_id: str) -> None:
-        """Ask for a start; it takes minutes, or waits for the card that somebody else has now.
+        """Ask for a start; it takes minutes, or longer while somebody else uses the card.
 
         Raises:
             CloudError: refused, or no answer.
@@ -63,7 +63,7 @@ class Machines:
         self._api.send(self.provider.start(self.provider.check_id(instance_id)))
 
     def stop(self, instance_id: str) -> None:
-        """Ask for a stop; the disk is kept, and paid for.
+        """Ask for a stop; the disk is kept and still costs money.
 
         Raises:
             CloudError: refused, or no answer.
@@ -71,7 +71,7 @@ class Machines:
         self._api.send(self.provider.stop(self.provider.check_id(instance_id)))
 
     def status(self, instance_id: str) -> Instance:
-        """The instance as the provider sees it.
+        """The instance's present state.
 
         Raises:
             CloudError: there is none, or no answer.
@@ -84,10 +84,10 @@ def connect(
     name: str,
     environment: Mapping[str, str] = os.environ,
     *,
-    patience: Patience | None = None,
+    retries: Retries | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Machines:
-    """The machines of a provider, with the token from the environment.
+    """Machines of a provider, with the token from the environment.
 
     Raises:
         CloudError: there is no token.
@@ -97,14 +97,14 @@ def connect(
     if not token:
         raise CloudError(f"{provider.token_names[0]} is not set: the API token of your {provider.name} account.")
     url = environment.get(URL) or provider.url
-    return Machines(provider, Api(provider.name, url, token, token_name, patience=patience, sleep=sleep))
+    return Machines(provider, Api(provider.name, url, token, token_name, retries=retries, sleep=sleep))
 
 
 def instance_id(name: str, given: str | None, environment: Mapping[str, str] = os.environ) -> str:
-    """Which instance is meant.
+    """The instance given on the command line or in the environment.
 
     Raises:
-        CloudError: nobody says, or what is said cannot be one.
+        CloudError: none is given, or it cannot be an id of this provider.
     """
     provider = PROVIDERS[name]
     found = given or _first(provider.instance_names, environment)[1]
@@ -114,13 +114,13 @@ def instance_id(name: str, given: str | None, environment: Mapping[str, str] = o
 
 
 def _first(names: tuple[str, ...], environment: Mapping[str, str]) -> tuple[str, str]:
-    """The first of the variables that says something, and what it says, without the line break of a file."""
+    """The first variable that is set and its value, without the line break that a file may end with."""
     values = ((name, environment.get(name, "").strip()) for name in names)
     return next(((name, value) for name, value in values if value), (names[0], ""))
 
 
 def planned(provider: Provider, action: Action, wanted: Wanted | None, instance: str) -> list[Call]:
-    """The requests of an action, in order, without sending any; what only an answer would tell stands in <...>."""
+    """The requests of an action, in order, for a dry run; `<...>` stands for what only an answer would tell."""
     match action:
         case "create":
             assert wanted is not None

@@ -1,4 +1,4 @@
-"""What the rest of the project sees of a provider, whichever it is."""
+"""The interface of a provider, and what goes in and comes out of it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A machine that can be had. `price` is in US dollars an hour, with its disk."""
+    """A machine that can be rented. `price` is in US dollars an hour, including the disk."""
 
     id: str
     gpu: str
@@ -41,7 +41,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A rented machine. `status` is the provider's own word; `ssh` the command that reaches it, if it says."""
+    """A rented machine. `status` is the provider's own word, `ssh` the command to log in where the provider tells."""
 
     id: str
     status: str
@@ -51,20 +51,20 @@ class Instance:
 
 
 class Provider(Protocol):
-    """One provider's API: what is sent for each action and how the answers read. Does no I/O and knows no token."""
+    """One provider's API: the request for each action, and how to read the answer. Does no I/O and knows no token."""
 
     name: str
     url: str
     token_names: tuple[str, ...]
-    """Environment variables that may hold the token; the first that is set counts."""
+    """Environment variables that may hold the token; the first one set is used."""
     instance_names: tuple[str, ...]
-    """The same for the instance."""
+    """Environment variables that may hold the instance's id."""
     needs_ssh_key: bool
 
     def search(self, wanted: Wanted) -> Call: ...
 
     def offers(self, answer: dict[str, Any], wanted: Wanted) -> list[Offer]:
-        """Those of the answer that fit, cheapest first."""
+        """The offers in the answer that fit, cheapest first."""
         ...
 
     def create(self, wanted: Wanted, offer: Offer) -> Call: ...
@@ -74,7 +74,7 @@ class Provider(Protocol):
         ...
 
     def gone(self, http_status: int) -> bool:
-        """Whether a refusal of `create` says that somebody else has just taken the offer."""
+        """Whether a refusal of `create` means that somebody else has just rented the offer."""
         ...
 
     def start(self, instance_id: str) -> Call: ...
@@ -86,10 +86,10 @@ class Provider(Protocol):
     def instance(self, answer: dict[str, Any], instance_id: str) -> Instance: ...
 
     def check_id(self, instance_id: str) -> str:
-        """The id, fit for an address.
+        """The id, if it is safe to put into a URL.
 
         Raises:
-            CloudError: it cannot be one of this provider's.
+            CloudError: it cannot be an id of this provider.
         """
         ...
 
@@ -98,7 +98,7 @@ def public_key(file: Path) -> str:
     """The SSH key to put on a new machine.
 
     Raises:
-        CloudError: no such file, or not a public key; above all not a private one.
+        CloudError: no such file, or not a public key. A private key is never sent.
     """
     try:
         text = file.expanduser().read_text("utf-8").strip()

@@ -1,4 +1,4 @@
-"""Auto-stop as `parle serve --stop-after` runs it: the watchdog beside a real server, on a real machine."""
+"""Auto-stop for `parle serve --stop-after`: the watchdog with the real server and the real machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from serve_app.errors import CloudError, StackError
 
 ANSWER_S = 10.0
 INGRESS = "Ingress"
-REHEARSAL = "dry-run"
+DRY_RUN = "dry-run"
 """The choice of --cloud that stops nothing."""
 SHORTEST_MIN = 0.1
 LONGEST_WARNING_S = 60.0
@@ -41,10 +41,10 @@ class _Info(BaseModel):
 
 
 def activity_of(url: str) -> Activity:
-    """What a server says of itself in /api/info.
+    """A server's activity, from /api/info.
 
     Raises:
-        Unknown: it says nothing, or nothing that can be read.
+        Unknown: it does not answer, or its answer cannot be read.
     """
     try:
         answer = httpx.get(f"{url}/api/info", timeout=ANSWER_S, verify=False).raise_for_status()
@@ -54,10 +54,10 @@ def activity_of(url: str) -> Activity:
     return Activity(said.turns, said.sessions, said.idle_s)
 
 
-class ServedHouse:
-    """A server of this process: read over HTTP, as anyone may; ordered about through Ray, as nobody else can.
+class ServedHere:
+    """The server of this process: read over its public HTTP API, controlled through Ray, which only this process can.
 
-    There is one ingress replica (`parle check` sees to that), so it knows of every client.
+    There is one ingress replica (`parle check` ensures it), so it knows every client.
     """
 
     def __init__(self, url: str, application: str) -> None:
@@ -69,15 +69,15 @@ class ServedHouse:
         return activity_of(self._url)
 
     def warn(self, in_s: float) -> None:
-        self._order("warn_of_stop", in_s)
+        self._call("warn_of_stop", in_s)
 
     def close(self) -> bool:
-        return bool(self._order("close_for_stop"))
+        return bool(self._call("close_for_stop"))
 
     def reopen(self) -> None:
-        self._order("reopen")
+        self._call("reopen")
 
-    def _order(self, method: str, *args: Any) -> Any:
+    def _call(self, method: str, *args: Any) -> Any:
         try:
             if self._handle is None:
                 self._handle = serve.get_deployment_handle(INGRESS, self._application)
@@ -103,8 +103,8 @@ class RentedMachine:
         return self._machines.status(self._id).running
 
 
-class RehearsedHouse(ServedHouse):
-    """A server whose clients notice nothing of a dry run."""
+class ServedDryRun(ServedHere):
+    """The same server in a dry run: clients are neither warned nor refused."""
 
     def warn(self, in_s: float) -> None:
         pass
@@ -116,8 +116,8 @@ class RehearsedHouse(ServedHouse):
         pass
 
 
-class RehearsedMachine:
-    """No machine: a stop is told and does not happen."""
+class NoMachine:
+    """In a dry run: a stop is reported and not sent."""
 
     def __str__(self) -> str:
         return "nothing: a dry run"
@@ -130,21 +130,21 @@ class RehearsedMachine:
 
 
 class AutoStop:
-    """What was asked for on the command line, checked; and, once the server is ready, the thread that does it."""
+    """The auto-stop asked for on the command line, already checked; `begin` runs it once the server is ready."""
 
-    def __init__(self, machine: Machine, times: Times, house: type[ServedHouse] = ServedHouse) -> None:
+    def __init__(self, machine: Machine, times: Times, server: type[ServedHere] = ServedHere) -> None:
         self._machine = machine
         self._times = times
-        self._house = house
+        self._server = server
 
     def __str__(self) -> str:
-        return f"{self._times.idle_s / 60:g} min without a sign of life stop {self._machine}"
+        return f"{self._times.idle_s / 60:g} min without client activity stop {self._machine}"
 
     def begin(self, url: str, application: str, say: Say, over: threading.Event) -> None:
-        """Watch the server until `over`. When the machine stops, this process ends as it does after Ctrl-C."""
-        house = self._house(url, application)
-        dog = Watchdog(house, self._machine, self._times, say, stopped=_end, over=over)
-        threading.Thread(target=dog.run, name="auto-stop", daemon=True).start()
+        """Watch the server in a thread until `over`. When the machine stops, this process ends as after Ctrl-C."""
+        server = self._server(url, application)
+        watchdog = Watchdog(server, self._machine, self._times, say, stopped=_end, over=over)
+        threading.Thread(target=watchdog.run, name="auto-stop", daemon=True).start()
 
 
 def _end() -> None:
@@ -157,11 +157,11 @@ def prepare(
     address: str | None,
     environment: Mapping[str, str] = os.environ,
 ) -> AutoStop:
-    """Check all that a stop will need while somebody is still looking.
+    """Check everything that a stop will need now, while the user is still watching.
 
     Raises:
         StackError: the machine cannot be stopped from here.
-        CloudError: no token, no instance, or the provider knows neither.
+        CloudError: no token, no instance, or the provider does not know them.
     """
     if not (math.isfinite(minutes) and minutes >= SHORTEST_MIN):
         raise StackError(f"--stop-after takes minutes, {SHORTEST_MIN} or more.")
@@ -169,8 +169,8 @@ def prepare(
         raise StackError("--stop-after stops the machine that it runs on; with --address the server runs elsewhere.")
     idle_s = minutes * 60
     times = Times(idle_s, warning_s=min(LONGEST_WARNING_S, idle_s / 2))
-    if cloud == REHEARSAL:
-        return AutoStop(RehearsedMachine(), times, RehearsedHouse)
+    if cloud == DRY_RUN:
+        return AutoStop(NoMachine(), times, ServedDryRun)
     name = cloud or _this_cloud(environment)
     rented = machines.connect(name, environment)
     instance_id = machines.instance_id(name, None, environment)
@@ -187,14 +187,14 @@ def _this_cloud(environment: Mapping[str, str]) -> str:
     if len(named) == 1:
         return named[0]
     variables = " or ".join(provider.instance_names[0] for provider in machines.PROVIDERS.values())
-    raise StackError(f"--stop-after: whose machine is this? Set {variables}, or give --cloud.")
+    raise StackError(f"--stop-after: which provider's machine is this? Set {variables}, or give --cloud.")
 
 
 def _check_answers(rented: Machines, instance_id: str) -> None:
-    """A wrong token must not show only after the idle night it was to save.
+    """Find a wrong token or instance at the start, not at the first stop.
 
-    A key that may stop and start, but not look (HTTP 403), is enough; and a provider that is down for the
-    moment does not keep a server from starting.
+    A key that may start and stop but not read (HTTP 403) is enough, and a provider that is down for the moment does not
+    keep the server from starting.
     """
     try:
         rented.status(instance_id)

@@ -6,8 +6,8 @@ Written from TensorDock's own pages, as they were in 2026:
   https://dashboard.tensordock.com/api/docs/instance-creation    POST /instances
   https://dashboard.tensordock.com/api/docs/instance-management  GET /instances/{id}, POST .../start, POST .../stop
 
-Not on those pages, and marked where it is used: the form of an error, every word that `status` can be, the
-user name to log in with, and the name of the RTX 3090 (that of the RTX 4090 is). No account was at hand.
+Not on those pages, and marked where it is used: the form of an error, all values of `status`, the
+user name to log in with, and the name of the RTX 3090 (that of the RTX 4090 is). Not tried with a real account.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class _Created(BaseModel):
 
 
 class TensorDock:
-    """See serve_app.clouds.provider.Provider."""
+    """TensorDock's API; see `serve_app.clouds.provider.Provider`."""
 
     name = "TensorDock"
     url = "https://dashboard.tensordock.com/api/v2"
@@ -134,7 +134,7 @@ class TensorDock:
         return read(_Created, _flat(answer), self.name).id
 
     def gone(self, http_status: int) -> bool:
-        return False  # the pages do not say how a location that has just filled up is told
+        return False  # the pages do not say how a location that has just filled up answers
 
     def start(self, instance_id: str) -> Call:
         return Call("POST", f"/instances/{instance_id}/start")
@@ -158,7 +158,7 @@ class TensorDock:
 
 
 def _fits(gpu: _Gpu, wanted: Wanted) -> bool:
-    # "RTX 4090" is geforcertx4090-pcie-24gb; the dash keeps a 3090 Ti (rtx3090ti-...) out.
+    # "RTX 4090" is geforcertx4090-pcie-24gb; with the dash, "RTX 3090" does not match a 3090 Ti (rtx3090ti-...).
     card = wanted.gpu.lower().replace(" ", "") + "-"
     return (
         card in gpu.v0Name.lower()
@@ -178,13 +178,13 @@ def _price(gpu: _Gpu, wanted: Wanted) -> float:
 
 
 def _disk_gb(wanted: Wanted) -> int:
-    """The smallest disk TensorDock has that is large enough."""
+    """The smallest disk of TensorDock's that is large enough."""
     steps = -(-wanted.disk_gb // DISK_STEP_GB)
     return max(SMALLEST_DISK_GB, steps * DISK_STEP_GB)
 
 
 def _flat(answer: dict[str, Any]) -> dict[str, Any]:
-    """An instance without its envelope: the pages show it bare, under `data`, and under `data.attributes`."""
+    """An instance's fields: the pages show them at the top, under `data`, and under `data.attributes`."""
     data = answer.get("data", answer)
     if not isinstance(data, dict):
         return {}

@@ -10,7 +10,7 @@ Written from Vast.ai's own pages and its OpenAPI file (github.com/vast-ai/docs),
   https://docs.vast.ai/guides/instances/docker-environment       CONTAINER_ID, CONTAINER_API_KEY, /etc/environment
   https://docs.vast.ai/cli/reference/show-instance               what `actual_status` and `intended_status` can be
 
-Not on those pages: VAST_INSTANCE_ID, which is ours. No account was at hand.
+Not on those pages: VAST_INSTANCE_ID, which is Parle's own. Not tried with a real account.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from serve_app.clouds.provider import Instance, Offer, Wanted
 from serve_app.errors import CloudError
 
 IMAGE = "vastai/base-image:@vastai-automatic-tag"
-"""The API's own default: Ubuntu with CUDA, fit for the host's driver."""
+"""The API's own default: Ubuntu with CUDA that matches the host's driver."""
 ONSTART = "env | grep _ >> /etc/environment"
-"""A login shell sees CONTAINER_ID and CONTAINER_API_KEY only after this; from the page about the environment."""
+"""Makes CONTAINER_ID and CONTAINER_API_KEY visible to a login shell; from the page about the environment."""
 CUDA = 13.0
-"""The driver must take what the GPU stacks are built with; 580 is the first that does."""
+"""CUDA version that the driver must support, which the GPU stacks are built with: 580 or newer."""
 MOST_OFFERS = 5
 RUNNING, STOPPED = "running", "stopped"
 ID = re.compile(r"\d{1,18}")
@@ -60,11 +60,11 @@ class _Instance(BaseModel):
 
 class _Shown(BaseModel):
     instances: _Instance | None
-    """One instance, whatever its name says; None where there is none of that id."""
+    """One instance, in spite of the plural; None where there is none with that id."""
 
 
 class Vast:
-    """See serve_app.clouds.provider.Provider."""
+    """Vast.ai's API; see `serve_app.clouds.provider.Provider`."""
 
     name = "Vast.ai"
     url = "https://console.vast.ai/api/v0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from serve_app.errors import StackError
-from serve_app.gpu.budget import CONTEXT
+from serve_app.gpu.cards import CONTEXT_BYTES
 
 
 def claim(device: str, share: float | None) -> torch.device:
@@ -25,5 +25,5 @@ def claim(device: str, share: float | None) -> torch.device:
         )
     if share is not None and share < 1:
         total = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(max(share - CONTEXT / total, 0.0))
+        torch.cuda.set_per_process_memory_fraction(max(share - CONTEXT_BYTES / total, 0.0))
     return torch.device("cuda")

@@ -1,8 +1,8 @@
-"""How large a model is: parameters, weights, cache and working memory, from the numbers of its architecture.
+"""How large a model is: parameters, weights, cache and working memory, computed from its architecture.
 
-The numbers stand in `data/models.toml` for the models the stacks name, and are read from `config.json`
-(or Mistral's `params.json`) for a model in a folder. Parameter counts are exact to the last norm;
-working memory is what is alive at the largest moment of one step, by the formula in each `workspace`.
+The numbers are in `data/models.toml` for the models that the stacks name, and are read from `config.json` (or Mistral's
+`params.json`) for a model in a folder. Parameter counts are exact; working memory is the peak of one step, by the
+formula in each `workspace`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MODELS = data_file("models.toml")
 
 
 class Architecture(BaseModel):
-    """What every entry of the catalogue may say besides its numbers."""
+    """Fields that every entry of the catalogue may have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -30,7 +30,7 @@ class Architecture(BaseModel):
 
 
 class Whisper(Architecture):
-    """Encoder and decoder of Whisper, the output layer tied to the embedding."""
+    """Whisper: encoder and decoder, the output layer tied to the embedding."""
 
     kind: Literal["whisper"] = "whisper"
     hidden: int
@@ -40,9 +40,9 @@ class Whisper(Architecture):
     vocab: int
     mels: int
     positions: int = 1500
-    """Of the encoder, in 30 s."""
+    """Encoder positions for 30 s of audio."""
     targets: int = 448
-    """Longest text, in tokens."""
+    """Longest text in tokens."""
 
     def count(self) -> int:
         """Parameters."""
@@ -59,12 +59,12 @@ class Whisper(Architecture):
         return int(self.count() * width)
 
     def workspace(self, batch: int, width: int) -> int:
-        """Bytes at work on `batch` utterances of 30 s, the largest of three moments beside the encoder's output.
+        """Peak bytes for `batch` utterances of 30 s: the encoder's output and the largest of three steps.
 
         Encoding: the MLP's two large and two small tensors, [batch, positions, ffn] and [..., hidden].
         Writing: the decoder's keys and values of its own text and of the encoder's output.
         Placing the words: the cross attention [batch, heads, targets, positions] of half the decoder's layers
-        and twice that of the present one, the scores [batch, targets, vocab], and one text's in float32, twice.
+        and twice that of the current one, the scores [batch, targets, vocab], and those of one text in float32, twice.
         """
         heads = self.hidden // 64  # in every Whisper
         encoded = batch * self.positions * self.hidden * width
@@ -102,7 +102,7 @@ class Deberta(Architecture):
         return int(self.count() * width)
 
     def workspace(self, batch: int, width: int) -> int:
-        """Bytes at work on `batch` texts of full length.
+        """Peak bytes for `batch` texts of full length.
 
         Attention holds six tensors [batch, heads, positions, positions] at once: the scores, two kinds of
         relative scores before and after they are gathered, and the softmax.
@@ -125,12 +125,12 @@ class Decoder(Architecture):
     vocab: int
     tied: bool = True
     norms: int = 2
-    """Vectors of `hidden` a layer."""
+    """Vectors of `hidden` values in each layer."""
     qk_norm: bool = False
     weight_bits: int | None = None
-    """Of the layers' linear weights where they are quantised; embedding and norms are not."""
+    """Bits of the layers' linear weights if they are quantised; embedding and norms never are."""
     group: int = 128
-    """Weights that share one scale of 16 bit."""
+    """Number of weights that share one 16-bit scale."""
 
     def linear(self) -> int:
         """Parameters of the layers' linear weights."""
@@ -150,14 +150,14 @@ class Decoder(Architecture):
         return int(quantised + (self.count() - self.linear()) * width)
 
     def kv_bytes_per_token(self, width: int) -> int:
-        """Keys and values of one token in every layer. Sliding windows are not subtracted."""
+        """Bytes of the keys and values of one token in all layers. Sliding windows are ignored."""
         return 2 * self.layers * self.kv_heads * self.head_dim * width
 
     def workspace(self, tokens: int, replies: int, width: int) -> int:
-        """Bytes at work on a step of `tokens` tokens that ends with `replies` drawn tokens.
+        """Peak bytes of a step over `tokens` tokens that samples one token for each of `replies`.
 
-        The MLP's three tensors [tokens, ffn] and four [tokens, hidden]; for the drawing five times the
-        float32 scores [replies, vocab] (scores, sorted, their 64-bit indices, probabilities).
+        The MLP's three tensors [tokens, ffn] and four [tokens, hidden]; for sampling five times the float32 scores
+        [replies, vocab] (scores, sorted, their 64-bit indices, probabilities).
         """
         return tokens * (3 * self.ffn + 4 * self.hidden) * width + 5 * replies * self.vocab * 4
 
@@ -199,16 +199,16 @@ class Qwen3Tts(Architecture):
         )
 
     def talker(self) -> Decoder:
-        """The language model that writes the first code of each frame."""
+        """The language model that generates the first code of each frame."""
         return self._transformer(self.layers, self.hidden, self.ffn, self.codec_vocab)
 
     def predictor(self) -> Decoder:
-        """The small one that writes the other codes: an embedding and an output layer for each."""
+        """The small model that generates the other codes, with an embedding and an output layer for each."""
         codes = (self.code_groups - 1) * self.predictor_vocab
         return self._transformer(self.predictor_layers, self.predictor_hidden, self.predictor_ffn, codes)
 
     def count(self) -> int:
-        """Parameters of talker and predictor; the codec has `codec_parameters` more."""
+        """Parameters of talker and predictor, without the codec's `codec_parameters`."""
         text = self.text_vocab * self.text_hidden
         projection = self.text_hidden**2 + self.text_hidden + self.text_hidden * self.hidden + self.hidden
         # The predictor's embeddings are as wide as the talker; a projection follows where the two differ.
@@ -221,7 +221,7 @@ class Qwen3Tts(Architecture):
         return int((self.count() + self.codec_parameters) * width)
 
     def workspace(self, tokens: int, frames: int, width: int) -> int:
-        """Bytes of the talker's cache of `tokens`, and at work on `frames` decoded at once.
+        """Bytes of the talker's cache of `tokens`, and peak bytes for `frames` decoded at once.
 
         Six tensors of the codec's last stage, [frames x samples a frame, decoder_dim / 2^stages].
         """
@@ -236,7 +236,7 @@ class Kokoro(Architecture):
     kind: Literal["kokoro"] = "kokoro"
     parameters: int
     channels: int
-    """Of the last upsampling stage, at a fifth of the sample rate."""
+    """Channels of the last upsampling stage, which runs at a fifth of the sample rate."""
 
     def count(self) -> int:
         """Parameters."""
@@ -246,7 +246,7 @@ class Kokoro(Architecture):
         return int(self.parameters * width)
 
     def workspace(self, seconds: float) -> int:
-        """Bytes at work on `seconds` of speech: eight float32 tensors [seconds x 4800, channels]."""
+        """Peak bytes for `seconds` of speech: eight float32 tensors [seconds x 4800, channels]."""
         return int(8 * self.channels * seconds * 24_000 / 5 * 4)
 
 
@@ -255,11 +255,11 @@ AnyArchitecture = Annotated[Whisper | Deberta | Decoder | Qwen3Tts | Kokoro, Fie
 
 @cache
 def known() -> Mapping[str, AnyArchitecture]:
-    """The catalogue, by every name of a model."""
+    """The catalogue by model name, aliases included."""
     entries = TypeAdapter(dict[str, AnyArchitecture]).validate_python(tomllib.loads(MODELS.read_text("utf-8")))
     return {name: entry for main, entry in entries.items() for name in (main, *entry.aliases)}
 
 
 def of(model: str) -> AnyArchitecture | None:
-    """The architecture of a model by its name in the YAML, `@revision` or not; None where it is not known."""
+    """The architecture of a model by its name in the YAML, with or without `@revision`; None if it is unknown."""
     return known().get(model) or known().get(model.partition("@")[0])

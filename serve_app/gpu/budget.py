@@ -1,14 +1,13 @@
-"""What each stage needs on a card, and what its share leaves for the conversations.
+"""How much of a card's memory each stage needs, and how much its share leaves for the LLM's KV cache.
 
-A share must hold the weights, what is at work at the largest moment (`Architecture.workspace`), the CUDA
-context of the stage's process and, for the LLM, the keys and values of at least one whole conversation.
-Nothing here loads a library or asks a network: it is computed from the numbers of the architecture.
+A share must hold the weights, the working memory at its peak (`Architecture.workspace`), the CUDA context of the
+stage's process and, for the LLM, the keys and values of at least one whole conversation. All of it is computed from the
+architecture's numbers: no library is loaded and no network is used.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,51 +23,46 @@ from serve_app.config.stack import (
 from serve_app.errors import StackError
 from serve_app.gpu import architectures, checkpoint
 from serve_app.gpu.architectures import AnyArchitecture, Deberta, Decoder, Kokoro, Qwen3Tts, Whisper
-from serve_app.gpu.cards import Card, present_cards
+from serve_app.gpu.cards import CONTEXT_BYTES, present_cards, smallest
+from serve_app.gpu.engine_sizes import CEFR_TEXTS_AT_ONCE, QWEN_MAX_SEQUENCE
 
 GIB = 2**30
 
-CONTEXT = GIB // 2
-"""A process's CUDA context: the loaded kernels and the libraries' own buffers, outside of any allocator's limit."""
 VLLM_BUFFERS = 3 * GIB // 8
 """The attention kernels' fixed buffer."""
 VLLM_GRAPHS = 3 * GIB // 8
-"""The CUDA graphs of batches of up to `max_replies`."""
+"""CUDA graphs for batches of up to `max_replies`."""
 VLLM_STEP_TOKENS = 2048
-"""vLLM's `max_num_batched_tokens` where nobody sets it: how much of a prompt is read in one step."""
-CEFR_TEXTS = 16
-"""Texts of full length that the classifier reads at once."""
+"""vLLM's default `max_num_batched_tokens`: how many tokens of prompts are read in one step."""
 KOKORO_SECONDS = 50.0
-"""Speech made at once: 300 characters at 12 a second, spoken at half speed."""
-QWEN_TOKENS = 2048
-"""The talker's fixed cache: text and 12.5 frames a second."""
+"""Speech synthesised at once: 300 characters at 12 per second, spoken at half speed."""
 QWEN_FRAMES = 325
-"""Frames that the codec decodes at once where it does not stream: 300 and 25 before them."""
+"""Frames that the codec decodes at once when it does not stream: 300, and 25 before them."""
 QWEN_GRAPHS = GIB // 4
-"""The CUDA graphs of talker and predictor."""
+"""CUDA graphs of talker and predictor."""
 
 STEP = 0.01
-"""Shares are rounded up to it."""
+"""Suggested shares are rounded up to a multiple of this."""
 
 WIDTHS = {"auto": 2, "float16": 2, "bfloat16": 2, "float32": 4, "int8": 1, "int8_float16": 1}
-"""Bytes of a weight."""
+"""Bytes per weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What one stage takes of a card, in bytes."""
+    """What one stage needs on a card, in bytes."""
 
     weights: int = 0
     workspace: int = 0
     context: int = 0
     kv_bytes_per_token: int = 0
     kv_tokens: int = 0
-    """The cache must hold at least these: one conversation of `context_tokens`, or what `kv_cache_gib` asks for."""
+    """Tokens that the cache must hold: one conversation of `context_tokens`, or what `kv_cache_gib` asks for."""
     conversation_tokens: int = 0
 
     @property
     def fixed(self) -> int:
-        """All but the cache."""
+        """Everything but the KV cache."""
         return self.weights + self.workspace + self.context
 
     @property
@@ -84,15 +78,15 @@ NOTHING = Need()
 
 
 def on_card(config: StageConfig) -> bool:
-    """Whether the stage really uses CUDA: `device: cpu` takes its share in Ray's books only."""
+    """Whether the stage uses CUDA: with `device: cpu` its share only counts for Ray's scheduling."""
     return config.num_gpus > 0 and getattr(config, "device", "cuda") == "cuda"
 
 
 def need(config: StageConfig, folder: Path | None = None) -> Need | None:
-    """What a stage takes of a card; None where the numbers of its model are not known before it is here.
+    """What a stage needs on a card; None where its model's architecture is unknown until it is downloaded.
 
-    `folder` holds the model's files; without it, a `model` that is a local folder is looked into, and any
-    other is looked up by its name. Weights in a folder are counted in its safetensors.
+    `folder` holds the model's files. Without it, a `model` that is a local folder is read, and any other is looked up
+    by name. The weights in a folder are counted from its safetensors.
     """
     if not on_card(config):
         return NOTHING
@@ -111,7 +105,7 @@ def need(config: StageConfig, folder: Path | None = None) -> Need | None:
     return Need(
         weights=stored or model.weight_bytes(width),
         workspace=workspace,
-        context=CONTEXT,
+        context=CONTEXT_BYTES,
         kv_bytes_per_token=kv_bytes_per_token,
         kv_tokens=kv_tokens,
         conversation_tokens=config.context_tokens if isinstance(config, VllmConfig) else 0,
@@ -125,16 +119,16 @@ def _width(config: StageConfig) -> int:
 
 
 def _work(config: StageConfig, model: AnyArchitecture, width: int) -> tuple[int, int, int] | None:
-    """Workspace, bytes of the cache per token and tokens it must hold; None where engine and model do not match."""
+    """Workspace, KV bytes per token, and tokens the cache must hold; None where engine and model do not match."""
     match config, model:
         case TransformersWhisperConfig(), Whisper():
             return model.workspace(config.max_batch, width), 0, 0
         case FasterWhisperConfig(), Whisper():
             return model.workspace(config.beam_size, max(width, 2)), 0, 0
         case TransformersCefrConfig(), Deberta():
-            return model.workspace(CEFR_TEXTS, width), 0, 0
+            return model.workspace(CEFR_TEXTS_AT_ONCE, width), 0, 0
         case Qwen3TtsConfig(), Qwen3Tts():
-            return model.workspace(QWEN_TOKENS, QWEN_FRAMES, width) + QWEN_GRAPHS, 0, 0
+            return model.workspace(QWEN_MAX_SEQUENCE, QWEN_FRAMES, width) + QWEN_GRAPHS, 0, 0
         case KokoroConfig(), Kokoro():
             return model.workspace(KOKORO_SECONDS), 0, 0
         case VllmConfig(), Decoder():
@@ -147,10 +141,10 @@ def _work(config: StageConfig, model: AnyArchitecture, width: int) -> tuple[int,
 
 
 def kv_cache_bytes(need: Need, card_bytes: int, share: float) -> int:
-    """What a share of a card with `card_bytes` leaves for the LLM's cache, in bytes.
+    """Bytes that a share of a card with `card_bytes` leaves for the LLM's KV cache.
 
     Raises:
-        StackError: less than one conversation.
+        StackError: they do not hold one conversation.
     """
     given = int(card_bytes * min(share, 1))
     if given < need.least:
@@ -159,13 +153,13 @@ def kv_cache_bytes(need: Need, card_bytes: int, share: float) -> int:
 
 
 def kv_cache(config: VllmConfig, folder: Path) -> int | None:
-    """Bytes for the conversations of the LLM in `folder` on the card of this process; None leaves them to vLLM.
+    """Bytes of KV cache for the LLM in `folder` on this process's card; None lets vLLM decide.
 
-    `kv_cache_gib` where it is given, else what the share leaves. None on a CPU, for a share of
-    several cards, and where nothing is known of the model or, without nvidia-smi, of the card.
+    `kv_cache_gib` if given, else what the share leaves. None on a CPU, for a share of several cards, and where the
+    model's architecture or the card's memory is unknown.
 
     Raises:
-        StackError: less than one conversation.
+        StackError: they do not hold one conversation.
     """
     if config.kv_cache_gib is not None:
         return int(config.kv_cache_gib * GIB)
@@ -177,18 +171,13 @@ def kv_cache(config: VllmConfig, folder: Path) -> int | None:
     return kv_cache_bytes(needed, smallest(cards).usable_bytes, config.num_gpus)
 
 
-def smallest(cards: Sequence[Card]) -> Card:
-    """The card that a share is measured on: Ray takes all for equal."""
-    return min(cards, key=lambda card: card.total_bytes)
-
-
 def share_for(needed: int, card_bytes: int) -> float:
-    """The smallest share of a card that holds `needed` bytes; over 1 where none does."""
+    """The smallest share of a card that holds `needed` bytes; over 1 if the card is too small."""
     return math.ceil(needed / card_bytes / STEP - 1e-9) * STEP
 
 
 def lack(need: Need, given: int) -> str:
-    """The clause that says what a share of `given` bytes is too small for."""
+    """The clause of an error message that says what a share of `given` bytes lacks."""
     parts = f"weights {gib(need.weights)}, workspace {gib(need.workspace)}, context {gib(need.context)}"
     if need.kv_least:
         parts += f", cache of {need.kv_tokens} tokens {gib(need.kv_least)}"
@@ -197,9 +186,9 @@ def lack(need: Need, given: int) -> str:
 
 def _enough(need: Need, card_bytes: int) -> str:
     share = share_for(need.least, card_bytes)
-    return f"num_gpus {share:g} would do" if share <= 1 else "a larger card is needed"
+    return f"num_gpus {share:g} would fit" if share <= 1 else "a larger card is needed"
 
 
 def gib(size: int) -> str:
-    """Bytes in GiB, as the messages and tables give them."""
+    """Bytes as GiB with two decimals, for messages and tables."""
     return f"{size / GIB:.2f}"

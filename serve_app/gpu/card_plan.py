@@ -1,4 +1,4 @@
-"""How the stages of a stack fit on a card: their shares, what is in them, and shares that would do."""
+"""How the stages of a stack fit on a card: their shares, what they hold, and shares that would fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serve_app.gpu.budget import GIB, STEP, Need, gib, lack, need, on_card, shar
 from serve_app.gpu.cards import Card
 
 COLUMNS = ("stage", "model", "share", "GiB", "weights", "workspace", "context", "KV cache", "conversations", "left")
-"""Of `Plan.table`; sizes in GiB."""
+"""Columns of `Plan.table`; sizes in GiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Row:
 
     @property
     def left(self) -> int | None:
-        """What nobody uses; negative where the share is too small, None where the need is not known."""
+        """Bytes of the share that are unused; negative if it is too small, None if the need is unknown."""
         return None if self.need is None else self.given - self.need.fixed - max(self.kv, self.need.kv_least)
 
     @property
@@ -40,19 +40,19 @@ class Row:
 
     @property
     def conversations(self) -> int:
-        """Of full length, kept in the cache at the same time."""
+        """Conversations of full length that the cache holds at the same time."""
         return self.kv_tokens // self.need.conversation_tokens if self.need and self.need.conversation_tokens else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A stack's stages on one kind of card; `rows` are those that use CUDA."""
+    """A stack's stages on one kind of card; `rows` are the stages that use CUDA."""
 
     card: Card
     cards: int
     rows: tuple[Row, ...]
     placed: bool
-    """Whether the shares can be placed on the cards at all."""
+    """Whether the shares can be distributed over the cards at all."""
 
     @property
     def fits(self) -> bool:
@@ -60,11 +60,11 @@ class Plan:
 
     @property
     def unshared(self) -> int:
-        """Bytes of the cards that no stage has a share of."""
+        """Bytes of the cards that no stage's share covers."""
         return int(self.card.usable_bytes * (self.cards - sum(row.share for row in self.rows)))
 
     def table(self) -> list[list[str]]:
-        """One line of `COLUMNS` a stage."""
+        """One row of `COLUMNS` per stage."""
         lines = []
         for row in self.rows:
             line = [row.stage, row.model, f"{row.share:g}", gib(row.given)]
@@ -77,7 +77,7 @@ class Plan:
         return lines
 
     def suggest(self) -> dict[str, float] | None:
-        """Shares that fit; None where none do. What is over on a single card goes to the LLM's conversations."""
+        """Shares that fit; None if none do. On a single card, spare memory goes to the LLM's KV cache."""
         if any(row.need is None for row in self.rows):
             return None
         least = {
@@ -88,7 +88,7 @@ class Plan:
         if place(least, self.cards) is None:
             return None
         cached = [row.stage for row in self.rows if row.need and row.need.kv_bytes_per_token]
-        # PyTorch's limit does not cover the context, so that it may come on top of a share.
+        # PyTorch's limit does not count the context, which may come on top of a share.
         contexts = sum(row.need.context for row in self.rows if row.need and row.stage not in cached)
         rest = 1 - contexts / self.card.usable_bytes - sum(least.values())
         if self.cards == 1 and cached and rest > 0:
@@ -96,7 +96,7 @@ class Plan:
         return {stage: round(share, 2) for stage, share in least.items()}
 
     def error(self) -> str | None:
-        """One line: which stage lacks how much, and which shares would do. None where all fits."""
+        """One line that says which stages lack memory and which shares would fit; None if all fits."""
         if self.fits:
             return None
         if not self.placed:
@@ -108,16 +108,16 @@ class Plan:
     def _way_out(self) -> str:
         where = f"one {self.card.name}" if self.cards == 1 else f"{self.cards} {self.card.name}"
         if (shares := self.suggest()) is not None:
-            return f"on {where} these num_gpus would do: {_shares(shares)}"
+            return f"on {where} these num_gpus would fit: {_shares(shares)}"
         total = sum(row.need.least for row in self.rows if row.need)
         if unknown := [row.stage for row in self.rows if row.need is None]:
-            return f"how much would do is not known before the model of {', '.join(unknown)} is here"
+            return f"what would fit is unknown until the model of {', '.join(unknown)} is downloaded"
         has = self.card.usable_bytes * self.cards
-        return f"no shares of {where} would do: the stages need {gib(total)} and {gib(has)} GiB are there"
+        return f"no shares of {where} would fit: the stages need {gib(total)} GiB and it has {gib(has)} GiB"
 
 
 def plan(args: StackArgs, card: Card, cards: int = 1) -> Plan:
-    """How a stack's stages fit on `cards` cards of one kind."""
+    """Compute how a stack's stages fit on `cards` cards of one kind."""
     rows = []
     for stage, config in args.stages().items():
         if not on_card(config):
@@ -134,9 +134,9 @@ def plan(args: StackArgs, card: Card, cards: int = 1) -> Plan:
 
 
 def place(shares: Mapping[str, float], cards: int) -> list[list[str]] | None:
-    """The stages on each card, no card over 1; None where there is no such way.
+    """The stages on each card, with no card's shares over 1; None if that is impossible.
 
-    A stage with a share of several whole cards stands on each of them.
+    A stage whose share is several whole cards is on each of them.
     """
     free = [1.0] * cards
     on: list[list[str]] = [[] for _ in range(cards)]
@@ -150,7 +150,7 @@ def place(shares: Mapping[str, float], cards: int) -> list[list[str]] | None:
             for i in empty:
                 free[i] = 0
                 on[i].append(stage)
-            return len(empty) >= share and put(others)  # the largest come first: no other choice is better
+            return len(empty) >= share and put(others)  # the largest are placed first, so no other choice is better
         for i in range(cards):
             if free[i] + 1e-6 >= share:
                 free[i] -= share
@@ -165,7 +165,7 @@ def place(shares: Mapping[str, float], cards: int) -> list[list[str]] | None:
 
 
 def unplaceable(shares: Mapping[str, float], cards: float, name: str = "GPU") -> str:
-    """The clause that says why shares cannot be placed."""
+    """The clause of an error message that says why shares cannot be placed."""
     total = sum(shares.values())
     if total > cards + 1e-6:
         return f"the stages share {total:g} cards ({_shares(shares)}) and there is {cards:g} {name}"

@@ -1,14 +1,15 @@
-"""The cards: those of this machine as nvidia-smi tells them, and those that the deployments name."""
+"""The NVIDIA cards of this machine, and the catalogue of those that the deployments name."""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
+import threading
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from serve_app.errors import StackError, did_you_mean
 from serve_app.package_data import data_file
@@ -17,12 +18,15 @@ CARDS = data_file("cards.toml")
 MIB = 2**20
 
 USABLE = 0.975
-"""Of what nvidia-smi reports, the part that programs can count on. CUDA offers them a little less than that total
-(PyTorch's out-of-memory messages tell of 23.65 GiB on a GeForce with 24.0); how much less differs from driver to
-driver, so this is an allowance, not a measurement."""
+"""Part of a card's reported memory that programs can count on. CUDA offers them a little less than the reported total
+(PyTorch's out-of-memory messages speak of 23.65 GiB on a GeForce with 24.0); how much less depends on the driver, so
+this is an allowance, not a measurement."""
 
-QUERY = ("--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits")
-NVIDIA_SMI_S = 5.0
+CONTEXT_BYTES = 512 * MIB
+"""A process's CUDA context: the loaded kernels and the libraries' own buffers, outside of any allocator's limit."""
+
+NVML_S = 5.0
+"""How long the driver may take to answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Card:
 
     @property
     def usable_bytes(self) -> int:
-        """What all the processes on it can have together."""
+        """Memory that all processes on the card can have together."""
         return int(self.total_bytes * USABLE)
 
 
@@ -51,10 +55,10 @@ def _catalogue() -> dict[str, dict]:
 
 
 def named(name: str) -> Card:
-    """The card of that name, however it is spelt: `L4`, `rtx4090`, `RTX 4090`, `a100`.
+    """The card of that name in any common spelling: `L4`, `rtx4090`, `RTX 4090`, `a100`.
 
     Raises:
-        StackError: no such card in the catalogue; names the nearest.
+        StackError: not in the catalogue; the message names the nearest.
     """
     spelt = {_plain(alias): main for main, entry in _catalogue().items() for alias in (main, *entry.get("aliases", ()))}
     if (main := spelt.get(_plain(name))) is not None:
@@ -67,28 +71,72 @@ def _plain(name: str) -> str:
 
 
 def present_cards() -> list[Card]:
-    """The NVIDIA cards that this process may use; none where nvidia-smi is missing or does not answer in time."""
+    """The NVIDIA cards that this process may use, from the driver (NVML).
+
+    Empty where there is no driver, or it does not answer in time. A card that reports no memory is left out.
+    """
+    return [card for card in _asked() if card.total_bytes]
+
+
+def present_count() -> int:
+    """How many cards this process may use, including those that report no memory."""
+    return len(_asked())
+
+
+def smallest(cards: Sequence[Card]) -> Card:
+    """The card that a share is measured on: Ray treats all cards as equal."""
+    return min(cards, key=lambda card: card.total_bytes)
+
+
+def _asked() -> list[Card]:
+    """In a thread of its own, because a call into a hung driver does not return."""
+    found: list[Card] = []
+    asking = threading.Thread(target=lambda: found.extend(_ask_nvml()), name="nvml", daemon=True)
+    asking.start()
+    asking.join(NVML_S)
+    return [] if asking.is_alive() else found
+
+
+def _ask_nvml() -> list[Card]:
     try:
-        asked = subprocess.run(["nvidia-smi", *QUERY], capture_output=True, text=True, timeout=NVIDIA_SMI_S, check=True)
-    except (OSError, subprocess.SubprocessError):
+        import pynvml
+    except ImportError:  # an environment without it has no engine that uses a card
         return []
-    return visible(parse(asked.stdout), os.environ.get("CUDA_VISIBLE_DEVICES"))
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return []
+    try:
+        driver = pynvml.nvmlSystemGetDriverVersion()
+        return [_card(handle, driver) for handle in _handles(os.environ.get("CUDA_VISIBLE_DEVICES", ""))]
+    except pynvml.NVMLError:
+        return []
+    finally:
+        pynvml.nvmlShutdown()
 
 
-def parse(csv: str) -> list[Card]:
-    """The cards of nvidia-smi's answer to `QUERY`, one a line; lines without a size ([N/A]) are left out."""
-    cards = []
-    for line in csv.splitlines():
-        name, _, rest = line.strip().rpartition(", ")[0].rpartition(", ")
-        driver = line.rpartition(", ")[2].strip()
-        if name and rest.strip().isdigit():
-            cards.append(Card(name, int(rest) * MIB, driver))
-    return cards
+def _handles(visible: str) -> list[Any]:
+    """The cards that CUDA_VISIBLE_DEVICES leaves, by number or UUID; all where it says nothing NVML knows."""
+    import pynvml
+
+    everything = range(pynvml.nvmlDeviceGetCount())
+    wanted = [name.strip() for name in visible.split(",") if name.strip()]
+    if wanted and all(name.isdigit() for name in wanted):
+        return [pynvml.nvmlDeviceGetHandleByIndex(int(name)) for name in wanted if int(name) in everything]
+    try:
+        found = [pynvml.nvmlDeviceGetHandleByUUID(name) for name in wanted]
+    except pynvml.NVMLError:  # CUDA also takes the start of a UUID
+        found = []
+    return found or [pynvml.nvmlDeviceGetHandleByIndex(number) for number in everything]
 
 
-def visible(cards: list[Card], devices: str | None) -> list[Card]:
-    """Those that CUDA_VISIBLE_DEVICES leaves; all where it is unset or names them by UUID."""
-    wanted = [number.strip() for number in (devices or "").split(",")]
-    if not all(number.isdigit() for number in wanted):
-        return cards
-    return [cards[int(number)] for number in wanted if int(number) < len(cards)]
+def _card(handle: Any, driver: str) -> Card:
+    import pynvml
+
+    try:
+        total = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+    except pynvml.NVMLError as error:
+        if getattr(error, "value", None) != pynvml.NVML_ERROR_NOT_SUPPORTED:
+            raise
+        total = 0  # a chip that shares the machine's memory
+    return Card(pynvml.nvmlDeviceGetName(handle), total, driver)

@@ -1,4 +1,4 @@
-"""What a checkpoint in a folder says of its size: its config's numbers, and the headers of its safetensors."""
+"""A checkpoint folder's architecture, from its config, and the size of its weights, from its safetensors' headers."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from serve_app.gpu.architectures import AnyArchitecture, Deberta, Decoder, Whisp
 FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 INTEGERS = {"I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 FLOAT8 = {"F8_E4M3": 1, "F8_E5M2": 1}
-"""Bytes of a value in a safetensors file; only `FLOATS` are converted when they are loaded."""
+"""Bytes per value in a safetensors file; only `FLOATS` are converted when they are loaded."""
 
 VISION = ("vision_tower.", "vision_encoder.", "vision_language_adapter.", "multi_modal_projector.", "patch_merger.")
-"""Tensors of a multimodal checkpoint that a text-only engine leaves out."""
+"""Prefixes of a multimodal checkpoint's tensors that a text-only engine does not load."""
 
 
 def of_folder(folder: Path) -> AnyArchitecture | None:
-    """The architecture that a folder's config.json or params.json describes; None where that says nothing known."""
+    """The architecture that a folder's config.json or params.json describes; None if it is of an unknown kind."""
     try:
         if (config := folder / "config.json").is_file():
             return _of_config(json.loads(config.read_text("utf-8")))
         if (params := folder / "params.json").is_file():
             return _of_params(json.loads(params.read_text("utf-8")))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        pass  # another model's numbers under other names: as unknown as none
+        pass  # another kind of model, with other names
     return None
 
 
@@ -69,12 +69,12 @@ def _of_config(config: dict[str, Any]) -> AnyArchitecture | None:
         head_dim=text.get("head_dim") or hidden // heads,
         vocab=text["vocab_size"],
         tied=text.get("tie_word_embeddings", config.get("tie_word_embeddings", True)),
-        weight_bits=4 if quantised else None,  # the files say how large it is
+        weight_bits=4 if quantised else None,  # only a guess: stored_bytes counts the files
     )
 
 
 def _of_params(params: dict[str, Any]) -> Decoder:
-    """Mistral's own format."""
+    """From params.json, Mistral's own format."""
     return Decoder(
         layers=params["n_layers"],
         hidden=params["dim"],
@@ -88,10 +88,10 @@ def _of_params(params: dict[str, Any]) -> Decoder:
 
 
 def stored_bytes(folder: Path, width: int) -> int | None:
-    """The weights in a folder's safetensors as they lie on the card: floats in `width` bytes, vision left out.
+    """Bytes of a folder's safetensors once loaded: floats in `width` bytes, without the vision tensors.
 
-    None where there are none. A repository that holds the same weights twice, in Mistral's form
-    (consolidated*.safetensors) and in that of transformers (model*.safetensors), counts once.
+    None if there are none. Where the folder holds the same weights twice, in Mistral's format
+    (consolidated*.safetensors) and in that of transformers (model*.safetensors), they count once.
     """
     files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("consolidated*.safetensors"))
     try:
@@ -101,7 +101,7 @@ def stored_bytes(folder: Path, width: int) -> int | None:
 
 
 def _tensor_bytes(file: Path, width: int) -> int:
-    """From the file's header: its length in 8 bytes, then JSON with each tensor's dtype and shape."""
+    """Counted from the file's header: 8 bytes with its length, then JSON with each tensor's dtype and shape."""
     with file.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
         tensors = json.loads(stream.read(length))

@@ -1,4 +1,4 @@
-"""Ends a bare `serve run` whose stack cannot run, which by itself would wait for ever."""
+"""Ends a bare `serve run` whose stack cannot run: by itself it would wait for ever."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from pathlib import Path
 
 import psutil
 import ray
-from ray._private.state import state as cluster_state
+
+from serve_app.launch import ray_private
 
 logger = logging.getLogger("ray.serve")
 
 SERVE = ("serve", "ray.serve.scripts")
-"""How the command line of `serve` names it: the console script, or `python -m`."""
+"""Names of Ray Serve's program on a command line: the console script, and the module of `python -m`."""
 READING_TIME_S = 2.0
-"""Ray needs a moment to bring a worker's last log line to the terminal of the driver."""
+"""How long Ray may take to show a worker's last log line on the driver's terminal."""
 
 
 def end_bare_serve_run(message: str) -> None:
-    """Interrupt the `serve run` that asked for this build, on this machine, once the message has reached its terminal.
+    """Show the message on the terminal of the `serve run` that asked for this build, then interrupt it.
 
-    Ray builds the graph in a worker process, and `serve run FILE` does not look at what
-    became of it: it sleeps until interrupted. Any other driver (`parle serve`, `serve
-    deploy`, a test) looks for itself and is left alone.
+    Ray builds the graph in a worker process, and `serve run FILE` does not check the outcome: it sleeps until
+    interrupted. Any other driver (`parle serve`, `serve deploy`, a test) checks, and is left alone, as is a
+    `serve run` on another machine.
     """
     driver = _bare_serve_run()
     if driver is None:
@@ -39,18 +40,16 @@ def end_bare_serve_run(message: str) -> None:
 def _bare_serve_run() -> psutil.Process | None:
     if not ray.is_initialized() or ray.get_runtime_context().worker.mode != ray.WORKER_MODE:
         return None
-    job_id = ray.get_runtime_context().get_job_id()
-    for job in cluster_state.job_table():
-        if job["JobID"] != job_id or job["DriverIPAddress"] != ray.util.get_node_ip_address():
-            continue
-        try:
-            driver = psutil.Process(job["DriverPid"])
-            command = [Path(part).name for part in driver.cmdline()]
-        except psutil.Error:
-            return None
-        if any(first in SERVE and second == "run" for first, second in itertools.pairwise(command)):
-            return driver
-    return None
+    found = ray_private.driver_of(ray.get_runtime_context().get_job_id())
+    if found is None or found[0] != ray.util.get_node_ip_address():
+        return None
+    try:
+        driver = psutil.Process(found[1])
+        command = [Path(part).name for part in driver.cmdline()]
+    except psutil.Error:
+        return None
+    started_by_serve_run = any(name in SERVE and verb == "run" for name, verb in itertools.pairwise(command))
+    return driver if started_by_serve_run else None
 
 
 def _interrupt(driver: psutil.Process) -> None:

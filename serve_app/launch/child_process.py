@@ -1,18 +1,21 @@
-"""A server as a child process, for what starts one and waits for it: Modal's container, a test."""
+"""`parle serve` as a child process: for a container's entry point, a benchmark, a test."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import httpx
+import psutil
 
 from serve_app import client
 from serve_app.errors import StackError
@@ -21,8 +24,13 @@ from serve_app.package_data import data_file
 GREETING = data_file("greeting.ogg")
 """A short Portuguese utterance, spoken by Kokoro's pf_dora."""
 POLL_S = 0.2
+READY_S = 240.0
 STOP_S = 25.0
 """Ray takes 8 to 12 s to stop."""
+LOG_TAIL = 6000
+"""Characters of a server's output that are shown when it does not become ready."""
+
+Server = subprocess.Popen[bytes]
 
 
 def command(stack: Path, *options: str) -> list[str]:
@@ -30,8 +38,8 @@ def command(stack: Path, *options: str) -> list[str]:
     return [str(Path(sys.executable).with_name("parle")), "serve", str(stack), *options]
 
 
-def start(stack: Path, *options: str, host: str, port: int, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """Start the server, in a session of its own; `output` is where it writes, by default where this process does."""
+def start(stack: Path, *options: str, host: str, port: int, output: IO[bytes] | None = None) -> Server:
+    """Start the server in a session of its own. It writes to `output`, by default where this process writes."""
     environment = {**os.environ, "HOST": host, "PORT": str(port), "RAY_USAGE_STATS_ENABLED": "0"}
     environment.pop("RAY_ADDRESS", None)
     return subprocess.Popen(
@@ -44,28 +52,66 @@ def start(stack: Path, *options: str, host: str, port: int, output: IO[bytes] | 
     )
 
 
-def await_ready(server: subprocess.Popen[bytes], url: str, timeout_s: float) -> None:
-    """Until every stage can serve.
+@contextmanager
+def serving(
+    stack: Path, log: Path, *options: str, port: int | None = None, ready_s: float = READY_S, stop_s: float = STOP_S
+) -> Iterator[tuple[Server, str]]:
+    """A server that is ready and its URL, on `port` or a free one; stopped when the block is left.
 
     Raises:
-        StackError: the server has ended (it has said why), or is not ready in time.
+        StackError: it is not ready in time; the end of `log`, its output, is attached as a note.
+    """
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    with log.open("wb") as output:
+        server = start(stack, *options, host="127.0.0.1", port=port, output=output)
+    try:
+        try:
+            await_ready(server, url, ready_s)
+        except StackError as error:
+            error.add_note(log.read_text("utf-8", "replace")[-LOG_TAIL:])
+            raise
+        yield server, url
+    finally:
+        stop(server, stop_s)
+
+
+def await_ready(server: Server, url: str, timeout_s: float) -> None:
+    """Wait until every stage can serve.
+
+    Raises:
+        StackError: the server has ended (its output says why), or is not ready in time.
+    """
+
+    def ready() -> bool:
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{url}/readyz", timeout=10).status_code == 200
+        return False
+
+    await_that(server, ready, timeout_s)
+
+
+def await_that(server: Server, ready: Callable[[], bool], timeout_s: float) -> None:
+    """Wait until `ready()` says that the server is.
+
+    Raises:
+        StackError: the server has ended (its output says why), or is not ready in time.
     """
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise StackError(f"the server ended with exit code {server.returncode} before it was ready; see its output")
-        with suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/readyz", timeout=10).status_code == 200:
-                return
+        if ready():
+            return
         time.sleep(POLL_S)
-    raise StackError(f"the server at {url} was not ready within {timeout_s:.0f} s; see its output")
+    raise StackError(f"the server was not ready within {timeout_s:.0f} s; see its output")
 
 
 def warm_up(url: str) -> int:
-    """Speak one whole turn, so that the first learner finds every stage primed; milliseconds it took.
+    """Run one whole turn, so that the first learner finds every stage warm; returns its milliseconds.
 
     Raises:
-        ParleError: the turn did not come to its end.
+        ParleError: the turn failed.
     """
     last = None
     for last in client.over_sse(url, GREETING, {"session_id": "warm-up", "order": "eager"}):
@@ -76,18 +122,30 @@ def warm_up(url: str) -> int:
     return last.ms
 
 
-def outlive(server: subprocess.Popen[bytes], stopping: threading.Event) -> None:
-    """End this process when the server ends by itself: a container without a server would take requests for ever."""
+def outlive(server: Server, stopping: threading.Event) -> None:
+    """End this process when the server ends unasked: a container must not accept requests without a server."""
     code = server.wait()
     if not stopping.is_set():
         os._exit(code or 1)
 
 
-def stop(server: subprocess.Popen[bytes], timeout_s: float = STOP_S) -> None:
-    """Interrupt the server as Ctrl-C does; kill it where it has not ended in time."""
+def stop(server: Server, timeout_s: float = STOP_S) -> None:
+    """Interrupt the server as Ctrl-C does, and kill what is left of it and its children after `timeout_s`."""
+    family: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(server.pid)
+        family = [process, *process.children(recursive=True)]
     server.send_signal(signal.SIGINT)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         server.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+    for member in family:  # psutil knows each by its start time too, so no stranger with the same id is killed
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    server.wait()
+
+
+def free_port() -> int:
+    """A TCP port of this machine that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

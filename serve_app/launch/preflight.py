@@ -1,4 +1,4 @@
-"""What can be known before anything loads: that this stack can run on this machine."""
+"""Checks before anything loads: can this stack run on this machine?"""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import os
 from collections.abc import Sequence
 
 import ray
-from ray._private.accelerators import NvidiaGPUAcceleratorManager
 
 from serve_app.config.stack import StackArgs
 from serve_app.errors import StackError
 from serve_app.gpu import budget, card_plan
-from serve_app.gpu.cards import Card, present_cards
+from serve_app.gpu.cards import Card, present_cards, present_count, smallest
 from serve_app.observe import tracing
 from serve_app.weights.sources import check_weights
 
@@ -31,18 +30,17 @@ LIBRARIES: dict[str, tuple[str, str]] = {
 """Per engine: the module it needs and the extra that installs it."""
 
 LEAST_DRIVER = 580
-"""Of NVIDIA's drivers, the first for CUDA 13, which PyTorch 2.13 is built for."""
+"""The first NVIDIA driver for CUDA 13, which PyTorch 2.13 is built for."""
 
 
 def check(args: StackArgs, gpus: float | None = None) -> None:
-    """Refuse a stack that cannot run here, in one line that says what would.
+    """Refuse a stack that cannot run here, with one line that says what would run.
 
-    `gpus` is how many cards there are; None counts those of this machine, or of the Ray
-    cluster this process belongs to.
+    `gpus` is the number of cards; None counts those of this machine, or of the Ray cluster this process belongs to.
 
     Raises:
         StackError: no or too few GPUs, a driver too old or a card too small, a missing library, weights that
-            cannot be had, spans that cannot be sent.
+            cannot be fetched, spans that cannot be sent.
     """
     tracing.asked_for()
     _check_gpus(args, cards() if gpus is None else gpus)
@@ -61,41 +59,41 @@ def check(args: StackArgs, gpus: float | None = None) -> None:
 def cards() -> float:
     """NVIDIA GPUs of the cluster this process belongs to, else of this machine.
 
-    A cluster that grows on demand has none before the first stage asks: there PARLE_CLUSTER_GPUS
-    says how many it may have.
+    A cluster that grows on demand has none before the first stage asks for one: PARLE_CLUSTER_GPUS says how many it
+    may grow to.
     """
     if ray.is_initialized():
         return max(float(ray.cluster_resources().get("GPU", 0)), _promised_cards())
-    return float(NvidiaGPUAcceleratorManager.get_current_node_num_accelerators())
+    return float(present_count())
 
 
 def _promised_cards() -> float:
-    said = os.environ.get("PARLE_CLUSTER_GPUS", "0")
+    promised = os.environ.get("PARLE_CLUSTER_GPUS", "0")
     try:
-        return float(said)
+        return float(promised)
     except ValueError:
-        raise StackError(f"PARLE_CLUSTER_GPUS must be a number of cards, not '{said}'.") from None
+        raise StackError(f"PARLE_CLUSTER_GPUS must be a number of cards, not '{promised}'.") from None
 
 
 def check_cards(args: StackArgs, present: Sequence[Card]) -> None:
     """Refuse cards of this machine whose driver is too old or whose memory is too small for the shares.
 
     Raises:
-        StackError: one line that says which, and what would do.
+        StackError: one line that says which, and what would fit.
     """
-    smallest = budget.smallest(present)
+    weakest = smallest(present)
     # CTranslate2 is built for CUDA 12.
     torch = any(budget.on_card(config) and config.engine != "faster-whisper" for config in args.stages().values())
-    version = (smallest.driver or "").partition(".")[0]
+    version = (weakest.driver or "").partition(".")[0]
     if torch and version.isdigit() and int(version) < LEAST_DRIVER:
         raise StackError(
-            f"The NVIDIA driver here is {smallest.driver}; PyTorch 2.13 is built for CUDA 13 and needs {LEAST_DRIVER} "
+            f"The NVIDIA driver here is {weakest.driver}; PyTorch 2.13 is built for CUDA 13 and needs {LEAST_DRIVER} "
             "or newer: update the driver, or rent a machine whose image has a newer one."
         )
     # In a cluster more cards may stand on other machines: the count and the placement were checked before.
-    plan = card_plan.plan(args, smallest, max(len(present), int(cards())))
+    plan = card_plan.plan(args, weakest, max(len(present), int(cards())))
     if plan.placed and (error := plan.error()) is not None:
-        raise StackError(f"The stack does not fit this machine's {smallest.name}: {error}")
+        raise StackError(f"The stack does not fit this machine's {weakest.name}: {error}")
 
 
 def _check_gpus(args: StackArgs, present: float) -> None:
@@ -114,6 +112,6 @@ def _check_gpus(args: StackArgs, present: float) -> None:
             "change their num_gpus so that those that share a card add up to 1 at most."
         )
     raise StackError(
-        f"The stages share {args.gpus():g} GPUs ({named}) and {present:g} are here; "
+        f"The stages share {args.gpus():g} GPUs ({named}) and {present:g} are available; "
         f"lower their num_gpus, or run the CPU stack instead: parle serve {CPU_STACK}"
     )

@@ -1,4 +1,4 @@
-"""One local Ray instance around one server: started small, watched, and gone without a trace afterwards."""
+"""Ray for one server: a small local instance that is watched and removed completely, or a cluster that is joined."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ from typing import Any, cast
 
 import psutil
 import ray
-from ray._private import worker as ray_worker
 from ray.exceptions import RayError
-from ray.serve._private.constants import SERVE_NAMESPACE
 
 from serve_app.errors import StackError
+from serve_app.launch.ray_private import SERVE_NAMESPACE, dead_processes
 
-DASHBOARD_PORT = 8265
 OBJECT_STORE_BYTES = 200_000_000
-"""Ray would take 30 % of the memory; one turn's audio passes between stages in pieces far below 1 MB."""
+"""Ray's default is 30 % of the memory; a turn's audio passes between stages in pieces far below 1 MB."""
 REACH_S = 5.0
-LAST_BREATH_S = 3.0
-"""What Ray's processes get to end by themselves once it is shut down."""
+GRACE_S = 3.0
+"""How long Ray's processes may take to end by themselves after a shutdown."""
 VITAL = ("gcs_server", "raylet")
-"""Ray's own processes without which nothing serves; it restarts the others or lives without them."""
+"""Ray's own processes that a server cannot run without; Ray restarts the others or does without them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The running instance. `dashboard` is where `serve deploy` and `serve status` talk to, if anywhere.
+    """The running instance.
 
-    `metrics` is where this node's metrics are, for Prometheus; None where Ray collects none.
+    `dashboard` is the address for `serve deploy` and `serve status`, `metrics` that of this node's metrics for
+    Prometheus; None where Ray runs neither. `logs` is the folder of Serve's logs.
     """
 
     dashboard: str | None
@@ -43,10 +42,10 @@ class Cluster:
 def start(*, address: str | None, verbose: bool, metrics_port: int = 0) -> Cluster:
     """Start Ray here, or join the cluster at `address`.
 
-    `metrics_port` is for a Ray of our own: 0 takes any free port.
+    `metrics_port` is used where Ray is started here: 0 takes any free port.
 
     Raises:
-        StackError: it does not start; the reason in one line.
+        StackError: Ray does not start; the reason in one line.
     """
     try:
         if address is None:
@@ -68,13 +67,13 @@ def start(*, address: str | None, verbose: bool, metrics_port: int = 0) -> Clust
     url = info.get("webui_url")
     logs = os.path.join(info["session_dir"], "logs", "serve")
     port = info.get("metrics_export_port") or 0
-    # Of whatever address the agent listens on, this machine's own is one.
+    # Whatever address the agent listens on, the loopback address reaches it.
     metrics = f"http://127.0.0.1:{port}/metrics" if port > 0 else None
     return Cluster(f"http://{url}" if url else None, logs, metrics)
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself would try for minutes. `auto` and `ray://` it must find by itself.
+    """Fail at once where Ray itself would try for minutes; `auto` and `ray://...` are left to Ray.
 
     Raises:
         StackError: nothing listens at that HOST:PORT.
@@ -88,29 +87,25 @@ def _check_reachable(address: str) -> None:
 
 
 def auth_mode() -> str:
-    """What a second shell must set RAY_AUTH_MODE to. Where nobody chose, Ray has set it to "token" in this process."""
+    """What a second shell must set RAY_AUTH_MODE to. Unless the user set it, Ray has set it to "token" here."""
     return os.environ.get("RAY_AUTH_MODE", "token")
 
 
 def dead() -> str | None:
-    """The name of a vital process of ours that has ended, None while all live."""
-    node = ray_worker._global_node
-    if node is None:
-        return None
-    ended = cast(list[tuple[str, Any]], node.dead_processes())
-    return next((name for name, _ in ended if name in VITAL), None)
+    """Name of a vital Ray process, started here, that has ended; None while all run."""
+    return next((name for name in dead_processes() if name in VITAL), None)
 
 
 def stop() -> None:
-    """Shut Ray down and give its processes a moment; those that lost their parent meanwhile are ended."""
+    """Shut Ray down, give its processes a moment, and kill those that are left."""
     family = psutil.Process().children(recursive=True)
     ray.shutdown()
-    _, alive = psutil.wait_procs(family, LAST_BREATH_S)
+    _, alive = psutil.wait_procs(family, GRACE_S)
     _kill(alive)
 
 
 def kill() -> None:
-    """End every process below this one at once, whatever state it is in."""
+    """Kill every descendant of this process at once."""
     _kill(psutil.Process().children(recursive=True))
 
 
@@ -121,23 +116,22 @@ def _kill(processes: list[psutil.Process]) -> None:
 
 
 def check_metrics_port(port: int) -> None:
-    """Refuse a port for the metrics that is taken: Ray's agent would die of it, and Ray with the agent.
+    """Refuse a metrics port that is taken: Ray's agent would die, and Ray with it.
 
     Raises:
-        StackError: it is taken or not ours to take.
+        StackError: it is taken or needs privileges.
     """
     if port:
         check_port("0.0.0.0", port, "METRICS_PORT=... or --metrics-port")
 
 
 def check_port(host: str, port: int, setting: str = "PORT=... or --port") -> int:
-    """The port to serve on: `port`, or a free one for 0. `setting` is how to choose another.
+    """The port to serve on: `port`, or a free one for 0. `setting` tells the user how to choose another.
 
-    Ray's proxy shares its port with whoever listens there already, and the two would split
-    the clients between them: so it must be free.
+    Ray's proxy would share the port with another listener, and each would get some of the clients, so it must be free.
 
     Raises:
-        StackError: it is taken, not ours to take, or the host is no address of this machine.
+        StackError: it is taken, needs privileges, or the host is not an address of this machine.
     """
     if not 0 <= port <= 65535:
         raise StackError(f"{setting.partition('=')[0]} must be between 0 and 65535, not {port}.")
@@ -155,6 +149,6 @@ def check_port(host: str, port: int, setting: str = "PORT=... or --port") -> int
 
 
 def last_line(text: str) -> str:
-    """The line of a long message that says what happened."""
+    """The last line of a long message, which says what happened."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"

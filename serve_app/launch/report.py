@@ -1,4 +1,4 @@
-"""What `parle serve` shows: the weights as they are fetched, each stage as it comes up, the address, the end."""
+"""What `parle serve` prints: weights being fetched, each stage as it comes up, the address, the end."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ import time
 import psutil
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBars
 
 from serve_app.weights.model_names import WHEEL
 
 PLAIN_STEP = 0.25
-"""Without a terminal, the fetching of a model's weights is told in quarters."""
+"""Without a terminal, a line is printed at each quarter of a model's weights."""
 
 
 class Report:
-    """Lines on stdout with the seconds since the start; a bar only while weights are fetched on a terminal."""
+    """Prints lines with the seconds since the start, and on a terminal a progress bar while weights are fetched."""
 
     def __init__(self, terminal: int) -> None:
-        """`terminal` is the descriptor to write to; it stays open."""
+        """`terminal` is the file descriptor to write to; it stays open."""
         file = os.fdopen(terminal, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
         self._console = Console(file=file, highlight=False, soft_wrap=True)
         self._start = psutil.Process().create_time()
-        self._bars: Progress | None = None
+        self._bars: ProgressBars | None = None
         self._tasks: dict[str, TaskID] = {}
         self._told: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @property
     def seconds(self) -> float:
-        """Since this process began."""
+        """Seconds since this process started."""
         return time.time() - self._start
 
     def step(self, text: str) -> None:
-        """Something is done."""
+        """Print a finished step with the seconds so far."""
         self._console.print(f"[dim]{self.seconds:6.1f} s[/dim]  {escape(text)}")
 
     def line(self, text: str = "") -> None:
-        """A line without a time."""
+        """Print a line without a time."""
         self._console.print(text, markup=False)
 
     def weights(self, model: str, done: int, total: int) -> None:
-        """`done` of `total` bytes of a model's weights are here. Called from the thread that fetches them."""
+        """Show that `done` of `total` bytes of a model's weights are here. Called from the thread that fetches them."""
         with self._lock:
             if self._console.is_terminal:
                 self._draw(model, done, total)
@@ -52,7 +53,7 @@ class Report:
                 self._tell(model, done, total)
 
     def weights_are_here(self) -> None:
-        """All weights are here."""
+        """Remove the progress bars."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
@@ -60,7 +61,7 @@ class Report:
     def _draw(self, model: str, done: int, total: int) -> None:
         if self._bars is None:
             columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-            self._bars = Progress(*columns, console=self._console)
+            self._bars = ProgressBars(*columns, console=self._console)
             self._bars.start()
         if model not in self._tasks:
             self._tasks[model] = self._bars.add_task(f"{_verb(model)} {model}", total=total)

@@ -1,4 +1,4 @@
-"""Serve's view of one application, read so that a person can act on it."""
+"""Serve's status of one application, and the line that says why it cannot run."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import ray
-from ray.serve._private.application_state import StatusOverview
-from ray.serve._private.client import ServeControllerClient
-from ray.serve._private.common import DeploymentStatus
-from ray.serve.generated import serve_pb2
 from ray.serve.schema import ApplicationStatus
 
+from serve_app.errors import StackError
+from serve_app.launch import ray_private
+from serve_app.launch.ray_private import DeploymentStatus, ServeControllerClient
+
 ANSWER_S = 15.0
-_OUR_ERROR = re.compile(r"serve_app\.errors\.\w+: (?P<message>.+)")
+_OUR_ERROR = re.compile(rf"\b{re.escape(StackError.__module__)}\.\w+: (?P<message>.+)")
 _ANY_ERROR = re.compile(r"^[\w.]*(?:Error|Exception|Exit|Interrupt|Timeout)\b.*: \S.*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One look at the application. `messages` are Serve's own words about a deployment that is not healthy."""
+    """The application at one moment. `messages` are Serve's own, for each deployment that is not healthy."""
 
     application: ApplicationStatus
     message: str
@@ -28,10 +27,10 @@ class Snapshot:
     messages: dict[str, str]
 
     def failure(self) -> str | None:
-        """Why this stack cannot run, in one line; None while it may yet.
+        """Why this stack cannot run, in one line; None while it still may.
 
-        Serve starts a failing replica three times over. Where the failure is our own
-        StackError another try would say the same, so the first one counts.
+        Serve tries to start a replica three times. A StackError of ours would be the same each time, so the first
+        one counts.
         """
         for name, message in self.messages.items():
             if found := ours(message):
@@ -45,14 +44,12 @@ class Snapshot:
 
 
 def look(client: ServeControllerClient, application: str) -> Snapshot:
-    """Ask the controller.
+    """The application's status now, from Serve's controller.
 
     Raises:
-        RayError: it is gone, or restarting, or has not answered in time.
+        RayError: the controller is gone, restarting, or has not answered in time.
     """
-    answer = ray.get(client._controller.get_serve_status.remote(application), timeout=ANSWER_S)
-    proto = serve_pb2.StatusOverview  # pyright: ignore[reportAttributeAccessIssue] - generated without stubs
-    overview = StatusOverview.from_proto(proto.FromString(answer))
+    overview = ray_private.status(client, application, ANSWER_S)
     deployments = {status.name: status for status in overview.deployment_statuses}
     return Snapshot(
         overview.app_status.status,
@@ -67,7 +64,7 @@ def look(client: ServeControllerClient, application: str) -> Snapshot:
 
 
 def ours(message: str) -> str | None:
-    """The message of our own error in a traceback that Ray passed on, if one is in it."""
+    """The message of our own error in a traceback that Ray passed on; None where it holds none."""
     found = [match["message"].strip() for line in _lines(message) if (match := _OUR_ERROR.search(line))]
     return found[-1] if found else None
 

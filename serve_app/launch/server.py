@@ -1,4 +1,4 @@
-"""`parle serve`: from a checked stack file to a server that is ready, and back to nothing."""
+"""`parle serve`: start the server of a checked stack file, wait until it is ready, watch it, stop it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ import httpx
 import ray
 from ray import serve
 from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayError
-from ray.serve._private import api
-from ray.serve._private.client import ServeControllerClient
-from ray.serve._private.common import DeploymentStatus
-from ray.serve.config import gRPCOptions
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus
 
 from serve_app.clouds.served import AutoStop
 from serve_app.config.lint import StackFile
 from serve_app.errors import StackError
-from serve_app.launch import ray_cluster, serve_status
+from serve_app.launch import ray_cluster, ray_private, serve_status
 from serve_app.launch.ray_cluster import Cluster
+from serve_app.launch.ray_private import DeploymentStatus, ServeControllerClient
 from serve_app.launch.report import Report
 from serve_app.launch.terminal import Signals, Stopped, diverted
 from serve_app.weights.fetch import fetching
@@ -30,12 +27,12 @@ from serve_app.weights.model_names import WHEEL
 from serve_app.weights.sources import Source, sources
 
 START_POLL_S = 0.5
-"""Each look costs the controller and us some 20 ms of a core that the models want."""
+"""Each poll costs about 20 ms of a core that the models need."""
 WATCH_POLL_S = 2.0
 READY_S = 5.0
 GUARD_S = 10.0
 CONTROLLER_S = 60.0
-"""A controller that died is back within seconds; one that hangs is given up."""
+"""How long to wait for a controller: one that died is back within seconds, one that hangs is given up."""
 
 
 def run(
@@ -47,10 +44,10 @@ def run(
     metrics_port: int = 0,
     auto_stop: AutoStop | None = None,
 ) -> None:
-    """Start the stack, say where it is, watch over it until SIGINT or SIGTERM, stop it.
+    """Start the stack, print its address, watch it until SIGINT or SIGTERM, stop it.
 
     Raises:
-        StackError: it cannot run, or something else than us ended it; one line.
+        StackError: it cannot run, or something else ended it; one line.
     """
     signals.kill = ray_cluster.kill
     with diverted(verbose) as terminal:
@@ -73,7 +70,7 @@ def run(
         except (Stopped, KeyboardInterrupt, SystemExit):  # while it runs, ray.init turns SIGTERM into SystemExit
             signals.install()
             half_started = not ray.is_initialized()
-            report.step("stopping (once more: at once)")
+            report.step("stopping (Ctrl-C again ends it at once)")
             _stop()
             report.step("stopped")
             if half_started:
@@ -85,9 +82,9 @@ def run(
 
 
 def _guard(report: Report, over: threading.Event) -> None:
-    """End a start that waits for an answer of Ray's when the process that should give it has died.
+    """End this process when it waits for a process of Ray's that has died.
 
-    Where the main thread looks for itself, it has said so long before.
+    Where the main thread polls, it notices first and this thread never gets to act.
     """
     while not over.wait(WATCH_POLL_S):
         name = ray_cluster.dead()
@@ -104,7 +101,7 @@ def _died(name: str) -> str:
 def _start(
     stack: StackFile, address: str | None, verbose: bool, metrics_port: int, report: Report, signals: Signals
 ) -> tuple[Cluster, ServeControllerClient]:
-    """Ray, Serve's controller and the weights side by side; then the graph."""
+    """Start Ray and Serve's controller while the weights are fetched; then deploy the graph."""
     with fetching(_wanted(stack, address), report.weights, signals.asked) as fetches:
         here = ray_cluster.start(address=address, verbose=verbose, metrics_port=metrics_port)
         signals.install()  # ray.init has put its own in place
@@ -115,40 +112,32 @@ def _start(
             fetch.result()
         report.weights_are_here()
     try:
-        client.deploy_apps(stack.schema)
+        ray_private.deploy(client, stack.schema)
     except (RayError, RayServeException, ValueError) as error:
         raise StackError(f"Serve refuses the file: {serve_status.reason(str(error))}") from error
     return here, client
 
 
 def _serve(stack: StackFile) -> ServeControllerClient:
-    schema = stack.schema
     try:
-        return api.serve_start(
-            http_options=schema.http_options.model_dump(),
-            proxy_location=schema.proxy_location,
-            grpc_options=gRPCOptions(**schema.grpc_options.model_dump()),
-            controller_options=schema.controller_options,
-            global_logging_config=schema.logging_config,
-            global_tracing_config=schema.tracing_config,
-        )
+        return ray_private.start_serve(stack.schema)
     except (RayError, RayServeException, ValueError, TimeoutError) as error:
         raise StackError(f"Serve does not start: {serve_status.reason(str(error))}") from error
 
 
 def _wanted(stack: StackFile, address: str | None) -> list[Source]:
-    """What to fetch here while Ray starts; a replica that did it would do it unseen.
+    """Weights to fetch here while Ray starts, with a progress bar; a replica would fetch them silently.
 
-    On somebody's cluster the stages may run on other machines, which then download for themselves.
+    On a cluster the stages may run on other machines, which then download for themselves.
     """
     return [source for source in sources(stack.args) if address is None or source.model.startswith(WHEEL)]
 
 
 def _await_ready(stack: StackFile, client: ServeControllerClient, report: Report) -> None:
-    """Until every stage can serve.
+    """Wait until every stage can serve.
 
     Raises:
-        StackError: one of them never will.
+        StackError: one of them cannot start.
     """
     healthy: set[str] = set()
     told: dict[str, str] = {}
@@ -177,7 +166,7 @@ def _ready(stack: StackFile) -> bool:
 
 
 def address_of(stack: StackFile) -> str:
-    """Where a client on this machine finds the server."""
+    """The server's URL for a client on this machine."""
     http = stack.schema.http_options
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(http.host, http.host)
     scheme = "https" if http.ssl_certfile else "http"
@@ -204,7 +193,7 @@ def _welcome(stack: StackFile, here: Cluster, report: Report) -> None:
 
 
 def _watch(stack: StackFile, client: ServeControllerClient, report: Report) -> None:
-    """Tell what changes, until a signal. Serve may also be ended from another shell, or die with Ray."""
+    """Report changes until a signal comes. Serve may also be ended from another shell, or die with Ray."""
     before = ApplicationStatus.RUNNING
     while True:
         time.sleep(WATCH_POLL_S)
@@ -218,10 +207,10 @@ def _watch(stack: StackFile, client: ServeControllerClient, report: Report) -> N
 
 
 def _look(stack: StackFile, client: ServeControllerClient) -> serve_status.Snapshot:
-    """The application now. A controller that restarts is waited for: the replicas serve on meanwhile.
+    """The application now. Waits for a controller that restarts, since the replicas go on serving.
 
     Raises:
-        StackError: it does not come back, or Ray itself is dead.
+        StackError: the controller does not come back, or Ray itself is dead.
     """
     patience = time.monotonic() + CONTROLLER_S
     while True:
@@ -238,10 +227,10 @@ def _look(stack: StackFile, client: ServeControllerClient) -> serve_status.Snaps
 
 
 def _stop() -> None:
-    """Let the replicas finish what they may, then end Ray. Whatever fails here, nothing of ours lives on."""
+    """Let the replicas finish, then stop Ray. Whatever fails here, none of our processes is left."""
     try:
         if ray.is_initialized() and ray_cluster.dead() is None:
-            # Where it is gone already, that is what was wanted.
+            # A Serve that is gone already is fine.
             with suppress(RayError, RayServeException, OSError):
                 serve.shutdown()
             ray_cluster.stop()

@@ -1,4 +1,4 @@
-"""What the person at the terminal does and sees while a server runs: signals, and quiet."""
+"""Signals and terminal output while a server runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
-    """SIGINT or SIGTERM: the server shall end. Not an Exception, so that nothing on the way keeps it."""
+    """SIGINT or SIGTERM: stop the server. Not an Exception, so that no `except Exception` on the way swallows it."""
 
 
 class Signals:
-    """The first signal interrupts whatever the main thread does; once that is a stop, the next one kills.
+    """The first signal interrupts the main thread; a second one, while the server stops, kills everything.
 
-    `asked` tells other threads; `kill` ends what this process has started.
+    `asked` tells other threads; `kill` ends the processes that this one has started.
     """
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class Signals:
         self._stopping = False
 
     def install(self) -> None:
-        """Take the two signals, from whoever has them now."""
+        """Handle both signals from now on, whoever handled them before."""
         for number in STOPPING:
             signal.signal(number, self._handle)
 
     def stopping(self) -> None:
-        """The stop has begun: a signal that comes now finds nothing left to interrupt."""
+        """The stop has begun: the next signal kills."""
         self._stopping = True
         self.asked.set()
 
@@ -48,7 +48,7 @@ class Signals:
 
 @contextmanager
 def signals() -> Iterator[Signals]:
-    """Ours while the block runs, those of before afterwards."""
+    """Our signal handlers while the block runs, the previous ones afterwards."""
     before = {number: signal.getsignal(number) for number in STOPPING}
     ours = Signals()
     ours.install()
@@ -61,10 +61,10 @@ def signals() -> Iterator[Signals]:
 
 @contextmanager
 def diverted(verbose: bool) -> Iterator[int]:
-    """A descriptor of the terminal for our own lines; what anything else writes meanwhile is dropped.
+    """Yield a file descriptor of the terminal for our own lines; drop all else written to stdout and stderr.
 
-    Ray writes from C++ and from threads of its own, whatever its log level says; its log
-    files have it all. Tracebacks are printed after the block. `verbose` drops nothing.
+    Ray writes from C++ and from its own threads whatever its log level; its log files have it all. Tracebacks are
+    printed after the block. `verbose` drops nothing.
     """
     if verbose:
         yield 1

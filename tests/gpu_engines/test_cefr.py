@@ -104,7 +104,7 @@ async def test_an_utterance_longer_than_the_model_reads_is_cut(engine: Transform
 
 async def test_what_was_read_is_remembered_but_not_for_ever(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transformers_cefr, "REMEMBERED", 8)
-    monkeypatch.setattr(transformers_cefr, "TEXTS_AT_ONCE", 5)
+    monkeypatch.setattr(transformers_cefr, "CEFR_TEXTS_AT_ONCE", 5)
     engine = TransformersCefr(folder, device="cpu")
     texts = [f"{SHORT} {' '.join(['praia'] * n)}" for n in range(20)]
     first = await engine.classify_batch([(text, texts) for text in texts])

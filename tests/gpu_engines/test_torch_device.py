@@ -9,9 +9,9 @@ import torch
 
 from serve_app.engines.torch_device import claim
 from serve_app.errors import StackError
-from serve_app.gpu.budget import CONTEXT, GIB
+from serve_app.gpu.cards import CONTEXT_BYTES
 
-CARD = 24 * GIB
+CARD = 24 * 2**30
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def fractions(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_share_is_the_limit_less_the_context_that_pytorch_does_not_count(fractions: list[float]) -> None:
     assert claim("cuda", 0.25) == torch.device("cuda")
-    assert fractions[0] * CARD + CONTEXT == pytest.approx(0.25 * CARD)
+    assert fractions[0] * CARD + CONTEXT_BYTES == pytest.approx(0.25 * CARD)
 
 
 @pytest.mark.parametrize("share", [None, 1, 2])

@@ -14,7 +14,11 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from serve_app.engines.tts.qwen3_tts import MAX_SEQUENCE, Qwen3Tts, Qwen3TTSModel  # first: it makes qwen_tts importable
+from serve_app.engines.tts.qwen3_tts import (  # first: it makes qwen_tts importable
+    QWEN_MAX_SEQUENCE,
+    Qwen3Tts,
+    Qwen3TTSModel,
+)
 
 # isort: split
 from qwen_tts.core import Qwen3TTSTokenizerV2Config, Qwen3TTSTokenizerV2Model
@@ -66,8 +70,8 @@ class EagerQwen3Tts(Qwen3Tts):
         talker, config = base.model.talker, base.model.config.talker_config
         on: dict[str, Any] = {"device": "cpu:0", "dtype": dtype}
         predictor = _EagerPredictor(talker.code_predictor, talker.code_predictor.model.config, config.hidden_size, **on)
-        steps = _EagerTalker(talker.model, config, max_seq_len=MAX_SEQUENCE, **on)
-        return FasterQwen3TTS(base, predictor, steps, max_seq_len=MAX_SEQUENCE, **on)
+        steps = _EagerTalker(talker.model, config, max_seq_len=QWEN_MAX_SEQUENCE, **on)
+        return FasterQwen3TTS(base, predictor, steps, max_seq_len=QWEN_MAX_SEQUENCE, **on)
 
 
 class _EagerPredictor(PredictorGraph):

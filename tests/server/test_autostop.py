@@ -71,9 +71,9 @@ def test_a_silent_server_stops_its_machine_and_ends(
     text = log.read_text("utf-8")
     for line in (
         f"stop TensorDock instance {UUID}",
-        "called off",
+        "cancelled, a client is active",
         "the machine stops",
-        "stopping (once more: at once)",
+        "stopping (Ctrl-C again ends it at once)",
     ):
         assert line in text
     assert text.splitlines()[-1].endswith("stopped")

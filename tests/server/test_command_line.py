@@ -91,7 +91,7 @@ def test_it_says_its_version_and_its_help() -> None:
         (["serve", "configs/cpu_stack.yaml", "--port", "many"], "'many' is not a valid integer"),
         (
             ["serve", "configs/cpu_stack.yaml", "--address", "auto", "--metrics-port", "8080"],
-            "--metrics-port is for a Ray of its own",
+            "--metrics-port does not go with --address",
         ),
         (["talk", "nothing.wav"], "'nothing.wav' does not exist"),
         (["talk", "README.md", "--speed", "9"], "is not in the range"),
@@ -136,7 +136,7 @@ def test_check_for_a_card_shows_what_each_stage_has_and_needs_of_it() -> None:
     ended = parle("check", CONFIGS / "modal_stack.yaml", "--gpu", "l4")
     assert ended.returncode == 0, ended.stderr
     first, head, *stages, last = ended.stdout.splitlines()
-    assert "on one L4, 21.93 GiB for programs" in first
+    assert "on one L4, 21.93 GiB usable" in first
     assert head.split()[:4] == ["stage", "model", "share", "GiB"]
     assert [line.split()[:3] for line in stages] == [
         ["stt", "openai/whisper-large-v3-turbo", "0.2"],
@@ -150,7 +150,7 @@ def test_check_for_a_card_that_is_too_small_says_what_lacks(tmp_path: Path) -> N
     file = edited(tmp_path, "modal_stack.yaml", ("num_gpus: 0.52", "num_gpus: 0.3"))
     ended = parle("check", file, "--gpu", "A10G")
     assert only_line(ended, 1).startswith("parle: does not fit: llm needs 8.23 GiB (weights 6.39,")
-    assert "num_gpus would do: stt 0.16, llm 0." in ended.stderr
+    assert "num_gpus would fit: stt 0.16, llm 0." in ended.stderr
     assert "tts    Qwen/Qwen3-TTS" in ended.stdout
 
 

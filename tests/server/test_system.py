@@ -25,6 +25,12 @@ def test_a_server_is_ready_when_every_stage_is(server: Server, small_server: Ser
         assert answer.json() == {"ready": True, "stages": dict.fromkeys(stages, True)}
 
 
+def test_the_models_run_at_the_servers_own_priority(server: Server) -> None:
+    """Ray would run them at nice 15."""
+    for deployment in ("SpeechToText", "TutorLLM", "TextToSpeech", "Ingress"):
+        assert server.replica(deployment).nice() == server.process.nice()
+
+
 def test_info_tells_models_routes_voices_and_limits(server: Server) -> None:
     info = server.info()
     assert (info["name"], info["version"]) == ("parle", __version__)

@@ -1,12 +1,8 @@
-"""A real `parle serve` in a process of its own, for tests that come in by the front door."""
+"""A real `parle serve` in a process of its own, for tests over its public API."""
 
 from __future__ import annotations
 
 import contextlib
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +12,17 @@ import httpx
 import psutil
 
 from serve_app.launch import child_process
+from serve_app.launch.child_process import free_port
 from support.waiting import wait_for
 
-START_TIMEOUT_S = 240
 STOP_TIMEOUT_S = 40
+
+__all__ = ["Server", "family", "free_port", "serving"]
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that is ready. `log` is what it wrote to its terminal."""
+    """A server that is ready. `log` is the file with its terminal output."""
 
     url: str
     process: psutil.Process
@@ -39,7 +37,7 @@ class Server:
         return self.get("/api/info").raise_for_status().json()
 
     def work(self) -> dict[str, int]:
-        """What the engines have done since their start."""
+        """Units of work that the engines have done since their start."""
         return self.info()["work"]
 
     def wait_until_idle(self, seconds: float = 30) -> None:
@@ -76,42 +74,8 @@ def _title(process: psutil.Process) -> str:
 
 @contextlib.contextmanager
 def serving(stack: Path, log: Path, *options: str, port: int | None = None) -> Iterator[Server]:
-    """`parle serve STACK` until the block is left; then nothing of it is left. Without a `port` on a free one."""
-    port = port or free_port()
-    with log.open("wb") as terminal:
-        started = child_process.start(stack, *options, host="127.0.0.1", port=port, output=terminal)
-    process = psutil.Process(started.pid)
-    try:
+    """`parle serve STACK` until the block is left, on `port` or a free one; then none of its processes is left."""
+    with child_process.serving(stack, log, *options, port=port, stop_s=STOP_TIMEOUT_S) as (started, url):
+        process = psutil.Process(started.pid)
         home = psutil.Process() if "--address" in options else process
-        server = Server(f"http://127.0.0.1:{port}", process, log, home)
-        _wait_until_up(server, started)
-        yield server
-    finally:
-        _stop(started, family(process))
-
-
-def _wait_until_up(server: Server, started: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and started.poll() is None:
-        with contextlib.suppress(httpx.HTTPError):
-            if server.get("/readyz").status_code == 200:
-                return
-        time.sleep(0.2)
-    text = server.log.read_text("utf-8", "replace")[-6000:]
-    raise AssertionError(f"the server did not become ready (exit code {started.poll()}):\n{text}")
-
-
-def _stop(started: subprocess.Popen[bytes], members: list[psutil.Process]) -> None:
-    started.send_signal(signal.SIGINT)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        started.wait(STOP_TIMEOUT_S)
-    for member in members:  # each is known by its start time too, so no stranger is hit
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    started.wait(10)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        yield Server(url, process, log, home)

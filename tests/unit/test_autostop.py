@@ -15,7 +15,7 @@ import pytest
 from support.providers import DROP, HANG, TOKEN, Answer, PublishedApi, Request, TensorDockApi, VastApi, open_to_all
 
 from serve_app.clouds import machines, served
-from serve_app.clouds.api import Patience
+from serve_app.clouds.api import Retries
 from serve_app.clouds.autostop import Activity, Times, Unknown, Watchdog
 from serve_app.clouds.served import RentedMachine, activity_of, prepare
 from serve_app.errors import CloudError, StackError
@@ -63,7 +63,7 @@ class InfoApi(PublishedApi):
         return self.answer(self.requests[-1])  # this page needs no token
 
 
-class House:
+class WatchedServer:
     """A server read over HTTP, as the watchdog reads it; its orders are noted with their times."""
 
     def __init__(self, api: InfoApi) -> None:
@@ -98,13 +98,13 @@ class Night:
         self.clock = info.clock = Clock(end)
         self.info = info
         self.cloud = cloud
-        self.house = House(info)
+        self.server = WatchedServer(info)
         self.said: list[str] = []
         self.ended: list[float] = []
         environment = {"TENSORDOCK_API_TOKEN": TOKEN, machines.URL: cloud.url}
-        rented = machines.connect("tensordock", environment, patience=Patience(timeout_s=0.3), sleep=self.clock.wait)
+        rented = machines.connect("tensordock", environment, retries=Retries(timeout_s=0.3), sleep=self.clock.wait)
         self.dog = Watchdog(
-            self.house,
+            self.server,
             RentedMachine(rented, UUID),
             Times(N),
             self.said.append,
@@ -135,7 +135,7 @@ class Night:
 
     @property
     def orders(self) -> list[str]:
-        return [what for _, what in self.house.orders]
+        return [what for _, what in self.server.orders]
 
 
 @pytest.fixture
@@ -149,25 +149,25 @@ def night() -> Iterator[Night]:
 def test_after_n_idle_minutes_clients_are_told_then_the_door_is_shut_then_the_machine_stops(night: Night) -> None:
     night.pass_by()
     assert night.orders == ["warn 60", "close"]
-    warned, closed = (at for at, _ in night.house.orders)
+    warned, closed = (at for at, _ in night.server.orders)
     assert N <= warned <= N + 1
     assert closed == warned + 60
     assert night.stops == 1
     assert night.cloud.instances[UUID]["status"] == "stopped"
     assert closed <= night.ended[0] <= closed + 30
-    assert night.said[0] == "auto-stop: no sign of life for 30 min, 0 connected; stopping in 60 s"
+    assert night.said[0] == "auto-stop: no client activity for 30 min, 0 connected; stopping in 60 s"
 
 
 def test_the_minutes_count_from_when_the_server_is_ready(night: Night) -> None:
     night.info.last_sign = -10 * N  # its ingress was up long before its models
     night.pass_by()
-    assert N <= night.house.orders[0][0] <= N + 1
+    assert N <= night.server.orders[0][0] <= N + 1
 
 
 def test_a_sign_of_life_starts_the_minutes_anew(night: Night) -> None:
     night.sign_of_life(N - 10)
     night.pass_by()
-    assert night.house.orders[0][0] >= 2 * N - 10
+    assert night.server.orders[0][0] >= 2 * N - 10
     assert night.stops == 1
 
 
@@ -184,7 +184,7 @@ def test_a_sign_of_life_within_the_warning_calls_the_stop_off(night: Night, late
     night.pass_by()
     assert night.orders == ["warn 60", "reopen"]
     assert night.stops == 0
-    assert night.said[-1] == "auto-stop: called off, somebody is here"
+    assert night.said[-1] == "auto-stop: cancelled, a client is active"
 
 
 def test_a_turn_begun_within_the_warning_calls_the_stop_off(night: Night) -> None:
@@ -196,11 +196,11 @@ def test_a_turn_begun_within_the_warning_calls_the_stop_off(night: Night) -> Non
 def test_the_server_has_the_last_word(night: Night) -> None:
     """Somebody came between the last look and the closing: only the server can know."""
     night.clock.end = N + 80
-    night.house.refuses_to_close = True
+    night.server.refuses_to_close = True
     night.pass_by()
     assert night.orders == ["warn 60", "close", "reopen"]
     assert night.stops == 0
-    assert night.said[-1] == "auto-stop: called off, somebody is here"
+    assert night.said[-1] == "auto-stop: cancelled, a client is active"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_server_that_cannot_be_seen_is_not_stopped(night: Night, trouble: Answ
     night.info.trouble = [trouble] * 1000
     night.pass_by()
     assert (night.orders, night.stops) == ([], 0)
-    assert [line for line in night.said if "cannot tell whether anyone is here" in line] == night.said
+    assert [line for line in night.said if "the server does not answer" in line] == night.said
     assert len(night.said) == 1  # once, not every half minute
 
 
@@ -254,7 +254,7 @@ def test_a_server_that_stops_meanwhile_is_not_killed_nor_opened_again(night: Nig
 
 
 def test_a_server_that_cannot_be_told_is_not_stopped(night: Night) -> None:
-    night.house.deaf = True
+    night.server.deaf = True
     night.pass_by()
     assert (night.orders, night.stops) == ([], 0)
 
@@ -271,7 +271,7 @@ def test_a_provider_that_refuses_leaves_a_server_that_serves_and_is_asked_again_
     night.cloud.trouble = [Answer(403, {"error": f"token {TOKEN} is read-only"})]
     night.pass_by()
     assert night.orders == ["warn 60", "close", "reopen", "warn 60", "close"]
-    reopened, warned = night.house.orders[2][0], night.house.orders[3][0]
+    reopened, warned = night.server.orders[2][0], night.server.orders[3][0]
     assert warned == reopened + 300
     assert night.said[1] == (
         f"auto-stop: TensorDock refuses POST /instances/{UUID}/stop (HTTP 403: token *** is read-only); "
@@ -294,8 +294,8 @@ def test_a_machine_that_runs_on_after_a_yes_is_served_on_and_stopped_again(night
     night.cloud.trouble = [Answer(200, {"data": {"attributes": {"status": "stopping"}}})]  # and nothing happens
     night.pass_by()
     assert night.orders[:3] == ["warn 60", "close", "reopen"]
-    assert night.house.orders[2][0] - night.house.orders[1][0] >= 180
-    assert any("the machine runs on" in line for line in night.said)
+    assert night.server.orders[2][0] - night.server.orders[1][0] >= 180
+    assert any("the machine still runs" in line for line in night.said)
     assert (night.stops, len(night.ended)) == (2, 1)
 
 
@@ -308,7 +308,7 @@ def test_a_machine_of_which_nothing_is_seen_after_a_yes_counts_as_stopping(night
 
 def test_a_door_that_could_not_be_opened_is_opened_before_anything_else(night: Night) -> None:
     night.cloud.trouble = [Answer(403, {})]
-    reopen, tries = night.house.reopen, []
+    reopen, tries = night.server.reopen, []
 
     def stuck_once() -> None:
         tries.append(night.clock.now)
@@ -316,7 +316,7 @@ def test_a_door_that_could_not_be_opened_is_opened_before_anything_else(night: N
             raise Unknown("TimeoutError")
         reopen()
 
-    night.house.reopen = stuck_once  # type: ignore[method-assign]
+    night.server.reopen = stuck_once  # type: ignore[method-assign]
     night.pass_by()
     assert len(tries) == 2
     assert night.orders == ["warn 60", "close", "reopen", "warn 60", "close"]
@@ -359,12 +359,12 @@ VAST = {"CONTAINER_API_KEY": TOKEN, "CONTAINER_ID": "7"}
 )
 def test_the_machine_is_known_by_its_environment(api: PublishedApi, environment: dict[str, str], what: str) -> None:
     with account(api, **environment) as env:
-        assert str(prepare(30, None, None, env)) == f"30 min without a sign of life stop {what}"
+        assert str(prepare(30, None, None, env)) == f"30 min without client activity stop {what}"
     assert [request.method for request in api.requests] == ["GET"]
 
 
 def test_a_dry_run_needs_no_account_and_asks_nobody() -> None:
-    assert str(prepare(30, "dry-run", None, {})) == "30 min without a sign of life stop nothing: a dry run"
+    assert str(prepare(30, "dry-run", None, {})) == "30 min without client activity stop nothing: a dry run"
 
 
 def test_a_wrong_token_shows_before_the_night() -> None:
@@ -395,8 +395,8 @@ def test_a_key_that_may_stop_but_not_look_is_enough() -> None:
         (0.0, "dry-run", None, {}, "takes minutes, 0.1 or more"),
         (float("nan"), "dry-run", None, {}, "takes minutes"),
         (30, "dry-run", "10.0.0.1:6379", {}, "the server runs elsewhere"),
-        (30, None, None, {}, "whose machine is this"),
-        (30, None, None, TENSORDOCK | VAST, "whose machine is this"),
+        (30, None, None, {}, "which provider's machine is this"),
+        (30, None, None, TENSORDOCK | VAST, "which provider's machine is this"),
         (30, "vast", None, TENSORDOCK, "VAST_API_KEY is not set"),
         (30, "vast", None, {"VAST_API_KEY": TOKEN}, "which instance"),
     ],
@@ -411,4 +411,4 @@ def test_what_cannot_work_is_refused_at_once(
 def test_a_short_time_has_a_shorter_warning() -> None:
     assert prepare(0.5, "dry-run", None, {})._times == Times(30, warning_s=15)
     assert prepare(60, "dry-run", None, {})._times == Times(3600, warning_s=60)
-    assert served.REHEARSAL == "dry-run"
+    assert served.DRY_RUN == "dry-run"

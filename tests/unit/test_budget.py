@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import pynvml
 import pytest
+from support.cards import Present, nvml, raising
 from support.paths import ROOT
 
 from scripts import memory_table
 from serve_app.config.lint import read
 from serve_app.config.stack import StackArgs, VllmConfig
+from serve_app.engines.stt import cublas12
 from serve_app.errors import StackError
-from serve_app.gpu import architectures, budget
+from serve_app.gpu import architectures, budget, cards
 from serve_app.gpu.architectures import Decoder, Qwen3Tts
 from serve_app.gpu.budget import GIB, need
 from serve_app.gpu.card_plan import place, plan
-from serve_app.gpu.cards import MIB, Card, named, parse, present_cards, visible
+from serve_app.gpu.cards import MIB, USABLE, Card, named, present_cards, present_count
 
 MINISTRAL = "mistralai/Ministral-3-3B-Instruct-2512-BF16"
 GEMMA = "RedHatAI/gemma-3-4b-it-quantized.w4a16"
@@ -99,7 +104,7 @@ def test_each_stack_fits_each_of_its_cards_with_room_for_the_contexts(file: str)
     for name in memory_table.MEANT_FOR[file]:
         made = plan(args, named(name))
         assert made.error() is None
-        assert made.unshared >= budget.CONTEXT * (len(made.rows) - 1)
+        assert made.unshared >= cards.CONTEXT_BYTES * (len(made.rows) - 1)
         llm = next(row for row in made.rows if row.stage == "llm")
         assert llm.conversations >= 8
 
@@ -132,7 +137,7 @@ def test_a_share_too_small_is_refused_with_its_numbers_and_one_that_would_do() -
     assert not made.fits
     assert made.error() == (
         "llm needs 8.23 GiB (weights 6.39, workspace 0.94, context 0.50, cache of 4096 tokens 0.41) and its share is "
-        "6.58 GiB; on one L4 these num_gpus would do: llm 1."
+        "6.58 GiB; on one L4 these num_gpus would fit: llm 1."
     )
 
 
@@ -151,8 +156,7 @@ def test_no_shares_are_suggested_where_none_fit() -> None:
     assert made.suggest() is None
     error = made.error()
     assert error is not None
-    assert "no shares of one GTX 1070 would do: the stages need 15.2" in error
-    assert "7.80 GiB are there" in error
+    assert "no shares of one GTX 1070 would fit: the stages need 15.12 GiB and it has 7.80 GiB" in error
 
 
 def test_shares_over_the_card_are_told_before_their_sizes() -> None:
@@ -202,7 +206,7 @@ def test_the_cache_is_what_the_share_leaves() -> None:
     assert needed is not None
     card = named("L4").usable_bytes
     assert budget.kv_cache_bytes(needed, card, 0.5) == card // 2 - needed.fixed
-    with pytest.raises(StackError, match=r"llm needs 8\.23 GiB .* its share is 6\.58 GiB; num_gpus 0\.38 would do"):
+    with pytest.raises(StackError, match=r"llm needs 8\.23 GiB .* its share is 6\.58 GiB; num_gpus 0\.38 would fit"):
         budget.kv_cache_bytes(needed, card, 0.3)
     with pytest.raises(StackError, match="a larger card is needed"):
         budget.kv_cache_bytes(needed, 8 * GIB, 1)
@@ -297,44 +301,73 @@ def test_an_unknown_card_is_refused_with_the_nearest(name: str, hint: str) -> No
     assert hint in refused.value.message
 
 
-SMI = "NVIDIA GeForce RTX 4090, 24564, 580.65.06\nNVIDIA H100, PCIe, 81559, 580.65.06\nTesla, [N/A], 580.65.06\n\n"
+TWO = [
+    Present("NVIDIA GeForce RTX 4090", 24564 * MIB, "GPU-5ad1"),
+    Present("NVIDIA H100, PCIe", 81559 * MIB, "GPU-77fe"),
+]
 
 
-def test_the_answer_of_nvidia_smi_is_read() -> None:
-    assert parse(SMI) == [
-        Card("NVIDIA GeForce RTX 4090", 24564 * MIB, "580.65.06"),
-        Card("NVIDIA H100, PCIe", 81559 * MIB, "580.65.06"),
-    ]
-    assert parse("No devices were found\n") == []
-
-
-@pytest.mark.parametrize(("devices", "left"), [(None, 2), ("", 2), ("1", 1), ("0,1", 2), ("7", 0), ("GPU-5ad1", 2)])
-def test_only_visible_cards_count(devices: str | None, left: int) -> None:
-    assert len(visible(parse(SMI), devices)) == left
-
-
-def nvidia_smi(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose nvidia-smi is this shell script."""
-    command = folder / "nvidia-smi"
-    command.write_text(f"#!/bin/sh\n{script}\n")
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-
-
-def test_the_present_cards_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nvidia_smi(tmp_path, "echo 'NVIDIA L4, 23034, 580.65.06'", monkeypatch)
+def test_the_present_cards_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml(monkeypatch, Present("NVIDIA L4", 23034 * MIB))
     assert present_cards() == [Card("NVIDIA L4", 23034 * MIB, "580.65.06")]
     needed = need(vllm())
     assert needed is not None
     assert budget.kv_cache(vllm(), ROOT) == budget.kv_cache_bytes(needed, named("L4").usable_bytes, 0.5)
 
 
-@pytest.mark.parametrize("script", ["exit 9", "exec sleep 60"])
-def test_a_driver_that_does_not_answer_has_no_cards(
-    tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("serve_app.gpu.cards.NVIDIA_SMI_S", 0.5)
-    nvidia_smi(tmp_path, script, monkeypatch)
+@pytest.mark.parametrize(
+    ("devices", "left"),
+    [
+        (None, [0, 1]),
+        ("", [0, 1]),
+        ("1", [1]),
+        ("1,0", [1, 0]),
+        ("7", []),
+        ("GPU-77fe", [1]),
+        ("GPU-5ad1, GPU-77fe", [0, 1]),
+        ("GPU-5a", [0, 1]),
+    ],
+)
+def test_only_visible_cards_count(devices: str | None, left: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml(monkeypatch, *TWO)
+    if devices is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", devices)
+    assert [card.name for card in present_cards()] == [TWO[number].name for number in left]
+    assert present_count() == len(left)
+
+
+def test_a_card_that_reports_no_memory_counts_but_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml(monkeypatch, Present("NVIDIA GB10", None), TWO[0])
+    assert present_count() == 2
+    assert [card.name for card in present_cards()] == [TWO[0].name]
+
+
+def test_the_smallest_card_is_what_a_share_is_measured_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml(monkeypatch, *reversed(TWO))
+    assert cublas12.card_bytes() == int(24564 * MIB * USABLE)
+
+
+def test_a_driver_that_fails_has_no_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml(monkeypatch)
+    assert present_cards() == []
+    nvml(monkeypatch, *TWO)
+    lost = pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", raising(lost))
     assert present_cards() == []
     assert budget.kv_cache(vllm(), ROOT) is None
+
+
+def test_a_driver_that_does_not_answer_has_no_cards_and_does_not_hold_up_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nvml(monkeypatch, *TWO)
+    monkeypatch.setattr(cards, "NVML_S", 0.2)
+    answering = threading.Event()
+    monkeypatch.setattr(pynvml, "nvmlSystemGetDriverVersion", answering.wait)
+    started = time.monotonic()
+    assert present_cards() == []
+    assert time.monotonic() - started < 5
+    answering.set()
+    for thread in threading.enumerate():  # the late answer comes before pynvml is itself again
+        if thread.name == "nvml":
+            thread.join(5)

@@ -90,9 +90,9 @@ def test_from_renting_to_stopping_on_tensordock(tensordock: PublishedApi, key: P
         "  log in     ssh -p 22 user@203.0.113.7",
         "  tunnel     ssh -p 22 user@203.0.113.7 -N -L 8000:127.0.0.1:8000",
     ]
-    assert "takes the order to stop" in done(parle("cloud", "stop", "--provider", "tensordock", **environment))
+    assert "TensorDock accepts the stop of" in done(parle("cloud", "stop", "--provider", "tensordock", **environment))
     assert done(parle(*status, **environment)) == f"{UUID}  stopped  $0.610 an hour\n"
-    assert "takes the order to start" in done(parle("cloud", "start", "--provider", "tensordock", **environment))
+    assert "TensorDock accepts the start of" in done(parle("cloud", "start", "--provider", "tensordock", **environment))
     assert tensordock.instances[UUID]["status"] == "running"
 
 
@@ -178,9 +178,13 @@ def test_nothing_that_fits_is_one_line(vast: PublishedApi) -> None:
             1,
             "cannot read the SSH key",
         ),
-        (["serve", "configs/cpu_stack.yaml", "--port", "0", "--stop-after", "30"], 1, "whose machine is this?"),
+        (
+            ["serve", "configs/cpu_stack.yaml", "--port", "0", "--stop-after", "30"],
+            1,
+            "which provider's machine is this?",
+        ),
         (["serve", "configs/cpu_stack.yaml", "--port", "0", "--stop-after", "soon"], 2, "'soon' is not a valid float"),
-        (["serve", "configs/cpu_stack.yaml", "--cloud", "vast"], 2, "--cloud goes with --stop-after"),
+        (["serve", "configs/cpu_stack.yaml", "--cloud", "vast"], 2, "--cloud needs --stop-after"),
     ],
 )
 def test_what_is_missing_is_said(args: list[str], code: int, sentence: str) -> None:

@@ -33,7 +33,7 @@ from serve_app.cli.cloud import NAMES
 from serve_app.clouds import machines
 from serve_app.clouds import tensordock as tensordock_api
 from serve_app.clouds import vast as vast_api
-from serve_app.clouds.api import Api, Call, Patience, Refused, retry_after
+from serve_app.clouds.api import Api, Call, Refused, Retries, retry_after
 from serve_app.clouds.machines import Machines, Taken, connect, instance_id, planned
 from serve_app.clouds.provider import Wanted, public_key
 from serve_app.errors import CloudError
@@ -53,9 +53,9 @@ class Account:
         self.api = api
         self.waits: list[float] = []
 
-    def machines(self, token: str = TOKEN, **patience: Any) -> Machines:
+    def machines(self, token: str = TOKEN, **retries: Any) -> Machines:
         environment = {TOKEN_NAMES[self.name]: token, machines.URL: self.api.url}
-        return connect(self.name, environment, patience=Patience(**patience), sleep=self.waits.append)
+        return connect(self.name, environment, retries=Retries(**retries), sleep=self.waits.append)
 
     def rented(self) -> tuple[Machines, str]:
         """A client and an instance it has."""
@@ -359,7 +359,7 @@ def test_pauses_double_and_differ_until_it_gives_up(account: Account) -> None:
 
 
 def test_a_pause_has_a_longest() -> None:
-    api = Api("X", "http://127.0.0.1:1", "t", "T", patience=Patience(attempts=9, longest_wait_s=5))
+    api = Api("X", "http://127.0.0.1:1", "t", "T", retries=Retries(attempts=9, longest_wait_s=5))
     assert all(api._wait_s(attempt, None) <= 5 for attempt in range(1, 9))
 
 

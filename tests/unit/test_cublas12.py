@@ -13,6 +13,7 @@ import pytest
 from serve_app.engines.stt import cublas12
 from serve_app.engines.stt.faster_whisper import FasterWhisper
 from serve_app.errors import StackError
+from serve_app.gpu.cards import CONTEXT_BYTES
 from serve_app.weights.model_names import resolve
 from serve_app.weights.whisper_names import CONVERSIONS, conversion_of
 
@@ -68,7 +69,7 @@ def test_without_cublas_12_the_wheel_is_named(tmp_path: Path) -> None:
 
 
 def test_the_cache_is_what_the_share_leaves_after_the_weights() -> None:
-    assert cublas12.cache_bytes(0.25, 24 * GIB, 2 * GIB) == 6 * GIB - 2 * GIB - cublas12.CONTEXT_BYTES
+    assert cublas12.cache_bytes(0.25, 24 * GIB, 2 * GIB) == 6 * GIB - 2 * GIB - CONTEXT_BYTES
     with pytest.raises(StackError, match=r"num_gpus 0\.05 is too little .* 0\.10 at least"):
         cublas12.cache_bytes(0.05, 24 * GIB, 2 * GIB)
 

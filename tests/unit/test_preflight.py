@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
+from support.cards import Present, nvml
 from support.paths import CONFIGS
 
 from serve_app.config.lint import read
@@ -51,7 +51,7 @@ def test_shares_over_one_card_are_refused_with_the_shares() -> None:
         }
     )
     message = refusal(args, 1)
-    assert "share 1.1 GPUs (stt 0.4, llm 0.7) and 1 are here" in message
+    assert "share 1.1 GPUs (stt 0.4, llm 0.7) and 1 are available" in message
     assert preflight.CPU_STACK in message
 
 
@@ -131,20 +131,19 @@ def test_an_old_driver_is_new_enough_for_faster_whisper() -> None:
 
 
 def test_the_driver_and_the_memory_of_this_machine_are_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = tmp_path / "asked"
-    command = tmp_path / "nvidia-smi"
-    command.write_text(f"#!/bin/sh\necho asked >> {asked}\necho 'NVIDIA L4, 23034, 550.54.15'\n")
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    started = time.monotonic()
+    asked = nvml(monkeypatch, Present("NVIDIA L4", 23034 * MIB), driver="550.54.15")
     assert "driver here is 550.54.15" in refusal(transformers_stt(num_gpus=0.5), 1)
-    assert time.monotonic() - started < 10
-    asked.unlink()
+    assert asked
+    asked.clear()
     assert "driver" not in refusal(transformers_stt(num_gpus=0.5, device="cpu"), 1)
-    assert not asked.exists()
+    assert asked == []
+
+
+def test_the_cards_of_this_machine_are_counted_where_no_cluster_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml(monkeypatch, Present("NVIDIA L4", 23034 * MIB), Present("NVIDIA GB10", None))
+    assert preflight.cards() == 2
 
 
 @pytest.fixture
@@ -160,7 +159,7 @@ def test_the_cards_are_those_of_the_cluster(cluster_of_one_card: None) -> None:
     assert preflight.cards() == 1
     with pytest.raises(StackError) as refused:
         preflight.check(transformers_stt(num_gpus=2, device="cpu"))
-    assert "share 2 GPUs (stt 2) and 1 are here" in refused.value.message
+    assert "share 2 GPUs (stt 2) and 1 are available" in refused.value.message
     with contextlib.suppress(StackError):  # placed; the library or the weights may be missing
         preflight.check(transformers_stt(num_gpus=0.5, device="cpu"))
         return

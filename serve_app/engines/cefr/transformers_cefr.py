@@ -24,6 +24,7 @@ from transformers.utils import logging
 
 from serve_app.engines.torch_device import claim
 from serve_app.errors import StackError, first_line
+from serve_app.gpu.engine_sizes import CEFR_TEXTS_AT_ONCE
 from serve_app.protocols import LEVELS, LevelEstimate
 from serve_app.stopwatch import timed
 
@@ -32,9 +33,6 @@ FEWEST_WORDS = 4
 
 LONGEST_TOKENS = 512
 """What such models were trained with; the rest of a longer utterance is not read."""
-
-TEXTS_AT_ONCE = 16
-"""Texts in one pass of the model, so that its memory is bounded however many learners wait."""
 
 REMEMBERED = 4096
 """Texts whose probabilities are kept: a client sends `earlier` anew with every turn."""
@@ -101,8 +99,8 @@ class TransformersCefr:
     def _rows(self, texts: set[str]) -> dict[str, Row]:
         """Per text the probabilities of the levels, shape [6]."""
         new = sorted(texts - self._remembered.keys(), key=len)  # like lengths together: little padding
-        for first in range(0, len(new), TEXTS_AT_ONCE):
-            some = new[first : first + TEXTS_AT_ONCE]
+        for first in range(0, len(new), CEFR_TEXTS_AT_ONCE):
+            some = new[first : first + CEFR_TEXTS_AT_ONCE]
             self._remembered.update(zip(some, self._read(some), strict=True))
         rows = {}
         for text in texts:

@@ -12,12 +12,10 @@ import os
 from pathlib import Path
 
 from serve_app.errors import StackError, first_line
+from serve_app.gpu.cards import CONTEXT_BYTES, present_cards, smallest
 
 LIBRARIES = ("libcublasLt.so.12", "libcublas.so.12")
 """In the order in which one needs the other."""
-
-CONTEXT_BYTES = 512 * 2**20
-"""What a CUDA process takes before it holds any weights."""
 
 BINS = "4,3,12"
 """CTranslate2's own bin_growth, min_bin and max_bin of its caching allocator."""
@@ -53,21 +51,14 @@ def preload() -> None:
 
 
 def card_bytes() -> int:
-    """The memory of the first visible card, asked of the driver; no CUDA context is made.
+    """Usable memory of the smallest visible card, asked of the driver; no CUDA context is made.
 
     Raises:
         StackError: no driver or no card.
     """
-    total, card = ctypes.c_size_t(), ctypes.c_int()
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-        failed = driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(card), 0)
-        failed = failed or driver.cuDeviceTotalMem_v2(ctypes.byref(total), card)
-    except (OSError, AttributeError):
-        failed = True
-    if failed:
+    if not (cards := present_cards()):
         raise StackError("A share of a GPU is given, and its driver sees none here: check `nvidia-smi`.")
-    return total.value
+    return smallest(cards).usable_bytes
 
 
 def hold(share: float | None, weights_bytes: int) -> None:

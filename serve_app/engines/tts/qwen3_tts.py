@@ -32,6 +32,7 @@ from serve_app.engines.torch_device import claim
 from serve_app.engines.tts.speech_pieces import SilenceHeldBack, Tempo
 from serve_app.engines.unused_imports import stand_ins
 from serve_app.errors import InvalidField, StackError, first_line
+from serve_app.gpu.engine_sizes import QWEN_MAX_SEQUENCE
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
 from serve_app.stopwatch import timed
@@ -59,9 +60,6 @@ RUNAWAY_S = 1.5
 
 PART_PAUSE_S = 0.15
 """Between the parts of one text, whose own silence is trimmed."""
-
-MAX_SEQUENCE = 1024
-"""Positions in the graphs' cache, 112 KiB each in bfloat16: the text, and `MOST_FRAMES`."""
 
 DEFAULT_VOICE = "serena"
 VOICES = (DEFAULT_VOICE, "vivian", "uncle_fu", "ryan", "aiden", "ono_anna", "sohee", "eric", "dylan")
@@ -123,7 +121,7 @@ class Qwen3Tts:
     def _load(self, model: Path, device: torch.device, dtype: torch.dtype) -> FasterQwen3TTS | Qwen3TTSModel:
         """The model, with graphs where there is CUDA to capture them."""
         if device.type == "cuda":
-            faster = FasterQwen3TTS.from_pretrained(str(model), dtype=dtype, max_seq_len=MAX_SEQUENCE)
+            faster = FasterQwen3TTS.from_pretrained(str(model), dtype=dtype, max_seq_len=QWEN_MAX_SEQUENCE)
             assert isinstance(faster, FasterQwen3TTS)  # it has another class for Apple's machines
             return faster
         return Qwen3TTSModel.from_pretrained(
