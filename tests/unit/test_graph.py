@@ -12,7 +12,7 @@ from serve_app.config.lint import read
 from serve_app.config.stack import StackArgs
 from serve_app.ingress import build
 from serve_app.launch import preflight
-from serve_app.replicas.replica import load
+from serve_app.replicas.replica import load_engine
 
 STAGES = {"stt": "SpeechToText", "cefr": "CefrClassifier", "llm": "TutorLLM", "tts": "TextToSpeech"}
 
@@ -62,7 +62,7 @@ async def test_a_stage_fetches_at_once_and_builds_only_after_the_one_before_it()
         ready = Ready()
 
     loading = asyncio.create_task(
-        load(lambda: log.append("fetched"), lambda _: log.append("built"), First())  # pyright: ignore[reportArgumentType]
+        load_engine(lambda: log.append("fetched"), lambda _: log.append("built"), First())  # pyright: ignore[reportArgumentType]
     )
     async with asyncio.timeout(10):
         while log != ["fetched"]:  # noqa: ASYNC110 - a thread fetches and tells nobody

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException
 
-from serve_app.routes import refuse_http, web
-from serve_app.routes.web import assets, policy
+from serve_app.routes import refuse_http
+from serve_app.routes.web import WebClient, policy
 
-FILES = {name: asset.body.decode() for name, asset in assets().items()}
+FILES = {file.name: file.read_text("utf-8") for file in files("serve_app").joinpath("web").iterdir()}
 MODULES = {name: text for name, text in FILES.items() if name.endswith(".js")}
 PAGE = FILES["index.html"]
 
@@ -22,7 +25,7 @@ PAGE = FILES["index.html"]
 def client() -> Iterator[TestClient]:
     app = FastAPI()
     app.add_exception_handler(HTTPException, refuse_http)
-    app.include_router(web.router())
+    WebClient().add_to(app)
     with TestClient(app, base_url="http://parle.test:8000") as client:
         yield client
 
@@ -33,9 +36,17 @@ def texts(language: str) -> dict[str, str]:
     return dict(found)
 
 
+def assert_fenced_in(answer: httpx.Response) -> None:
+    assert answer.headers["content-security-policy"] == policy("parle.test:8000")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["permissions-policy"] == "microphone=(self), camera=(), geolocation=()"
+
+
 def test_the_page_is_at_the_root(client: TestClient) -> None:
     answer = client.get("/")
     assert answer.status_code == 200
+    assert_fenced_in(answer)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.text == PAGE
 
@@ -46,8 +57,7 @@ def test_every_file_has_its_type_and_the_headers_that_fence_it_in(client: TestCl
     assert (answer.status_code, answer.text) == (200, FILES[name])
     kind = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
     assert answer.headers["content-type"].startswith(kind[name.rpartition(".")[2]])
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["content-security-policy"] == policy("parle.test:8000")
+    assert_fenced_in(answer)
 
 
 def test_the_policy_names_this_host_and_nothing_inline() -> None:
@@ -70,6 +80,8 @@ def test_a_browser_that_has_a_file_gets_it_once(client: TestClient) -> None:
         again = client.get("/web/app.js", headers={"if-none-match": tags})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == first.headers["etag"]
+        assert again.headers["cache-control"] == "no-cache"
+        assert_fenced_in(again)
     assert client.get("/web/app.js", headers={"if-none-match": '"other"'}).status_code == 200
 
 
@@ -79,6 +91,17 @@ def test_a_browser_that_has_a_file_gets_it_once(client: TestClient) -> None:
 def test_nothing_else_is_served(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_a_file_of_another_kind_is_not_served(tmp_path: Path) -> None:
+    web = WebClient()
+    web.all_directories = [tmp_path]
+    for name in ("notes.txt", "app.js"):
+        tmp_path.joinpath(name).write_text("//")
+    app = FastAPI()
+    web.add_to(app)
+    with TestClient(app) as other:
+        assert [other.get(f"/web/{name}").status_code for name in ("notes.txt", "app.js")] == [404, 200]
 
 
 def test_head_is_answered(client: TestClient) -> None:
