@@ -16,6 +16,7 @@ import httpx
 import psutil
 
 from serve_app.launch import child_process
+from support.engine_work import EngineWork
 from support.waiting import wait_for
 
 START_TIMEOUT_S = 240
@@ -31,6 +32,7 @@ class Server:
     log: Path
     home: psutil.Process
     """The process below which the replicas run: the server's own, or that of the cluster it joined."""
+    engines: EngineWork
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", timeout=60)
@@ -40,7 +42,7 @@ class Server:
 
     def work(self) -> dict[str, int]:
         """What the engines have done since their start."""
-        return self.info()["work"]
+        return self.engines.ask()
 
     def wait_until_idle(self, seconds: float = 30) -> None:
         """Until no turn runs; raises when one is still there after that time."""
@@ -81,12 +83,14 @@ def serving(stack: Path, log: Path, *options: str, port: int | None = None) -> I
     with log.open("wb") as terminal:
         started = child_process.start(stack, *options, host="127.0.0.1", port=port, output=terminal)
     process = psutil.Process(started.pid)
+    home = psutil.Process() if "--address" in options else process
+    engines = EngineWork(home)
     try:
-        home = psutil.Process() if "--address" in options else process
-        server = Server(f"http://127.0.0.1:{port}", process, log, home)
+        server = Server(f"http://127.0.0.1:{port}", process, log, home, engines)
         _wait_until_up(server, started)
         yield server
     finally:
+        engines.close()
         _stop(started, family(process))
 
 
