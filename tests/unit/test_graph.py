@@ -1,4 +1,4 @@
-"""The graph that the builder hands to Ray: who gets which share of the card, and who loads first."""
+"""The graph that `build` gives to Ray: each stage's share of the card, and which stage loads first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STAGES = {"stt": "SpeechToText", "cefr": "CefrClassifier", "llm": "TutorLLM", "t
 
 
 def graph(file: str, monkeypatch: pytest.MonkeyPatch) -> tuple[StackArgs, dict[str, Any]]:
-    """The stack's args, and its deployments by name as they would be placed on a machine that has the cards."""
+    """The stack's args, and its deployments by name as on a machine that has the cards."""
     monkeypatch.setattr(preflight, "check", lambda args: None)
     args = read(CONFIGS / file).args
     ingress = build(args)._bound_deployment

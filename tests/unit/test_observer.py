@@ -1,4 +1,4 @@
-"""What a turn's record becomes: metrics with their labels, and one line of JSON that holds no speech."""
+"""From a TurnRecord to metrics with labels, and to one log line that contains no speech."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def observer(seen: Recorded) -> Observer:
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    """What the stages' logger writes, as Ray's `encoding: JSON` writes it."""
+    """The log lines as Ray's `encoding: JSON` formats them."""
     written: list[str] = []
 
     class Keep(logging.Handler):

@@ -5,15 +5,26 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
-from support.site_without_ray import Nothing
 from support.stages import House
 
 from serve_app.config.stack import KokoroOnnxConfig, LexicalCefrConfig, Route, StackArgs
-from serve_app.lesson.conversation import MemoryStore
+from serve_app.lesson.conversation import Exchange, MemoryStore
 from serve_app.observe.observer import Observer
 from serve_app.routes import app_for
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.websocket import NO_ROUTE
+
+
+class SilentStages:
+    """The queries of routes, of stages that have no voices."""
+
+    async def voices(self) -> list[str]:
+        return []
+
+    async def warm(self, history: tuple[Exchange, ...]) -> None: ...
+
+    async def ready(self) -> dict[str, bool]:
+        return {"stt": True}
 
 
 def client(*routes: Route) -> TestClient:
@@ -22,7 +33,7 @@ def client(*routes: Route) -> TestClient:
         cefr=LexicalCefrConfig(engine="lexical"),
         tts=KokoroOnnxConfig(engine="kokoro-onnx", model="/home/ana/models/kokoro"),
     )
-    lessons = Lessons(House().stages(), Nothing(), MemoryStore(), args.limits, Observer(args))
+    lessons = Lessons(House().stages(), SilentStages(), MemoryStore(), args.limits, Observer(args))
     return TestClient(app_for(args, lessons))
 
 

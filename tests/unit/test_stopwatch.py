@@ -1,4 +1,4 @@
-"""What an engine's threads worked for a call, told apart from how long the call waited for them."""
+"""The working time of an engine's threads for a call, without the time the call waited for them."""
 
 from __future__ import annotations
 

@@ -1,13 +1,12 @@
-"""The browser client as it is served: the files, their headers, what they refer to, and both languages' texts."""
+"""The browser client as served: the files, their headers, their references, and the texts in both languages."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
-import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -36,17 +35,17 @@ def texts(language: str) -> dict[str, str]:
     return dict(found)
 
 
-def assert_fenced_in(answer: httpx.Response) -> None:
-    assert answer.headers["content-security-policy"] == policy("parle.test:8000")
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["permissions-policy"] == "microphone=(self), camera=(), geolocation=()"
+def assert_fenced_in(headers: Mapping[str, str]) -> None:
+    assert headers["content-security-policy"] == policy("parle.test:8000")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["permissions-policy"] == "microphone=(self), camera=(), geolocation=()"
 
 
 def test_the_page_is_at_the_root(client: TestClient) -> None:
     answer = client.get("/")
     assert answer.status_code == 200
-    assert_fenced_in(answer)
+    assert_fenced_in(answer.headers)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.text == PAGE
 
@@ -57,7 +56,7 @@ def test_every_file_has_its_type_and_the_headers_that_fence_it_in(client: TestCl
     assert (answer.status_code, answer.text) == (200, FILES[name])
     kind = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
     assert answer.headers["content-type"].startswith(kind[name.rpartition(".")[2]])
-    assert_fenced_in(answer)
+    assert_fenced_in(answer.headers)
 
 
 def test_the_policy_names_this_host_and_nothing_inline() -> None:
@@ -81,7 +80,7 @@ def test_a_browser_that_has_a_file_gets_it_once(client: TestClient) -> None:
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == first.headers["etag"]
         assert again.headers["cache-control"] == "no-cache"
-        assert_fenced_in(again)
+        assert_fenced_in(again.headers)
     assert client.get("/web/app.js", headers={"if-none-match": '"other"'}).status_code == 200
 
 
@@ -95,7 +94,7 @@ def test_nothing_else_is_served(client: TestClient, path: str) -> None:
 
 def test_a_file_of_another_kind_is_not_served(tmp_path: Path) -> None:
     web = WebClient()
-    web.all_directories = [tmp_path]
+    web.all_directories[:] = [tmp_path]
     for name in ("notes.txt", "app.js"):
         tmp_path.joinpath(name).write_text("//")
     app = FastAPI()
