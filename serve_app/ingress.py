@@ -41,7 +41,7 @@ logger = logging.getLogger("ray.serve")
     name="Ingress",
     # On the head node: another node may die without taking the conversations along.
     ray_actor_options={"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}},
-    # Admission is decided in the handlers, where a WebSocket can be told why; an open one holds a slot for life.
+    # The handlers decide on admission, as they can send a reason; an open WebSocket counts as one request.
     max_ongoing_requests=1000,
     health_check_period_s=2,
     health_check_timeout_s=30,

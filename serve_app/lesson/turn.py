@@ -6,9 +6,9 @@
 The reply is cut into pieces while it is being written, and the first piece is spoken while the rest is still being
 written. Closing `events()` cancels the work in every stage.
 
-`Turn` is the turn as a client sees it: its events, its end, what the conversation keeps. `_Pipeline` holds the
-working state (what was heard, what is written) while the stages run, `SpeechSender` that of the audio. What is
-measured goes to `TurnRecorder` and nowhere else.
+`Turn` runs one turn: its events, its end, and the conversation's update. `_Pipeline` calls the stages and holds the
+working state (transcript, level, reply so far), `SpeechSender` that of the audio. All measurements go to
+`TurnRecorder`.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ class _Pipeline:
         await self.speech.release()
 
     async def _speak(self) -> None:
-        """Synthesise the pieces of the reply one after the other, each as soon as it is worth it."""
+        """Synthesise the pieces of the reply one after the other, each as soon as the cutter returns it."""
         while True:
             self._more_text.clear()
             piece = self._cutter.next_piece(self.speech.slack_s())

@@ -51,15 +51,18 @@ STAGE = ("stage", *MODEL)
 
 TURNS = Metric("counter", "parle_turns_total", "Turns that ended, by outcome.", ("route", "order", "outcome"))
 CANCELLED = Metric(
-    "counter", "parle_turns_cancelled_total", "Turns that the client stopped or left, by stage.", ("route", "stage")
+    "counter",
+    "parle_turns_cancelled_total",
+    "Turns that the client cancelled or disconnected from, by stage.",
+    ("route", "stage"),
 )
 ERRORS = Metric(
     "counter",
     "parle_errors_total",
-    "Errors that a client was told, by code; stage `request` where a request was refused before its turn.",
+    "Errors sent to clients, by code; stage `request`: the request was refused before its turn.",
     ("route", "stage", "code"),
 )
-IN_FLIGHT = Metric("gauge", "parle_turns_in_flight", "Turns now.")
+IN_FLIGHT = Metric("gauge", "parle_turns_in_flight", "Turns in flight.")
 SESSIONS = Metric("gauge", "parle_sessions_open", "Open WebSockets.")
 FIRST_AUDIO = Metric(
     "histogram",
@@ -78,28 +81,28 @@ TURN = Metric(
 QUEUE = Metric(
     "histogram",
     "parle_stage_queue_seconds",
-    "From the call of a stage to the start of its work, Ray's transport included.",
+    "From the call of a stage to the start of its work, including Ray's transport.",
     STAGE,
     QUEUE_BUCKETS,
 )
 COMPUTE = Metric(
     "histogram",
     "parle_stage_compute_seconds",
-    "Work of a stage on one call; a reply is spoken in several calls of tts.",
+    "Work of a stage on one call; a reply takes several calls of tts.",
     STAGE,
     COMPUTE_BUCKETS,
 )
 BUSY = Metric(
     "counter",
     "parle_stage_busy_seconds_total",
-    "The same, summed exactly: its rate is how many workers of the stage are busy.",
+    "The same as an exact sum: its rate is the number of busy workers of the stage.",
     STAGE,
 )
-AUDIO = Metric("counter", "parle_stage_audio_seconds_total", "Speech that was heard (stt) or made (tts).", STAGE)
+AUDIO = Metric("counter", "parle_stage_audio_seconds_total", "Speech transcribed (stt) or synthesised (tts).", STAGE)
 FIRST_TOKEN = Metric(
     "histogram",
     "parle_first_token_seconds",
-    "From the call of the LLM to the first text of the reply, queue included.",
+    "From the call of the LLM to the first text of the reply, including the queue.",
     MODEL,
     SPOKEN_BUCKETS,
 )
@@ -112,7 +115,7 @@ TOKENS = Metric(
 FACTOR = Metric(
     "histogram",
     "parle_speech_real_time_factor",
-    "Of one turn's speech: processing time / duration of the audio, so less is faster and 1 just keeps up.",
+    "Processing time / duration of one turn's speech: lower is faster, 1 just keeps up with playback.",
     MODEL,
     FACTOR_BUCKETS,
 )

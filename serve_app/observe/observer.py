@@ -120,13 +120,13 @@ class Observer:
 
     def _log(self, turn: TurnRecord) -> None:
         """One line; with `encoding: JSON` its fields are under `turn`. Contains nothing of what was said."""
-        told = f"turn {turn.turn_id}: {turn.outcome} after {turn.seconds:.2f} s"
+        summary = f"turn {turn.turn_id}: {turn.outcome} after {turn.seconds:.2f} s"
         if turn.code is not None:
-            told += f", {turn.code} in {turn.stage}"
+            summary += f", {turn.code} in {turn.stage}"
         if turn.first_audio_s is not None:
-            told += f", first audio after {turn.first_audio_s:.2f} s"
+            summary += f", first audio after {turn.first_audio_s:.2f} s"
         level = logging.WARNING if turn.outcome == "error" else logging.INFO
-        logger.log(level, told, extra={"turn": self._fields(turn)})
+        logger.log(level, summary, extra={"turn": self._fields(turn)})
 
     def _fields(self, turn: TurnRecord) -> dict[str, Any]:
         fields: dict[str, Any] = {

@@ -130,7 +130,7 @@ class RemoteTextToSpeech:
 
 @dataclass(frozen=True, slots=True)
 class RemoteStageQueries:
-    """What the routes, and whoever holds the ingress's handle, ask of the stages outside of turns."""
+    """What the routes and the ingress ask of the stages outside of turns."""
 
     handles: dict[str, DeploymentHandle]
 

@@ -7,6 +7,7 @@ seconds, each answer milliseconds, and the process of the tests never joins a Ra
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -72,7 +73,7 @@ class EngineWork:
 
 def _answer(address: str) -> None:
     """The child: one line of JSON for each line that comes in."""
-    ray.init(address, log_to_driver=False, logging_level="ERROR")
+    ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     ingress = serve.get_app_handle(APPLICATION)
     for _ in sys.stdin:
         print(json.dumps(ingress.work.remote().result(timeout_s=ANSWER_S)), flush=True)  # noqa: T201 - the answer
