@@ -132,19 +132,19 @@ class CloudError(ParleError):
     code = "cloud"
 
 
+def unknown_voice(voice: str, voices: Iterable[str], stage: str | None = None) -> InvalidField:
+    """The error for a voice that the stack does not have; lists those it has."""
+    return InvalidField(f"There is no voice '{voice}' here; choose one of: {', '.join(voices)}.", stage=stage)
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message; its type if it has none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def did_you_mean(kind: str, name: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: suggests the nearest known one, or lists them all."""
+    """The sentence that refuses an unknown name: the nearest known one, or all of them."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}."
     return f"unknown {kind} '{name}'; {hint}"
-
-
-def unknown_voice(voice: str, voices: Iterable[str], stage: str | None = None) -> InvalidField:
-    """The error for a voice that the stack does not have; lists those it has."""
-    return InvalidField(f"There is no voice '{voice}' here; choose one of: {', '.join(voices)}.", stage=stage)
