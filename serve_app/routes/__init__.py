@@ -40,7 +40,7 @@ def app_for(args: StackArgs, lessons: Lessons) -> FastAPI:
     websocket = WebSocketRoute(lessons) if "websocket" in args.routes else ClosedWebSocketRoute()
     app.include_router(websocket.router())
     if "web" in args.routes:
-        WebClient().add_to(app)
+        app.include_router(WebClient().router())
     return app
 
 

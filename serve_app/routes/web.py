@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import PurePath
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -30,12 +30,17 @@ class WebClient(StaticFiles):
     def __init__(self) -> None:
         super().__init__(packages=[("serve_app", "web")])
 
-    def add_to(self, app: FastAPI) -> None:
-        app.add_api_route("/", self.page, methods=["GET", "HEAD"])
-        app.mount("/web", self)
+    def router(self) -> APIRouter:
+        routes = APIRouter()
+        routes.add_api_route("/", self.page, methods=["GET", "HEAD"])
+        routes.add_api_route("/web/{name}", self.file, methods=["GET", "HEAD"])
+        return routes
 
     async def page(self, request: Request) -> Response:
         return await self.get_response(PAGE, request.scope)
+
+    async def file(self, name: str, request: Request) -> Response:
+        return await self.get_response(name, request.scope)
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200

@@ -75,6 +75,7 @@ def _answer(address: str) -> None:
     """The child: one line of JSON for each line that comes in."""
     ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     ingress = serve.get_app_handle(APPLICATION)
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     for _ in sys.stdin:
         print(json.dumps(ingress.work.remote().result(timeout_s=ANSWER_S)), flush=True)  # noqa: T201 - the answer
 

@@ -24,7 +24,7 @@ PAGE = FILES["index.html"]
 def client() -> Iterator[TestClient]:
     app = FastAPI()
     app.add_exception_handler(HTTPException, refuse_http)
-    WebClient().add_to(app)
+    app.include_router(WebClient().router())
     with TestClient(app, base_url="http://parle.test:8000") as client:
         yield client
 
@@ -85,7 +85,7 @@ def test_a_browser_that_has_a_file_gets_it_once(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/web/", "/web/none.js", "/web/..%2fstack.py", "/web/../stack.py", "/web/__init__.py"]
+    "path", ["/web", "/web/", "/web/none.js", "/web/..%2fstack.py", "/web/../stack.py", "/web/__init__.py"]
 )
 def test_nothing_else_is_served(client: TestClient, path: str) -> None:
     answer = client.get(path)
@@ -98,7 +98,7 @@ def test_a_file_of_another_kind_is_not_served(tmp_path: Path) -> None:
     for name in ("notes.txt", "app.js"):
         tmp_path.joinpath(name).write_text("//")
     app = FastAPI()
-    web.add_to(app)
+    app.include_router(web.router())
     with TestClient(app) as other:
         assert [other.get(f"/web/{name}").status_code for name in ("notes.txt", "app.js")] == [404, 200]
 
