@@ -1,4 +1,4 @@
-"""The CPU stack as a ready-built application: `serve build serve_app.app:app`, `serve run serve_app.app:app`."""
+"""The CPU stack as a ready-made application: `serve build serve_app.app:app`, `serve run serve_app.app:app`."""
 
 from serve_app.config.stack import LexicalCefrConfig, StackArgs
 from serve_app.ingress import build

@@ -1,4 +1,4 @@
-"""Any browser recording -> float32 mono at 16 kHz; float32 -> WAV and PCM16; what joins and measures pieces.
+"""Decodes browser recordings to float32 mono at 16 kHz, encodes float32 as WAV, joins and measures pieces.
 
 Everything here is synchronous and CPU-bound: call `decode` in a thread (FFmpeg releases the GIL).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-import struct
+import wave
 from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
@@ -22,10 +22,10 @@ from serve_app.errors import BadAudio, TooLarge
 from serve_app.protocols import STT_SAMPLE_RATE, Audio
 
 ACCEPTED = "webm (opus, vorbis), ogg (opus, vorbis, flac), mp4 or m4a (aac, alac, opus), mp3, flac or wav"
-"""The recordings `decode` takes, as its messages name them."""
+"""The formats `decode` takes, for its messages."""
 
 SILENCE_DBFS = -120.0
-"""What `dbfs` answers for digital silence: finite, so that it can be logged and compared."""
+"""What `dbfs` returns for digital silence: finite, so that it can be logged and compared."""
 
 _PCM = ("u8", "s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be", "f64le", "f64be")
 _CODECS = (
@@ -84,10 +84,10 @@ def decode(data: bytes, *, max_seconds: float) -> Audio:
 def _limit_allocations() -> None:
     """Let no single allocation of this process's FFmpeg exceed `_MAX_ALLOCATION` bytes."""
     try:
-        # PyAV does not offer it, but the symbols of a library's dependencies are found through its handle.
+        # PyAV has no such call, but FFmpeg's symbols are found through the handle of PyAV's library.
         limit = ctypes.CDLL(av._core.__file__).av_max_alloc
     except (OSError, AttributeError):
-        return  # a PyAV linked in another way; everything but this bound works
+        return  # PyAV is linked differently: everything but this limit still works
     limit.argtypes, limit.restype = [ctypes.c_size_t], None
     limit(_MAX_ALLOCATION)
 
@@ -193,14 +193,11 @@ def pcm16(audio: Audio) -> bytes:
 
 def wav(audio: Audio, sample_rate: int) -> bytes:
     """A complete mono PCM16 WAV file: the 44-byte RIFF header, then `pcm16`."""
-    data = pcm16(audio)
-    header = struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        *(b"RIFF", 36 + len(data), b"WAVE"),
-        *(b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16),
-        *(b"data", len(data)),
-    )
-    return header + data
+    out = BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setparams((1, 2, sample_rate, 0, "NONE", "not compressed"))
+        file.writeframes(pcm16(audio))
+    return out.getvalue()
 
 
 def smooth_edges(audio: Audio, sample_rate: int, ms: float = 5.0) -> Audio:

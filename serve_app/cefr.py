@@ -1,4 +1,4 @@
-"""The CefrClassifier deployment: what a learner said in, an estimate of their level out."""
+"""The CefrClassifier deployment: a learner's utterances in, an estimate of their level out."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from serve_app import stopwatch
 from serve_app.config.stack import CefrConfig, LexicalCefrConfig
 from serve_app.config.user_config import CefrSettings, settings
 from serve_app.protocols import CefrEngine, LevelEstimate
-from serve_app.replicas.replica import DEFAULTS, failing_as, load
+from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.weights.sources import fetched
 
 
 def build_engine(config: CefrConfig, model: Path | None) -> CefrEngine:
-    """Load the engine the YAML names; blocks for a second or more."""
+    """Load the engine that the YAML names; blocks for a second or more."""
     if isinstance(config, LexicalCefrConfig):
         from serve_app.engines.cefr.lexical import LexicalCefr
 
@@ -37,13 +37,13 @@ def build_engine(config: CefrConfig, model: Path | None) -> CefrEngine:
     )
 
 
-@serve.deployment(name="CefrClassifier", **DEFAULTS)
+@serve.deployment(name="CefrClassifier", **DEPLOYMENT_OPTIONS)
 class CefrClassifier:
-    """Keeps nothing about a learner: the earlier utterances come with each call."""
+    """Stateless: the learner's earlier utterances come with each call."""
 
     async def __init__(self, config: CefrConfig, after: DeploymentHandle | None = None) -> None:
         self._settings = CefrSettings()
-        self._engine = await load(
+        self._engine = await load_engine(
             lambda: None if isinstance(config, LexicalCefrConfig) else fetched(config),
             lambda model: build_engine(config, model),
             after,
@@ -57,18 +57,18 @@ class CefrClassifier:
         """Estimate the level from `text` and the learner's earlier utterances, oldest first."""
         kept = self._settings.utterances - 1
         earlier = earlier[-kept:] if kept else ()
-        with failing_as("cefr"):
+        with stage_errors("cefr"):
             if self._engine.max_batch == 1:
                 watch = stopwatch.start()
                 return replace(await self._engine.classify(text, earlier), compute_s=watch.seconds)
             return await self._together((text, earlier))
 
-    @serve.batch(batch_wait_timeout_s=0)  # nobody waits for company: a batch is who came while the last one ran
+    @serve.batch(batch_wait_timeout_s=0)  # no batching delay: a batch is whatever queued during the previous one
     async def _together(self, requests: list[tuple[str, Sequence[str]]]) -> list[LevelEstimate]:
         watch = stopwatch.start()
         estimates = await self._engine.classify_batch(requests)
-        return [replace(one, compute_s=watch.seconds) for one in estimates]  # each took as long as the batch
+        return [replace(one, compute_s=watch.seconds) for one in estimates]  # each waited for the whole batch
 
     async def ready(self) -> bool:
-        """True as soon as the replica answers: it does so only with its weights loaded."""
+        """Always True: a replica answers only once its weights are loaded."""
         return True

@@ -1,4 +1,4 @@
-"""`parle talk`: one recording to a running server, and what comes back as it comes."""
+"""`parle talk`: sends one recording to a running server and prints the events as they arrive."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import click
 import httpx
+from httpx_sse import EventSource, SSEError
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.sync.client import connect
 
@@ -36,13 +37,13 @@ PLAYERS: dict[str, list[str]] = {
 
 
 class TalkFailed(ParleError):
-    """The server cannot be reached, refused the recording, or went away."""
+    """The server cannot be reached, refused the recording, or closed the connection."""
 
     code = "talk"
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
+class ReceivedEvent:
     """One event of the turn, `ms` after the last byte of the recording was sent."""
 
     ms: int
@@ -53,7 +54,7 @@ class Came:
 
 @dataclass(slots=True)
 class Clock:
-    """Counts from the end of the upload."""
+    """Milliseconds since the end of the upload."""
 
     start: float = field(default_factory=time.perf_counter)
 
@@ -64,11 +65,11 @@ class Clock:
         return round((time.perf_counter() - self.start) * 1000)
 
 
-def over_sse(url: str, recording: Path, fields: dict[str, str]) -> Iterator[Came]:
-    """The turn over POST /api/stream-audio.
+def over_sse(url: str, recording: Path, fields: dict[str, str]) -> Iterator[ReceivedEvent]:
+    """One turn over POST /api/stream-audio.
 
     Raises:
-        TalkFailed: no server there, the request refused, the stream cut off.
+        TalkFailed: no server, a refused request, or a broken stream.
     """
     clock = Clock()
 
@@ -91,24 +92,19 @@ def over_sse(url: str, recording: Path, fields: dict[str, str]) -> Iterator[Came
         ):
             if response.status_code != 200:
                 raise TalkFailed(_refusal(response.status_code, response.read().decode("utf-8", "replace")))
-            name = ""
-            for line in response.iter_lines():
-                key, _, value = line.partition(": ")
-                if key == "event":
-                    name = value
-                elif key == "data":
-                    data = json.loads(value)
-                    yield Came(clock.ms(), name, data, base64.b64decode(data.pop("chunk", "")))
+            for event in EventSource(response).iter_sse():
+                data = event.json()
+                yield ReceivedEvent(clock.ms(), event.event, data, base64.b64decode(data.pop("chunk", "")))
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         raise TalkFailed(_unreachable(url, error)) from None
+    except (SSEError, httpx.InvalidURL, ValueError) as error:
+        raise TalkFailed(f"{url} does not answer as a Parle server does: {error}") from None
     except httpx.HTTPError as error:
         raise TalkFailed(f"the connection to {url} broke off: {error or type(error).__name__}") from None
-    except (httpx.InvalidURL, ValueError) as error:
-        raise TalkFailed(f"{url} does not answer as a Parle server does: {error}") from None
 
 
-def over_websocket(url: str, recording: Path, fields: dict[str, str]) -> Iterator[Came]:
-    """The turn over /ws/stream. Raises as `over_sse` does."""
+def over_websocket(url: str, recording: Path, fields: dict[str, str]) -> Iterator[ReceivedEvent]:
+    """One turn over /ws/stream. Raises as `over_sse` does."""
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     address = urlunsplit(parts._replace(scheme=scheme, path=f"{parts.path.rstrip('/')}/ws/stream"))
@@ -129,17 +125,17 @@ def over_websocket(url: str, recording: Path, fields: dict[str, str]) -> Iterato
             while name not in LAST:
                 message = socket.recv(SILENCE_S)
                 if isinstance(message, bytes):
-                    yield Came(clock.ms(), "audio", {}, message)
+                    yield ReceivedEvent(clock.ms(), "audio", {}, message)
                 else:
                     data = json.loads(message)
                     name = data.pop("event", "")
-                    yield Came(clock.ms(), name, data)
+                    yield ReceivedEvent(clock.ms(), name, data)
     except InvalidStatus as error:
         why = "" if error.response.status_code != 403 else "; this stack has no websocket route"
         raise TalkFailed(f"{address} refused the connection: HTTP {error.response.status_code}{why}") from None
     except ConnectionClosed as error:
         closed = error.rcvd
-        why = f"{closed.code} {closed.reason}".strip() if closed else "without a word"
+        why = f"{closed.code} {closed.reason}".strip() if closed else "without a reason"
         raise TalkFailed(f"the server closed the connection: {why}") from None
     except TimeoutError:
         raise TalkFailed(f"{address} gave no answer") from None
@@ -159,11 +155,11 @@ def _unreachable(url: str, error: Exception) -> str:
     return f"no server at {url} ({error or type(error).__name__}); start one: parle serve configs/cpu_stack.yaml"
 
 
-def show(events: Iterator[Came]) -> list[bytes]:
-    """Print a turn as it comes; the answer's WAV files, in order.
+def show(events: Iterator[ReceivedEvent]) -> list[bytes]:
+    """Print a turn as it arrives; returns the WAV files of the answer, in order.
 
     Raises:
-        TalkFailed: the turn ended with an error, or without an end.
+        TalkFailed: the turn ended with an error, or the stream stopped before its end.
     """
     wavs: list[bytes] = []
     writing, name = False, ""
@@ -189,7 +185,7 @@ def show(events: Iterator[Came]) -> list[bytes]:
     return wavs
 
 
-def _said(event: Came, pieces: int) -> str:
+def _said(event: ReceivedEvent, pieces: int) -> str:
     data = event.data
     match event.name:
         case "status":
@@ -213,7 +209,7 @@ def _said(event: Came, pieces: int) -> str:
 
 
 def joined(wavs: list[bytes]) -> bytes:
-    """One WAV file of several of the same format."""
+    """Several WAV files of the same format joined to one."""
     out = io.BytesIO()
     with wave.open(out, "wb") as whole:
         for index, piece in enumerate(wavs):
@@ -230,12 +226,12 @@ def _seconds(wav: bytes) -> float:
 
 
 def player() -> list[str] | None:
-    """The command that plays a WAV file here, None where there is none."""
+    """The command that plays a WAV file on this machine, None if there is none."""
     return next(([path, *options] for name, options in PLAYERS.items() if (path := shutil.which(name))), None)
 
 
 def play(wav: bytes, command: list[str]) -> None:
-    """Play until the end; a player that fails (no sound card) says so itself."""
+    """Play to the end. A player that fails (no sound card) prints its own message."""
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
         file.write(wav)
         file.flush()

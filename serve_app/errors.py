@@ -1,8 +1,14 @@
-"""Everything that can go wrong in a way a person can act on.
+"""The errors that a person can act on, as exceptions.
 
-Each error carries a stable `code`, a `message` that says what to do, the `stage` it
-happened in (when there is one) and the HTTP status of a refusal. The three ways out
-(HTTP, SSE, WebSocket) all use `body()`; nothing else of an exception reaches a client.
+Each has a stable `code`, a `message` that says what to do, the `stage` it happened in (if any) and the HTTP status
+of a refusal. A client sees what `body()` returns, over HTTP, SSE and WebSocket alike, and nothing else.
+
+    ParleError
+    ├── StackError, StackErrors   the stack cannot start
+    ├── BadAudio, TooLarge, InvalidField, NoSpeech   the client has to change something
+    ├── Busy, Stopping            the client has to come back later
+    ├── StageFailed, TurnTimeout  the turn failed; the next one may work
+    └── CloudError                a provider of rented machines
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ from typing import Any
 
 
 class ParleError(Exception):
-    """Base of the family; survives pickling between Ray processes with all its fields."""
+    """Base class. Keeps all its fields when pickled between Ray processes."""
 
     code = "internal"
     status = 500
@@ -52,7 +58,7 @@ def _rebuild(
 
 
 class StackError(ParleError):
-    """The stack cannot run here: a wrong YAML, a missing wheel, no GPU. Ends the start, never a turn."""
+    """The stack cannot run here: wrong YAML, a missing wheel, no GPU. Raised at start, never in a turn."""
 
     code = "stack"
 
@@ -80,28 +86,28 @@ class TooLarge(ParleError):
 
 
 class InvalidField(ParleError):
-    """A form field or a setting has a value that means nothing here."""
+    """A form field or a setting is unknown or has an invalid value."""
 
     code = "invalid_field"
     status = 422
 
 
 class NoSpeech(ParleError):
-    """The recording holds no words; the learner should try again."""
+    """The recording contains no speech; the learner should try again."""
 
     code = "no_speech"
     status = 400
 
 
 class Busy(ParleError):
-    """The stack is full; the client may come back after `retry_after_s`."""
+    """The server is full; the client may try again after `retry_after_s`."""
 
     code = "busy"
     status = 503
 
 
 class Stopping(Busy):
-    """Nobody spoke for so long that the machine is about to be stopped; see docs/wire.md."""
+    """The machine is being stopped because it was idle; see docs/wire.md."""
 
     code = "stopping"
 
@@ -121,13 +127,18 @@ class TurnTimeout(ParleError):
 
 
 class CloudError(ParleError):
-    """A provider of rented machines refuses, or gives no answer. Never holds a token."""
+    """A provider of rented machines refused a request or did not answer. Never contains a token."""
 
     code = "cloud"
 
 
+def unknown_voice(voice: str, voices: Iterable[str], stage: str | None = None) -> InvalidField:
+    """The error for a voice that the stack does not have; lists those it has."""
+    return InvalidField(f"There is no voice '{voice}' here; choose one of: {', '.join(voices)}.", stage=stage)
+
+
 def first_line(error: BaseException) -> str:
-    """What another library's exception says, in one line; its type where it says nothing."""
+    """The first line of an exception's message; its type if it has none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 

@@ -1,4 +1,4 @@
-"""The graph builder and the ingress: HTTP and WebSocket in, the stages chained behind it.
+"""The graph builder, and the ingress: HTTP and WebSocket in, the stages behind it.
 
 `build` must see its parameter's class, not a string: so this module has no
 `from __future__ import annotations`, which silently turns Ray's conversion off.
@@ -24,8 +24,8 @@ from serve_app.llm import TutorLLM
 from serve_app.observe.observer import Observer
 from serve_app.replicas.handles import (
     RemoteCefrClassifier,
-    RemoteExtras,
     RemoteSpeechToText,
+    RemoteStageQueries,
     RemoteTextToSpeech,
     RemoteTutorLLM,
 )
@@ -41,7 +41,7 @@ logger = logging.getLogger("ray.serve")
     name="Ingress",
     # On the head node: another node may die without taking the conversations along.
     ray_actor_options={"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}},
-    # Admission is decided in the handlers, where a WebSocket can be told why; an open one holds a slot for life.
+    # The handlers decide on admission, as they can send a reason; an open WebSocket counts as one request.
     max_ongoing_requests=1000,
     health_check_period_s=2,
     health_check_timeout_s=30,
@@ -50,7 +50,7 @@ logger = logging.getLogger("ray.serve")
 )
 @serve.ingress()
 class Ingress:
-    """Holds the conversations and the turns in flight; knows the stages only by their handles."""
+    """Serves the routes and runs the turns; reaches the stages only through their handles."""
 
     async def __init__(
         self,
@@ -68,14 +68,14 @@ class Ingress:
             RemoteTextToSpeech(tts),
         )
         handles = {"stt": stt, "cefr": cefr, "llm": llm, "tts": tts}
-        extras = RemoteExtras({name: handle for name, handle in handles.items() if handle is not None})
+        self._queries = RemoteStageQueries({name: handle for name, handle in handles.items() if handle is not None})
         limits = args.limits
         store = MemoryStore(limits.kept_conversations, limits.conversation_idle_s)
         self._observer = Observer(args)
-        self._lessons = Lessons(stages, extras, store, limits, self._observer)
+        self._lessons = Lessons(stages, self._queries, store, limits, self._observer)
 
     def __del__(self) -> None:
-        """Called by Serve when it stops the replica."""
+        """Serve calls this when it stops the replica."""
         if observer := getattr(self, "_observer", None):
             observer.close()
 
@@ -83,26 +83,30 @@ class Ingress:
         self._lessons.configure(settings(IngressSettings, user_config))
 
     async def warn_of_stop(self, in_s: float) -> None:
-        """Not a route: only who is in the cluster may stop the server; see serve_app.routes.presence."""
+        """Not a route: only a process in the cluster may stop the server; see serve_app.routes.presence."""
         await self._lessons.presence.warn(in_s)
 
     async def close_for_stop(self) -> bool:
-        """Whether nobody is here and nobody comes in any more."""
+        """Refuse everything from here on, unless a client was active; returns whether it is closed."""
         return await self._lessons.presence.close()
 
     async def reopen(self) -> None:
-        """Serve on after all."""
+        """Serve again after a stop that did not happen."""
         await self._lessons.presence.reopen()
+
+    async def work(self) -> dict[str, int]:
+        """Not a route: the work of each model stage since its start, for tests and benchmarks."""
+        return await self._queries.work()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return app_for(self._args, self._lessons)
 
 
 def build(args: StackArgs) -> serve.Application:
-    """The graph of one stack: five deployments, or four where the stack has no `cefr`.
+    """The graph of one stack: five deployments, or four without `cefr`.
 
     Raises:
-        RayServeException: the stack cannot run here; one readable line, which Ray reports without trying again.
+        RayServeException: the stack cannot run here; one readable line, which Ray reports without a retry.
     """
     try:
         preflight.check(args)
@@ -110,7 +114,7 @@ def build(args: StackArgs) -> serve.Application:
         end_bare_serve_run(error.message)
         raise RayServeException(error.message) from None
     llm = _bind(TutorLLM, args.llm)
-    # vLLM measures the free memory of the whole card when it starts: on a card of several it goes first.
+    # vLLM checks the free memory of the whole card when it starts, so on a shared card it starts first.
     first = llm if args.llm.engine == "vllm" and args.llm.num_gpus < 1 else None
     return Ingress.bind(
         args,
@@ -122,7 +126,7 @@ def build(args: StackArgs) -> serve.Application:
 
 
 def _bind(deployment: Any, config: StageConfig, after: serve.Application | None = None) -> serve.Application:
-    """One stage with its share of the card. The empty user_config makes Ray call `reconfigure` at start."""
+    """One stage with its share of the card. The empty user_config makes Ray call `reconfigure` at the start."""
     options: dict[str, Any] = {"num_cpus": 0}
     if config.num_gpus:
         options["num_gpus"] = config.num_gpus

@@ -1,4 +1,4 @@
-"""The TutorLLM deployment: an utterance and its history in, the tutor's reply out as it is written."""
+"""The TutorLLM deployment: an utterance and its history in, the tutor's reply out as a stream."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from serve_app.gpu import budget
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
-from serve_app.replicas.replica import DEFAULTS, failing_as, load
+from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
 
 
 def build_engine(config: LlmConfig, model: Path) -> ChatEngine:
-    """Load the engine the YAML names; blocks for seconds to minutes."""
+    """Load the engine that the YAML names; blocks for seconds to minutes."""
     template = tutor_prompt.transcript_template() if config.chat_template == "transcript" else None
     if isinstance(config, LlamaCppConfig):
         from serve_app.engines.llm.llama_cpp import LlamaCpp
@@ -53,28 +53,28 @@ def build_engine(config: LlmConfig, model: Path) -> ChatEngine:
     )
 
 
-@serve.deployment(name="TutorLLM", **DEFAULTS)
+@serve.deployment(name="TutorLLM", **DEPLOYMENT_OPTIONS)
 class TutorLLM:
-    """Owns the tutor's prompt, so that every replica can warm its own prompt cache with it."""
+    """Holds the tutor's prompt, so that each replica can warm its own prompt cache with it."""
 
     async def __init__(self, config: LlmConfig) -> None:
         self._prompt = tutor_prompt.default_prompt()
         self._sampling = Sampling()
         self._warmed: TutorPrompt | None = None
-        self._engine = await load(lambda: fetched(config), lambda model: build_engine(config, model))
+        self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model))
 
     def __del__(self) -> None:
-        """Called by Serve when it stops the replica."""
+        """Serve calls this when it stops the replica."""
         if engine := getattr(self, "_engine", None):
             engine.close()
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Take a new prompt or sampling; replies being written go on with the old ones."""
+        """Apply a new prompt or sampling; replies being written keep the old ones."""
         wanted = settings(LlmSettings, user_config)
         self._sampling = Sampling(**wanted.sampling.model_dump())
         self._prompt = wanted.prompt or tutor_prompt.default_prompt()
         if self._warmed != self._prompt:
-            with failing_as("llm"):
+            with stage_errors("llm"):
                 await self._engine.warm(tutor_prompt.prefix(self._prompt), everywhere=True)
             self._warmed = self._prompt
 
@@ -82,24 +82,24 @@ class TutorLLM:
         """Write the tutor's reply: deltas, then one Usage. Closing the stream aborts the generation."""
         sampling = replace(self._sampling, max_tokens=request.max_tokens)
         messages = tutor_prompt.messages(self._prompt, request)
-        with failing_as("llm"):
+        with stage_errors("llm"):
             async with aclosing(self._engine.stream(messages, sampling)) as stream:
                 async for item in stream:
                     yield item
 
     async def warm(self, history: tuple[Exchange, ...]) -> None:
         """Read a shortened conversation into the prompt cache before the learner's next turn needs it."""
-        with failing_as("llm"):
+        with stage_errors("llm"):
             await self._engine.warm(tutor_prompt.history_messages(self._prompt, history))
 
     async def check_health(self) -> None:
-        """Asked by Serve: a replica whose engine is lost is replaced."""
+        """Serve calls this; a replica whose engine is lost is replaced."""
         await self._engine.check()
 
     async def work(self) -> int:
-        """What this replica's engine has done since its start; see `work_done` of the engine."""
+        """The engine's work since its start; see `work_done` of the engine."""
         return await self._engine.work_done()
 
     async def ready(self) -> bool:
-        """True as soon as the replica answers: it does so only with its weights loaded."""
+        """Always True: a replica answers only once its weights are loaded."""
         return True

@@ -1,9 +1,8 @@
-"""What a stage takes and gives, and the shape of the engine behind it.
+"""The inputs and outputs of the stages, and the Protocols that engines implement.
 
-An engine knows its library, numpy and its Protocol here, and neither Ray nor HTTP. All
-its methods are safe to call from one event loop: work that blocks runs in the engine's
-own threads. Closing a stream (`aclose()`, or cancelling its consumer) stops the work at
-the next point where the library can be interrupted.
+An engine imports its library, numpy and this module, but neither Ray nor HTTP. All its methods may be called from
+one event loop: blocking work runs in the engine's own threads. Closing a stream (`aclose()`, or cancelling its
+consumer) stops the work at the next point where the library can be interrupted.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ STT_SAMPLE_RATE = 16_000
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One spoken word with its place in the recording (seconds) and its probability (0..1)."""
+    """One spoken word: its start and end in the recording (seconds) and its probability (0..1)."""
 
     text: str
     start: float
@@ -40,9 +39,9 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was heard. `no_speech` means that nobody spoke; `text` is then empty.
+    """The recognised text. `no_speech` means that nobody spoke; `text` is then empty.
 
-    `compute_s` is how long the stage worked on it, without the time it waited; 0 until the stage has set it.
+    `compute_s` is the stage's working time without waiting; 0 until the stage has set it.
     """
 
     text: str
@@ -53,34 +52,34 @@ class Transcript:
 
 class SpeechToTextEngine(Protocol):
     max_batch: int
-    """Utterances that `transcribe_batch` gains from taking at once; 1 where it gains nothing."""
+    """How many utterances are worth transcribing at once; 1 if batching gains nothing."""
 
     async def transcribe_batch(
         self, audios: Sequence[Audio], *, language: str, prompt: str | None = None, closed: Sequence[Event] = ()
     ) -> list[Transcript]:
         """Transcribe utterances of different learners together, results in the same order.
 
-        `closed[i]`, where given, is set as soon as nobody waits for the i-th any more: its
-        place in the result is then without meaning, and once all are set the work stops.
+        `closed[i]`, if given, is set when nobody waits for the i-th result any more: that result is then ignored,
+        and the work stops once all are set.
         """
         ...
 
     async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
-        """Transcribe one utterance at 16 kHz; `prompt` is context that was said before it."""
+        """Transcribe one utterance at 16 kHz; `prompt` is text that was said before it."""
         ...
 
     async def work_done(self) -> int:
-        """Segments, or decoder steps, since the start, wanted or not: what a cancelled turn still cost shows here."""
+        """Segments or decoder steps since the start, also of cancelled calls: shows what those still cost."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LevelEstimate:
-    """The learner's level as far as it can be told.
+    """An estimate of the learner's level.
 
-    `level` is None while too little was said to tell; `probabilities` (per label, sum 1,
-    empty when level is None) and `confidence` (that of `level`) say how sure it is;
-    `utterances` is how many utterances it rests on; `compute_s` as in Transcript.
+    `level` is None until the learner has said enough; `probabilities` are per label, sum to 1, and are empty when
+    level is None; `confidence` is that of `level`; `utterances` is how many utterances were used; `compute_s` as in
+    Transcript.
     """
 
     level: str | None
@@ -92,7 +91,7 @@ class LevelEstimate:
 
 class CefrEngine(Protocol):
     max_batch: int
-    """Estimates that `classify_batch` gains from making at once; 1 where it gains nothing."""
+    """How many estimates are worth making at once; 1 if batching gains nothing."""
 
     async def classify_batch(self, requests: Sequence[tuple[str, Sequence[str]]]) -> list[LevelEstimate]:
         """Estimate for several learners, (text, earlier) each; results in the same order."""
@@ -112,33 +111,33 @@ class Message(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the tutor's tokens are drawn."""
+    """Sampling parameters of the LLM."""
 
     temperature: float = 0.4
     top_p: float = 0.5
-    """Low: a small model's unlikely words are its mistakes ("Tudo ótimo!" to bad news), yet openings should vary."""
+    """Low: a small model's less likely words are often mistakes ("Tudo ótimo!" to bad news); not 0, so replies vary."""
     max_tokens: int = 90
     repeat_penalty: float = 1.0
-    """1 is none. llama.cpp counts the prompt's words as well, so a penalty forbids what a recast is made of."""
+    """1 turns it off. llama.cpp counts the prompt too, so a penalty would keep the tutor from repeating corrections."""
     seed: int | None = None
     stop: tuple[str, ...] = ("\n", "[", "Aluno:")
-    """Texts that end the reply: it is one paragraph; "[" opens the next level tag, "Aluno:" the next turn."""
+    """Texts that end the reply, which is one paragraph: "[" begins the next level tag, "Aluno:" the next turn."""
     json_schema: Mapping[str, Any] | None = None
-    """Where given, the reply is JSON of this schema and nothing else."""
+    """If given, the reply is JSON of this schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """A piece of the reply as the model writes it."""
+    """A piece of the reply."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The last item of a finished stream: what it cost, and why it ended.
+    """The last item of a finished stream: its cost, and why it ended.
 
-    `prefill_s` is from the start of the work to the first token, `decode_s` from there to the last one.
+    `prefill_s` runs from the start of the work to the first token, `decode_s` from there to the last one.
     """
 
     prompt_tokens: int
@@ -155,30 +154,30 @@ class ChatEngine(Protocol):
         ...
 
     async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
-        """Put the prefix `messages` into the prompt cache, so that the next stream starts from it.
+        """Read the prefix `messages` into the prompt cache, so that the next stream starts from it.
 
-        `everywhere`: so that as many streams as the engine runs side by side can start from it at once.
+        `everywhere`: into every slot, so that all parallel streams can start from it.
         """
         ...
 
     async def work_done(self) -> int:
-        """Steps of the model since the start, wanted or not: a batch of the prompt or a token each."""
+        """Model steps since the start, also for cancelled replies: one per prompt batch or token."""
         ...
 
     async def check(self) -> None:
-        """Raise RuntimeError when the engine is lost for good, so that its replica is replaced."""
+        """Raise RuntimeError if the engine cannot recover, so that its replica is replaced."""
         ...
 
     def close(self) -> None:
-        """End the engine and its processes; nothing may be asked of it afterwards."""
+        """Stop the engine and its processes; it cannot be used afterwards."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """A part of a spoken text: float32 mono `samples` at `sample_rate` per second.
+    """Audio of a part of a text: float32 mono `samples` at `sample_rate` per second.
 
-    `compute_s` is how long the stage has worked on the text so far, without the time it waited.
+    `compute_s` is the stage's working time on the text so far, without waiting.
     """
 
     samples: Audio
@@ -190,14 +189,14 @@ class TextToSpeechEngine(Protocol):
     sample_rate: int
     """Samples per second of what `synthesize` yields."""
     voices: Sequence[str]
-    """The names `voice` may have; the first is the default."""
+    """The valid values of `voice`; the first is the default."""
     seamless: bool
-    """Pieces are cut anywhere inside one sound, and are played as they are; else each is a phrase of its own."""
+    """True: pieces are cut anywhere in one continuous sound and played as they are. False: each is a phrase."""
 
     def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
         """Speak `text`: float32 pieces in order, without gaps between them."""
         ...
 
     async def work_done(self) -> int:
-        """Pieces of audio made since the start, wanted or not."""
+        """Pieces of audio made since the start, also for cancelled calls."""
         ...

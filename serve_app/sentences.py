@@ -1,4 +1,4 @@
-"""Text that is to be read aloud: what can be spoken of it, and where it may be cut."""
+"""Prepares text for speech: removes what cannot be spoken, finds where to cut."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ def speakable(text: str) -> str:
 def cuts(text: str, *, final: bool) -> list[tuple[int, bool]]:
     """Where `text` may be cut: (position after the mark, ends a sentence), in order.
 
-    A mark at the very end counts only if more text cannot change its meaning: a full stop
-    may still become "3.5" or "...", an exclamation mark may not. With `final` the end of
-    the text is a cut in any case.
+    A mark at the very end counts only if more text cannot change its meaning: a full stop may still become "3.5" or
+    "...", an exclamation mark may not. With `final` the end of the text is always a cut.
     """
     found: dict[int, bool] = {}
     for pattern, ends_sentence in ((_CLAUSE_END, False), (_SENTENCE_END, True)):
@@ -46,7 +45,7 @@ def _is_cut(text: str, match: re.Match[str], ends_sentence: bool) -> bool:
 
 
 def split_long(text: str, limit: int) -> list[str]:
-    """Cut a finished text into parts of at most `limit` characters, at the best place there is."""
+    """Cut a finished text into parts of at most `limit` characters, at the best places."""
     parts = []
     rest = speakable(text)
     while len(rest) > limit:

@@ -1,9 +1,8 @@
-"""How long an engine works for a call, apart from how long the call waits for its turn.
+"""Measures how long an engine works on a call, without the time the call waits in the engine's queue.
 
-An engine hands its blocking work to threads of its own, where it may stand behind the work
-of other calls. So what a call costs can only be measured in there: the stage starts a
-stopwatch around the call, and the engine says `timed` of what it hands over. Engines that
-queue in a process of their own (llama.cpp, vLLM) tell their times in `Usage` instead.
+An engine runs blocking work in its own threads, where it may queue behind other calls, so the work must be measured
+there: the stage starts a stopwatch for the call, and the engine wraps the work it hands to a thread in `timed`.
+Engines that queue in a process of their own (llama.cpp, vLLM) report their times in `Usage` instead.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ R = TypeVar("R")
 
 
 class Stopwatch:
-    """Runs while the call's work runs; one piece of work at a time. Read from any thread."""
+    """Adds up the time of a call's work, one piece of work at a time. Can be read from any thread."""
 
     def __init__(self) -> None:
         self._state: tuple[float, float | None] = (0.0, None)
-        """Seconds until the last stop, and when it was started since; one object, so that a reader sees both."""
+        """Seconds up to the last stop, and the start time if it runs; one tuple, so that a reader gets both at once."""
 
     @property
     def seconds(self) -> float:
@@ -46,13 +45,13 @@ _current: ContextVar[Stopwatch | None] = ContextVar("stopwatch", default=None)
 
 
 def start() -> Stopwatch:
-    """A stopwatch for the call that the current task is in."""
+    """A new stopwatch for the call that the current task handles."""
     watch = Stopwatch()
     _current.set(watch)  # never reset: a stream may be closed from another task, and each call of Serve has its own
     return watch
 
 
 def timed(work: Callable[P, R]) -> Callable[P, R]:
-    """`work`, measured by the call's stopwatch; as it is where nobody started one."""
+    """`work`, measured by the call's stopwatch; unchanged if none was started."""
     watch = _current.get()
     return work if watch is None else watch.around(work)

@@ -14,12 +14,12 @@ from serve_app import stopwatch
 from serve_app.config.stack import FasterWhisperConfig, SttConfig
 from serve_app.config.user_config import SttSettings, settings
 from serve_app.protocols import Audio, SpeechToTextEngine, Transcript
-from serve_app.replicas.replica import DEFAULTS, failing_as, load
+from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.weights.sources import fetched
 
 
 def build_engine(config: SttConfig, model: Path) -> SpeechToTextEngine:
-    """Load the engine the YAML names; blocks for seconds."""
+    """Load the engine that the YAML names; blocks for seconds."""
     if isinstance(config, FasterWhisperConfig):
         from serve_app.engines.stt.faster_whisper import FasterWhisper
 
@@ -38,13 +38,13 @@ def build_engine(config: SttConfig, model: Path) -> SpeechToTextEngine:
     )
 
 
-@serve.deployment(name="SpeechToText", **DEFAULTS)
+@serve.deployment(name="SpeechToText", **DEPLOYMENT_OPTIONS)
 class SpeechToText:
-    """One replica, one model. Utterances that arrive while it works are transcribed together, as far as that gains."""
+    """One model per replica. Utterances that queue up are transcribed in one batch if the engine gains from it."""
 
     async def __init__(self, config: SttConfig, after: DeploymentHandle | None = None) -> None:
         self._settings = SttSettings()
-        self._engine = await load(lambda: fetched(config), lambda model: build_engine(config, model), after)
+        self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model), after)
         self._together.set_max_batch_size(self._engine.max_batch)  # pyright: ignore[reportAttributeAccessIssue]
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ class SpeechToText:
 
     async def transcribe(self, audio: Audio) -> Transcript:
         """Transcribe float32 mono [samples] at 16 kHz."""
-        with failing_as("stt"):
+        with stage_errors("stt"):
             if self._engine.max_batch == 1:
                 chosen, watch = self._settings, stopwatch.start()
                 heard = await self._engine.transcribe(audio, language=chosen.language, prompt=chosen.prompt)
@@ -63,18 +63,18 @@ class SpeechToText:
             finally:
                 closed.set()
 
-    @serve.batch(batch_wait_timeout_s=0)  # nobody waits for company: a batch is who came while the last one ran
+    @serve.batch(batch_wait_timeout_s=0)  # no batching delay: a batch is whatever queued during the previous one
     async def _together(self, utterances: list[tuple[Audio, Event]]) -> list[Transcript]:
         chosen, (audios, closed), watch = self._settings, zip(*utterances, strict=True), stopwatch.start()
         heard = await self._engine.transcribe_batch(
             audios, language=chosen.language, prompt=chosen.prompt, closed=closed
         )
-        return [replace(one, compute_s=watch.seconds) for one in heard]  # each took as long as the batch
+        return [replace(one, compute_s=watch.seconds) for one in heard]  # each waited for the whole batch
 
     async def work(self) -> int:
-        """What this replica's engine has done since its start; see `work_done` of the engine."""
+        """The engine's work since its start; see `work_done` of the engine."""
         return await self._engine.work_done()
 
     async def ready(self) -> bool:
-        """True as soon as the replica answers: it does so only with its weights loaded."""
+        """Always True: a replica answers only once its weights are loaded."""
         return True

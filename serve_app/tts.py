@@ -1,4 +1,4 @@
-"""The TextToSpeech deployment: text in, speech out in pieces that join without clicks."""
+"""The TextToSpeech deployment: text in, a stream of speech out whose parts join without clicks."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from serve_app import stopwatch
 from serve_app.audio import silence, smooth_edges
 from serve_app.config.stack import KokoroConfig, KokoroOnnxConfig, TtsConfig
 from serve_app.config.user_config import TtsSettings, settings
-from serve_app.errors import InvalidField, StackError
+from serve_app.errors import InvalidField, StackError, unknown_voice
 from serve_app.package_data import data_file
 from serve_app.protocols import Speech, TextToSpeechEngine
-from serve_app.replicas.replica import DEFAULTS, failing_as, load, logger
+from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, logger, stage_errors
 from serve_app.weights.sources import fetched
 
 SENTENCE_PAUSE_S = 0.2
 CLAUSE_PAUSE_S = 0.08
-"""What a speaker pauses after a sentence and after a clause; engines trim it off."""
+"""The pauses after a sentence and after a clause; engines trim them, so they are added here."""
 
 
 def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
-    """Load the engine the YAML names; blocks for seconds."""
+    """Load the engine that the YAML names; blocks for seconds."""
     if isinstance(config, KokoroOnnxConfig):
         from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
 
@@ -61,23 +61,23 @@ def _voice_files(folder: Path | None) -> dict[str, Path]:
     return voices
 
 
-@serve.deployment(name="TextToSpeech", **DEFAULTS)
+@serve.deployment(name="TextToSpeech", **DEPLOYMENT_OPTIONS)
 class TextToSpeech:
-    """Speaks one text at a time per call; the engine decides what runs side by side."""
+    """One text per call; the engine decides how many run at once."""
 
     async def __init__(self, config: TtsConfig, after: DeploymentHandle | None = None) -> None:
         self._settings = TtsSettings()
         self._configured = False
-        self._engine = await load(lambda: fetched(config), lambda model: build_engine(config, model), after)
-        with failing_as("tts"):
+        self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model), after)
+        with stage_errors("tts"):
             async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):
-                pass  # the first synthesis of a session is slow; the first learner shall not pay for it
+                pass  # warm up: an engine's first synthesis is slow
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Take new defaults. An unknown voice ends the start; in a stage that serves already it changes nothing.
+        """Apply new defaults. An unknown voice fails the start; in a running stage it is logged and ignored.
 
         Raises:
-            InvalidField: at the start, naming the voices there are.
+            InvalidField: an unknown voice at the start.
         """
         wanted = settings(TtsSettings, user_config)
         try:
@@ -85,7 +85,7 @@ class TextToSpeech:
         except InvalidField as error:
             if not self._configured:
                 raise
-            logger.error("the settings stay as they were: %s", error.message)
+            logger.error("the new settings are ignored: %s", error.message)
             return
         self._settings = wanted
         self._configured = True
@@ -97,13 +97,13 @@ class TextToSpeech:
     async def synthesize(self, text: str, voice: str | None, speed: float | None) -> AsyncGenerator[Speech, None]:
         """Speak `text`; None takes the stack's default voice or speed. Closing the stream stops the synthesis.
 
-        Parts play one after the other as they are. Each begins and ends at zero and carries the
-        pause that the text's last mark asks for; of a seamless engine, the pause is a part of its own.
+        Parts are to be played back to back. Each begins and ends at zero and includes the pause for the text's last
+        punctuation mark; with a seamless engine the pause is a part of its own.
         """
         voice = voice or self._settings.voice or self._engine.voices[0]
         self._check_voice(voice)
         rate, watch = self._engine.sample_rate, stopwatch.start()
-        with failing_as("tts"):
+        with stage_errors("tts"):
             stream = self._engine.synthesize(text, voice=voice, speed=speed or self._settings.speed)
             pause = silence(_pause_s(text), rate)
             async with aclosing(stream) as parts:
@@ -116,17 +116,16 @@ class TextToSpeech:
                         yield Speech(np.concatenate([smooth_edges(part, rate), pause]), rate, watch.seconds)
 
     async def work(self) -> int:
-        """What this replica's engine has done since its start; see `work_done` of the engine."""
+        """The engine's work since its start; see `work_done` of the engine."""
         return await self._engine.work_done()
 
     async def ready(self) -> bool:
-        """True as soon as the replica answers: it does so only with its weights loaded."""
+        """Always True: a replica answers only once its weights are loaded."""
         return True
 
     def _check_voice(self, voice: str | None) -> None:
         if voice is not None and voice not in self._engine.voices:
-            known = ", ".join(self._engine.voices)
-            raise InvalidField(f"There is no voice '{voice}' here; choose one of: {known}.", stage="tts")
+            raise unknown_voice(voice, self._engine.voices, stage="tts")
 
 
 def _pause_s(text: str) -> float:

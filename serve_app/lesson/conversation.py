@@ -1,7 +1,7 @@
-"""What was said so far, and where it is kept.
+"""A learner's conversation so far, and the store that keeps it.
 
-History is kept in memory here; anything with the two methods of ConversationStore (a
-database, say) can take its place.
+`MemoryStore` keeps conversations in memory; anything with the two methods of ConversationStore (a database, say)
+can replace it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 KEPT_UTTERANCES = 20
-"""The learner's latest utterances that the level estimate rests on; kept when exchanges are dropped."""
+"""How many of the learner's latest utterances the level estimate uses; they stay when exchanges are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One utterance of the learner, the level it was answered at, and the tutor's reply.
 
-    `tutor` is empty when the learner spoke on before anything was answered.
+    `tutor` is empty when the learner interrupted before any of the reply was heard.
     """
 
     learner: str
@@ -29,7 +29,7 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """One learner's lesson. Immutable: a turn makes a new one, so a turn that fails changes nothing."""
+    """One learner's conversation. Immutable: each turn makes a new one, so a turn that fails changes nothing."""
 
     session_id: str
     exchanges: tuple[Exchange, ...] = ()
@@ -46,17 +46,17 @@ class Conversation:
         )
 
     def trimmed(self) -> Conversation:
-        """Without the older half of the exchanges.
+        """A copy without the older half of the exchanges.
 
-        Half at once and rarely: dropping one exchange a turn would change the prompt's
-        beginning every time, and the LLM's prompt cache would never hold.
+        Half at once, and rarely: dropping one exchange each turn would change the start of every prompt, and the
+        LLM's prompt cache would never match.
         """
         return replace(self, exchanges=self.exchanges[(len(self.exchanges) + 1) // 2 :])
 
 
 class ConversationStore(Protocol):
     async def load(self, session_id: str) -> Conversation:
-        """The conversation of that name; a new one where there is none."""
+        """The conversation with that id, or a new one."""
         ...
 
     async def save(self, conversation: Conversation) -> None: ...

@@ -1,7 +1,6 @@
-"""The events of a turn, typed, and their two forms on the wire: SSE and WebSocket.
+"""The events of a turn as typed classes, and their two wire formats: SSE and WebSocket.
 
-Field names and order are the published contract (docs/wire.md); an addition is a new
-event or a new field, never a change.
+Field names and order are the published contract (docs/wire.md). Extend it with new events or new fields only.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The level the tutor speaks at. With a fixed level, `fixed` is true and `estimate` still tells what was heard."""
+    """The level the tutor speaks at. `fixed`: the client chose it; `estimate` is still what the classifier found."""
 
     name: ClassVar[str] = "level"
     level: str | None
@@ -92,7 +91,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """One piece of the reply, spoken. `samples` is float32 mono at `sample_rate`."""
+    """Audio of one part of the reply. `samples` is float32 mono at `sample_rate`."""
 
     name: ClassVar[str] = "audio"
     index: int
@@ -101,7 +100,7 @@ class Spoken:
     sample_rate: int
 
     def wav(self) -> bytes:
-        """The piece as a complete WAV file."""
+        """The part as a complete WAV file."""
         return wav(self.samples, self.sample_rate)
 
     def data(self) -> dict[str, Any]:
@@ -110,7 +109,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Complete:
-    """The turn is done. `timing` holds the stages' times in ms; 0 for a stage the stack lacks."""
+    """The turn succeeded. `timing` holds the stages' times in ms; 0 for a stage that the stack lacks."""
 
     name: ClassVar[str] = "complete"
     transcript: str
@@ -123,7 +122,7 @@ class Complete:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The turn ended with an error; nothing follows it."""
+    """The turn failed; this is its last event."""
 
     name: ClassVar[str] = "error"
     code: str

@@ -1,8 +1,8 @@
-"""A reply in the making -> pieces worth speaking.
+"""Cuts a reply that is still being written into pieces for the synthesiser.
 
-The first piece is short, because the learner waits for it. Every later piece is as large
-as the audio already promised allows: large pieces sound better and cost less per word,
-but one that is not ready when the one before it ends leaves a silent gap.
+The first piece is short, because the learner is waiting for it. Every later piece is as long as the audio already
+sent allows: long pieces sound better and cost less per word, but a piece that is not ready when the previous one
+ends leaves a silent gap.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from dataclasses import dataclass
 from serve_app.sentences import best_cut, cuts, speakable
 
 FIRST_CHARACTERS = 5
-"""Shortest first piece: less is not worth a synthesis ("Oi," is 3)."""
+"""Shortest first piece: anything shorter ("Oi," is 3) is not worth a synthesis."""
 
 LONG_CHARACTERS = 45
-"""A stretch without punctuation may be cut between words from here on, so that nothing waits for a comma."""
+"""Text without punctuation may be cut between words from this length on, instead of waiting for a comma."""
 
 PHRASE_CHARACTERS = 20
-"""Shortest piece that ends between words: it is heard as a phrase, and lasts longer than it takes to make."""
+"""Shortest piece cut between words: long enough to sound like a phrase and to play longer than its synthesis."""
 
 SAFETY = 1.3
-"""A piece is started this much earlier than it would have to be by the pace so far."""
+"""Safety factor on the expected synthesis time."""
 
 PIECE_CHARACTERS = 220
-"""Longest piece given to a synthesiser at once."""
+"""Longest piece given to the synthesiser."""
 
 _PHRASE_CUT = re.compile(r"\s+(?=(?:e|mas|ou|que|porque|pois|para|com|sem|quando|enquanto|onde|como)\s)")
 
 
 @dataclass
 class Pace:
-    """How fast the voice is made and spoken, learned from the pieces already made.
+    """How fast speech is synthesised and spoken: a moving average over the pieces so far.
 
-    Starts from figures of a slow CPU; a few pieces on a GPU teach it better.
+    Starts with figures of a slow CPU and adapts within a few pieces.
     """
 
     fixed_s: float = 0.2
@@ -46,7 +46,7 @@ class Pace:
         return self.fixed_s + self.synthesis_s_per_character * characters
 
     def learn(self, characters: int, synthesis_s: float, speech_s: float) -> None:
-        """Move a quarter of the way to what this piece took."""
+        """Move the averages a quarter of the way to what this piece took."""
         if characters < FIRST_CHARACTERS:
             return
         observed = max(0.0, synthesis_s - self.fixed_s) / characters
@@ -57,7 +57,7 @@ class Pace:
 
 
 class PieceCutter:
-    """Collects deltas and hands out the next piece to speak, given how long there is to make it."""
+    """Collects deltas and returns the next piece to synthesise, given the time left to synthesise it."""
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
@@ -69,7 +69,7 @@ class PieceCutter:
         self._text += delta
 
     def finish(self) -> None:
-        """No more text will come; what is left is the last piece."""
+        """No more text will come; what remains may be cut up to its end."""
         self._final = True
 
     @property
@@ -77,10 +77,10 @@ class PieceCutter:
         return self._final and not speakable(self._text)
 
     def next_piece(self, slack_s: float) -> str | None:
-        """The piece to synthesise now, or None: better wait for more text.
+        """The piece to synthesise now, or None to wait for more text.
 
-        `slack_s` is for how long the audio already sent goes on playing. Call again when
-        text was fed, or when `wait_s(slack_s)` is over.
+        `slack_s` is how long the audio already sent goes on playing. Call again when text was fed, or after
+        `wait_s(slack_s)`.
         """
         position = self._first_cut() if self._first else self._later_cut(slack_s)
         if position is None:
@@ -92,7 +92,7 @@ class PieceCutter:
         return piece
 
     def wait_s(self, slack_s: float) -> float | None:
-        """How long waiting for more text is free of risk; None when only text can help."""
+        """How long to wait for more text without risking a gap; None when there is nothing to cut yet."""
         possible = [*self._marks(), *self._phrases()]
         if not possible:
             return None
@@ -103,7 +103,7 @@ class PieceCutter:
         return [cut for cut in cuts(self._text, final=self._final) if speakable(self._text[: cut[0]])]
 
     def _phrases(self) -> list[tuple[int, bool]]:
-        """Cuts between words, before one that joins two phrases: for when no mark comes in time."""
+        """Cuts between words, before a word that joins two phrases; used when no punctuation comes in time."""
         places = (match.start() for match in _PHRASE_CUT.finditer(self._text))
         return [(place, False) for place in places if PHRASE_CHARACTERS <= place <= PIECE_CHARACTERS]
 

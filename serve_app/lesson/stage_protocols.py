@@ -1,4 +1,4 @@
-"""What a turn is made of: the utterance that it answers, and the stages that it passes."""
+"""What a turn needs from outside: the utterance to answer, and the stages as Protocols."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TextToSpeechStage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """The stages a turn passes; a stack may have no `cefr`."""
+    """The stages of a turn, in order; `cefr` is optional."""
 
     stt: SpeechToTextStage
     cefr: CefrStage | None
@@ -39,9 +39,9 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What one turn answers. None leaves a choice to the stack.
+    """The recording of one turn and what the client chose for it; None means the stack's default.
 
-    `received_at` (time.perf_counter) is when its last byte had arrived: the turn's times count from there.
+    `received_at` (time.perf_counter) is when its last byte arrived; the turn's times count from there.
     """
 
     audio: Audio
@@ -53,4 +53,4 @@ class Utterance:
     speed: float | None = None
     order: Order = "eager"
     route: str = ""
-    """The way in, as the YAML names it; for metrics and logs."""
+    """The route it came by, as the YAML names it; for metrics and logs."""

@@ -1,40 +1,44 @@
-"""How far a turn has come, and what it measured on the way: the source of metrics, log lines and spans."""
+"""What is measured of a turn: every call of a stage, when audio first went out, how the turn ended.
+
+`TurnRecorder` is the only writer. `serve_app.lesson.turn` tells it what happens; the `TurnRecord` that comes out is
+the source of metrics, log lines and spans (serve_app.observe).
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from serve_app.lesson.events import Failed, Spoken, Status
+from serve_app.lesson.events import Failed
 from serve_app.lesson.stage_protocols import Utterance
 from serve_app.protocols import Usage
 
 Outcome = Literal["complete", "error", "cancelled"]
 
-TIMINGS = ("stt_ms", "cefr_ms", "llm_ms", "tts_ms", "first_audio_ms", "total_ms")
+STAGES = ("stt", "cefr", "llm", "tts")
 
 
 @dataclass(slots=True)
 class StageCall:
     """One call of a stage as the turn sees it. Points in time are of time.perf_counter.
 
-    A turn calls stt, cefr and llm once, and tts once for each piece of the reply. `ended` is set
-    however the call ended, `finished` only when it gave all it had to give.
+    A turn calls stt, cefr and llm once, and tts once for each piece of the reply. `ended` is set however the call
+    ended, `finished` only when the stage delivered everything.
     """
 
     stage: str
     began: float
     first: float | None = None
-    """When the answer, or the first item of a stream, came."""
+    """When the answer, or the first item of a stream, arrived."""
     ended: float | None = None
     finished: bool = False
     compute_s: float = 0.0
-    """For how long the stage worked."""
+    """How long the stage worked on the call."""
     first_compute_s: float = 0.0
-    """How much of that before `first`."""
+    """How much of `compute_s` came before `first`."""
     audio_s: float = 0.0
     """Seconds of speech that went in (stt) or came out (tts)."""
     usage: Usage | None = None
@@ -54,97 +58,116 @@ class StageCall:
 
     @property
     def queue_s(self) -> float | None:
-        """From the call to the start of the stage's work: whatever of the wait for the first item was not work.
+        """From the call to the start of the stage's work: the wait for the first item, less the work on it.
 
-        A difference of durations, so the clocks of two nodes need not agree. The way of call and
-        answer through Ray, a few milliseconds, is in it. None where nothing came, or the stage did not
-        say how long it worked.
+        A difference of durations, so the clocks of two nodes need not agree. Includes Ray's transport of call and
+        answer, a few milliseconds. None where nothing arrived, or the stage did not report its compute time.
         """
         if self.first_s is None or not self.compute_s:
             return None
         return max(0.0, self.first_s - self.first_compute_s)
 
-    def came(self, compute_s: float = 0.0) -> None:
-        """The answer, or an item of a stream, has come; the stage has worked `compute_s` on the call so far."""
+    def received(self, compute_s: float = 0.0, audio_s: float = 0.0) -> None:
+        """The answer, or one item of a stream, has arrived.
+
+        `compute_s` is the stage's work on the call so far; `audio_s` the speech in this item alone.
+        """
         if self.first is None:
             self.first, self.first_compute_s = time.perf_counter(), compute_s
         self.compute_s = compute_s
+        self.audio_s += audio_s
 
-    def used(self, usage: Usage) -> None:
-        """The reply is written and this is what it cost."""
+    def received_usage(self, usage: Usage) -> None:
+        """The reply is complete and `usage` says what it cost."""
         self.usage = usage
         self.first_compute_s, self.compute_s = usage.prefill_s, usage.prefill_s + usage.decode_s
 
 
-@dataclass(slots=True)
-class Progress:
-    """What the turn has done so far; the stages' tasks share it."""
+class TurnRecorder:
+    """Measures one turn while it runs. Cancelled until `completed` or `failed` is called."""
 
-    stage: str = "stt"
-    transcript: str = ""
-    level: str | None = None
-    reply: str = ""
-    usage: Usage | None = None
-    llm_done: bool = False
-    spoken: list[str] = field(default_factory=list)
-    held: list[Status | Spoken] = field(default_factory=list)
-    pieces: int = 0
-    remembered: bool = False
-    playing_until: float = 0.0
-    timing: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TIMINGS, 0))
-    calls: list[StageCall] = field(default_factory=list)
-    outcome: Outcome = "cancelled"
-    """Until it is known to be another."""
-    failure: Failed | None = None
+    def __init__(self, utterance: Utterance) -> None:
+        self._utterance = utterance
+        self._stage = "stt"
+        self._calls: list[StageCall] = []
+        self._first_audio_ms: int | None = None
+        self._outcome: Outcome = "cancelled"
+        self._failure: Failed | None = None
+
+    @property
+    def stage(self) -> str:
+        """The stage that the turn has reached."""
+        return self._stage
+
+    def reached(self, stage: str) -> None:
+        self._stage = stage
 
     @contextmanager
     def calling(self, stage: str, audio_s: float = 0.0) -> Iterator[StageCall]:
-        """A call of a stage; leaving the block ends it."""
+        """A call of a stage; it ends when the block is left, and is finished if nothing was raised."""
         call = StageCall(stage, time.perf_counter(), audio_s=audio_s)
-        self.calls.append(call)
+        self._calls.append(call)
         try:
             yield call
             call.finished = True
         finally:
             call.ended = time.perf_counter()
 
-    def failed(self, failure: Failed) -> Failed:
-        self.outcome, self.failure = "error", failure
-        return failure
+    def audio_sent(self) -> None:
+        """An audio event went out; the first one is the time that the learner waited."""
+        if self._first_audio_ms is None:
+            self._first_audio_ms = self._since_upload_ms()
 
-    def record(self, utterance: Utterance) -> TurnRecord:
-        """What the turn measured, once it has ended."""
+    def completed(self) -> None:
+        self._outcome = "complete"
+
+    def failed(self, failure: Failed) -> None:
+        self._outcome, self._failure = "error", failure
+
+    def timing(self) -> dict[str, int]:
+        """`timing` of the `complete` event, in ms; 0 for a stage that the stack lacks."""
+        stages = {
+            f"{stage}_ms": sum(call.milliseconds for call in self._calls if call.stage == stage and call.finished)
+            for stage in STAGES
+        }
+        return {**stages, "first_audio_ms": self._first_audio_ms or 0, "total_ms": self._since_upload_ms()}
+
+    def record(self) -> TurnRecord:
+        """The finished measurement; call it once the turn has ended."""
         return TurnRecord(
-            utterance.turn_id,
-            utterance.session_id,
-            utterance.route,
-            utterance.order,
-            utterance.received_at,
+            self._utterance.turn_id,
+            self._utterance.session_id,
+            self._utterance.route,
+            self._utterance.order,
+            self._utterance.received_at,
             time.perf_counter(),
-            self.outcome,
-            self.failure.stage if self.failure else self.stage,
-            self.failure.code if self.failure else None,
-            self.timing["first_audio_ms"] / 1000 if self.spoken else None,
-            tuple(self.calls),
+            self._outcome,
+            self._failure.stage if self._failure else self._stage,
+            self._failure.code if self._failure else None,
+            None if self._first_audio_ms is None else self._first_audio_ms / 1000,
+            tuple(self._calls),
         )
+
+    def _since_upload_ms(self) -> int:
+        return round(1000 * (time.perf_counter() - self._utterance.received_at))
 
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """A turn that has ended. Holds nothing of what was said."""
+    """The measurements of a turn that has ended. Holds nothing of what was said."""
 
     turn_id: str
     session_id: str
     route: str
     order: str
     received_at: float
-    """When the recording had arrived; like `ended_at` of time.perf_counter."""
+    """When the whole recording had arrived; like `ended_at` of time.perf_counter."""
     ended_at: float
     outcome: Outcome
     stage: str
-    """That it had reached, or that is to blame."""
+    """The last stage reached, or the one that failed."""
     code: str | None
-    """Of the error, if it was one."""
+    """The error's code, if the turn failed."""
     first_audio_s: float | None
     """From the end of the upload to the first audio event; None if none was sent."""
     calls: tuple[StageCall, ...]
@@ -155,7 +178,7 @@ class TurnRecord:
 
     @property
     def real_time_factor(self) -> float | None:
-        """Processing time / duration of the speech that was made; None where none was, or its cost is not known."""
+        """Processing time / duration of the speech that was made; None where none was, or its cost is unknown."""
         spoken = [call for call in self.calls if call.stage == "tts" and call.finished]
         audio_s, compute_s = sum(call.audio_s for call in spoken), sum(call.compute_s for call in spoken)
         return compute_s / audio_s if audio_s and compute_s else None

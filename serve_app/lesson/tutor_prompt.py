@@ -1,8 +1,7 @@
-"""What the tutor is told: who it is, the learner's level, how to correct, what was said.
+"""Builds the tutor's chat messages: system prompt, examples, history, the new utterance.
 
-The prompt's beginning never changes: the system text and the example exchanges are the
-same for every learner and level, and the level stands as a tag before each utterance.
-So one warmed prompt cache serves everybody, and a change of level costs nothing.
+The start of the prompt (system text and examples) is the same for every learner and level; the level is a tag before
+each utterance. So one warmed prompt cache serves all conversations, and a change of level costs nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from serve_app.package_data import data_file
 from serve_app.protocols import Message
 
 DEFAULT_LEVEL = "A2"
-"""Assumed until the learner has said enough to tell: easy enough to follow, not yet baby talk."""
+"""Used until there is an estimate: easy to follow without being childish."""
 
 
 @dataclass(frozen=True, slots=True)
 class TutorRequest:
-    """One utterance to answer, in at most `max_tokens`. `history` is oldest first; `level` None means not yet known."""
+    """One utterance to answer in at most `max_tokens`. `history` is oldest first; `level` None: not known yet."""
 
     utterance: str
     level: str | None = None
@@ -33,18 +32,18 @@ class TutorRequest:
 
 @cache
 def default_prompt() -> TutorPrompt:
-    """The prompt that comes with Parle."""
+    """The prompt that ships with Parle."""
     text = data_file("tutor.json").read_text("utf-8")
     return TutorPrompt.model_validate(json.loads(text))
 
 
 def transcript_template() -> str:
-    """A chat template (Jinja) for base models: the lesson as a written dialogue that the model goes on with."""
+    """A chat template (Jinja) for base models: the lesson as a written dialogue that the model continues."""
     return data_file("transcript.jinja").read_text("utf-8")
 
 
 def prefix(prompt: TutorPrompt) -> list[Message]:
-    """The part of the messages that every conversation shares."""
+    """The messages that every conversation begins with."""
     messages: list[Message] = [{"role": "system", "content": prompt.system}]
     for example in prompt.examples:
         messages += [_learner_says(example.level, example.learner), {"role": "assistant", "content": example.tutor}]
@@ -58,12 +57,12 @@ def messages(prompt: TutorPrompt, request: TutorRequest) -> list[Message]:
 
 
 def history_messages(prompt: TutorPrompt, history: Sequence[Exchange]) -> list[Message]:
-    """The prefix of the next request after `history`: what is worth having in the prompt cache."""
+    """The start of the next request after `history`, for warming the prompt cache."""
     return prefix(prompt) + _dialogue(history)
 
 
 def _dialogue(exchanges: Sequence[Exchange]) -> list[Message]:
-    """Utterances that got no answer join the next one, since chat templates want strict alternation."""
+    """The exchanges as messages; unanswered utterances are joined to the next, as chat templates need alternation."""
     dialogue: list[Message] = []
     unanswered: list[str] = []
     for number, exchange in enumerate(exchanges, start=1):

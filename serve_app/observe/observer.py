@@ -1,7 +1,7 @@
-"""What becomes of a turn's record: metrics, one line in the log, and spans where they are asked for.
+"""Records each finished turn: metrics, one log line, and spans if they are turned on.
 
-Everything is recorded in the ingress, when a turn has ended, from what the turn measured. A
-turn meets every stage, so nothing is missing, and the stages stay free of it.
+Everything is recorded in the ingress when a turn has ended, from its TurnRecord. A turn passes every stage, so the
+stages themselves need no metrics of their own.
 """
 
 from __future__ import annotations
@@ -29,19 +29,20 @@ from serve_app.weights.model_names import WHEEL
 logger = logging.getLogger("ray.serve")
 
 NO_MODEL = "none"
-"""The model label of an engine that loads none."""
+"""The metric label of an engine that loads no model."""
 
 
 class Observer:
-    """One ingress replica's eyes on its turns.
+    """Metrics, log and spans of one ingress replica.
 
     Raises:
-        StackError: spans are asked for and cannot be sent.
+        StackError: spans are turned on but cannot be sent.
     """
 
     def __init__(self, args: StackArgs) -> None:
         self._labels = {
-            stage: {"engine": config.engine, "model": model_label(config)} for stage, config in args.stages().items()
+            stage: {"engine": config.engine, "model": public_model(config) or NO_MODEL}
+            for stage, config in args.stages().items()
         }
         self._metrics = Metrics()
         self._tracing: Tracing | None = tracing.from_environment()
@@ -50,38 +51,38 @@ class Observer:
         self.sessions(0)
 
     def in_flight(self, turns: int) -> None:
-        with _harmless():
+        with _never_raising():
             self._metrics.set(metrics.IN_FLIGHT, turns)
 
     def sessions(self, open_sockets: int) -> None:
-        with _harmless():
+        with _never_raising():
             self._metrics.set(metrics.SESSIONS, open_sockets)
 
     @contextmanager
     def refusals(self, route: str) -> Iterator[None]:
-        """Counts what a request is refused for before its turn begins."""
+        """Counts the errors for which requests are refused before their turn begins."""
         try:
             yield
         except (ClientDisconnect, WebSocketDisconnect):
-            raise  # nobody was told anything
+            raise  # the client has gone: no error was sent
         except Exception as error:
             code = error.code if isinstance(error, ParleError) else ParleError.code
-            with _harmless():
+            with _never_raising():
                 self._metrics.add(metrics.ERRORS, 1, route=route, stage="request", code=code)
             raise
 
     def turn_ended(self, turn: TurnRecord) -> None:
-        """Record a turn, whatever its end was."""
-        with _harmless():
+        """Record a turn, however it ended."""
+        with _never_raising():
             self._count(turn)
-        with _harmless():
+        with _never_raising():
             self._log(turn)
         if self._tracing is not None:
-            with _harmless():
+            with _never_raising():
                 self._tracing.turn(turn, self._labels)
 
     def close(self) -> None:
-        """Send the spans that still wait."""
+        """Send the spans that are still queued."""
         if self._tracing is not None:
             self._tracing.close()
 
@@ -106,7 +107,7 @@ class Observer:
         if call.stage == "llm" and call.first_s is not None:
             count.observe(metrics.FIRST_TOKEN, call.first_s, **model)
         if not call.finished:
-            return  # what it still cost, nobody said
+            return  # its cost is unknown
         if call.queue_s is not None:
             count.observe(metrics.QUEUE, call.queue_s, stage=call.stage, **model)
             count.observe(metrics.COMPUTE, call.compute_s, stage=call.stage, **model)
@@ -118,14 +119,14 @@ class Observer:
             count.add(metrics.TOKENS, usage.completion_tokens, kind="completion", **model)
 
     def _log(self, turn: TurnRecord) -> None:
-        """One line; with `encoding: JSON` its fields are under `turn`. Nothing of what was said."""
-        told = f"turn {turn.turn_id}: {turn.outcome} after {turn.seconds:.2f} s"
+        """One line; with `encoding: JSON` its fields are under `turn`. Contains nothing of what was said."""
+        summary = f"turn {turn.turn_id}: {turn.outcome} after {turn.seconds:.2f} s"
         if turn.code is not None:
-            told += f", {turn.code} in {turn.stage}"
+            summary += f", {turn.code} in {turn.stage}"
         if turn.first_audio_s is not None:
-            told += f", first audio after {turn.first_audio_s:.2f} s"
+            summary += f", first audio after {turn.first_audio_s:.2f} s"
         level = logging.WARNING if turn.outcome == "error" else logging.INFO
-        logger.log(level, told, extra={"turn": self._fields(turn)})
+        logger.log(level, summary, extra={"turn": self._fields(turn)})
 
     def _fields(self, turn: TurnRecord) -> dict[str, Any]:
         fields: dict[str, Any] = {
@@ -144,24 +145,27 @@ class Observer:
         return {name: value for name, value in fields.items() if value is not None}
 
     def _pseudonym(self, session_id: str) -> str:
-        """Tells the turns of one conversation from others, until this process ends; its name may be a person's."""
+        """A hash in place of the session id, which may be a person's name; the same until this process ends."""
         return hashlib.blake2s(session_id.encode(), key=self._salt, digest_size=6).hexdigest()
 
 
 @contextmanager
-def _harmless() -> Iterator[None]:
-    """What cannot be recorded must not cost anybody a turn."""
+def _never_raising() -> Iterator[None]:
+    """Logs exceptions instead of raising them: a failure to record must not fail a turn."""
     try:
         yield
     except Exception:
-        logger.warning("something of a turn was not recorded", exc_info=True)
+        logger.warning("a turn was not fully recorded", exc_info=True)
 
 
-def model_label(config: StageConfig) -> str:
-    """The model as a label: its published name, or the last part of a path, which may lead through a home folder."""
+def public_model(config: StageConfig) -> str | None:
+    """The model as shown outside (metrics, /api/info): its published name, or the last part of a local path.
+
+    None for an engine that loads none. A whole path may contain a user's name.
+    """
     model = getattr(config, "model", None)
     if model is None:
-        return NO_MODEL
+        return None
     return model if model.startswith(WHEEL) or is_hub_id(model) else PurePath(model).name
 
 

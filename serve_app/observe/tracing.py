@@ -1,14 +1,12 @@
-"""OpenTelemetry spans of a turn: one for the turn, one below it for each call of a stage. Off unless asked for.
+"""OpenTelemetry spans: one for each turn, with a child for each call of a stage. Off by default.
 
-Asked for with OpenTelemetry's own environment variables: an endpoint in
-OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT turns them on; headers,
-sampler, service name and the rest are read by the SDK
+OpenTelemetry's own environment variables turn them on: an endpoint in OTEL_EXPORTER_OTLP_ENDPOINT or
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT. Headers, sampler, service name and the rest are read by the SDK
 (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/).
 
-The spans are made from the turn's record when it has ended, with the times measured then:
-while a turn runs, nothing is done for them. They hold no text. Ray Serve's own
-`tracing_config` is another thing: its spans follow a request through Ray's processes, one
-process each, and know nothing of turns; both may be on.
+The spans are made from the TurnRecord after the turn, so a running turn pays nothing for them. They contain no text.
+Ray Serve's own `tracing_config` is independent: its spans follow a request through Ray's processes and know nothing
+of turns. Both may be on.
 """
 
 from __future__ import annotations
@@ -32,16 +30,16 @@ PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 PROTOCOL = "http/protobuf"
 EXPORTER = "opentelemetry.exporter.otlp.proto.http"
 UNNAMED = "unknown_service"
-"""What the SDK's name of a service begins with where nobody gave one."""
+"""How the SDK's default service name begins."""
 
 Attributes = dict[str, str | int | float | bool]
 
 
 def asked_for(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the environment asks for spans.
+    """Whether the environment turns spans on.
 
     Raises:
-        StackError: it does, and they cannot be sent: what is missing, in one line.
+        StackError: it does, but they cannot be sent; one line says what is missing.
     """
     endpoint = next((name for name in ENDPOINTS if environment.get(name)), None)
     off = environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
@@ -61,15 +59,15 @@ def asked_for(environment: Mapping[str, str] = os.environ) -> bool:
 def _installed() -> bool:
     try:
         return importlib.util.find_spec(EXPORTER) is not None
-    except ModuleNotFoundError:  # of a package above it
+    except ModuleNotFoundError:  # a parent package is missing
         return False
 
 
 def from_environment() -> Tracing | None:
-    """The tracing that the environment asks for, if it asks for any.
+    """The tracing that the environment turns on, or None.
 
     Raises:
-        StackError: as `asked_for`.
+        StackError: as `asked_for` does.
     """
     if not asked_for():
         return None
@@ -81,14 +79,14 @@ def from_environment() -> Tracing | None:
 
 
 class Tracing:
-    """Spans of turns, through a provider of our own: the global one is Ray Serve's."""
+    """Makes the spans of turns, with a provider of its own because the global one is Ray Serve's."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
         self._tracer = provider.get_tracer("parle", __version__)
 
     def turn(self, turn: TurnRecord, models: Mapping[str, Mapping[str, str]]) -> None:
-        """Make the spans of a turn. `models` are engine and model of each stage."""
+        """Make the spans of a turn. `models` has the engine and model of each stage."""
         epoch = time.time() - time.perf_counter()  # the record's clock has no date
         span = self._tracer.start_span(
             "turn",
@@ -117,12 +115,12 @@ class Tracing:
         span.end(_ns(epoch + turn.ended_at))
 
     def close(self) -> None:
-        """Send what waits and stop."""
+        """Send the queued spans and stop."""
         self._provider.shutdown()
 
 
 FIRST_ITEM = {"llm": "first_token", "tts": "first_audio"}
-"""The event in a stage's span that its first item makes."""
+"""The name of the span event for a stage's first item."""
 
 
 def _turn_attributes(turn: TurnRecord) -> Attributes:
@@ -143,7 +141,7 @@ def _turn_attributes(turn: TurnRecord) -> Attributes:
 
 
 def _call_attributes(call: StageCall, model: Mapping[str, str]) -> Attributes:
-    """OpenTelemetry's conventional names where there are some (gen_ai.*), else our own."""
+    """Attributes of a call, with OpenTelemetry's conventional names where they exist (gen_ai.*)."""
     attributes: Attributes = {
         "parle.engine": model["engine"],
         "gen_ai.request.model": model["model"],

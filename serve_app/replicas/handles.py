@@ -1,8 +1,7 @@
-"""The stages as a turn sees them when they run in other processes: calls through Ray Serve handles.
+"""The stages of a turn as remote calls through Ray Serve handles.
 
-Only `cancel()` on the response stops what runs behind a handle; breaking out of a stream
-or cancelling its consumer does not. So every call here cancels in `finally`. What Ray
-raises becomes one of our own errors here and nowhere else.
+Only `cancel()` on the response stops the work behind a handle; breaking out of a stream or cancelling its consumer
+does not, so every call here cancels explicitly. Ray's exceptions become our own errors here and nowhere else.
 """
 
 from __future__ import annotations
@@ -30,35 +29,35 @@ RAY_ERRORS = (RayError, RayServeException)
 
 
 async def call(method: DeploymentHandle, *args: Any, stage: str) -> Any:
-    """Call a method of a stage once; cancelling this cancels it there."""
+    """Call a method of a stage; cancelling this call cancels it in the stage."""
     response = method.remote(*args)
     try:
         return await response
     except asyncio.CancelledError:
         response.cancel()
         task = asyncio.current_task()
-        if task is not None and not task.cancelling():  # not of ours: Ray's, whose replica is gone
-            raise _lost(stage) from None
+        if task is not None and not task.cancelling():  # not cancelled by us: Ray raises this when the replica is gone
+            raise _stage_lost(stage) from None
         raise
     except RAY_ERRORS as error:
-        raise readable(error, stage) from None
+        raise as_parle_error(error, stage) from None
 
 
 async def stream(method: DeploymentHandle, *args: Any, stage: str) -> AsyncGenerator[Any, None]:
-    """Call a generator method of a stage; closing this closes it there."""
+    """Call a generator method of a stage; closing this generator closes it in the stage."""
     response = method.options(stream=True).remote(*args)
     assert isinstance(response, DeploymentResponseGenerator)
     try:
         async for item in response:
             yield item
     except RAY_ERRORS as error:
-        raise readable(error, stage) from None
+        raise as_parle_error(error, stage) from None
     finally:
         response.cancel()
 
 
-def readable(error: Exception, stage: str) -> ParleError:
-    """What a client is told about an error of Ray's."""
+def as_parle_error(error: Exception, stage: str) -> ParleError:
+    """The error that a client gets for an exception of Ray's."""
     cause = error.cause if isinstance(error, RayTaskError) else error
     match cause:
         case ParleError():
@@ -75,10 +74,10 @@ def readable(error: Exception, stage: str) -> ParleError:
                 status=503,
                 retry_after_s=5,
             )
-    return _lost(stage)
+    return _stage_lost(stage)
 
 
-def _lost(stage: str) -> StageFailed:
+def _stage_lost(stage: str) -> StageFailed:
     return StageFailed(
         f"The {stage} stage was lost in the middle of the turn; it is being restarted, please say that again.",
         code="stage_lost",
@@ -88,8 +87,8 @@ def _lost(stage: str) -> StageFailed:
     )
 
 
-async def answers(handle: DeploymentHandle, timeout_s: float) -> bool:
-    """Whether a replica of the stage can serve now."""
+async def is_ready(handle: DeploymentHandle, timeout_s: float) -> bool:
+    """Whether a replica of the stage answers within the time."""
     try:
         async with asyncio.timeout(timeout_s):
             return await call(handle.ready, stage="")
@@ -130,8 +129,8 @@ class RemoteTextToSpeech:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteExtras:
-    """What the ways in ask of the stages beside turns."""
+class RemoteStageQueries:
+    """What the routes and the ingress ask of the stages outside of turns."""
 
     handles: dict[str, DeploymentHandle]
 
@@ -142,12 +141,12 @@ class RemoteExtras:
         await call(self.handles["llm"].warm, history, stage="llm")
 
     async def work(self) -> dict[str, int]:
-        """Per model stage, what one replica has done since its start."""
+        """Per model stage, the work of one replica since its start; see `work_done` of the engines."""
         counted = ("stt", "llm", "tts")
         done = await asyncio.gather(*(call(self.handles[name].work, stage=name) for name in counted))
         return dict(zip(counted, done, strict=True))
 
     async def ready(self) -> dict[str, bool]:
         """Per stage, whether a replica answers within a second."""
-        answered = await asyncio.gather(*(answers(handle, 1.0) for handle in self.handles.values()))
+        answered = await asyncio.gather(*(is_ready(handle, 1.0) for handle in self.handles.values()))
         return dict(zip(self.handles, answered, strict=True))

@@ -1,4 +1,4 @@
-"""What the four model stages share: loading off the event loop, and failing in a way others can read."""
+"""What the four model stages share: deployment options, loading off the event loop, errors that can be pickled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger("ray.serve")
 Engine = TypeVar("Engine")
 Model = TypeVar("Model")
 
-DEFAULTS: dict[str, Any] = {
+DEPLOYMENT_OPTIONS: dict[str, Any] = {
     "ray_actor_options": {"num_cpus": 0},
     "max_ongoing_requests": 32,
     "max_queued_requests": 64,
@@ -28,17 +28,17 @@ DEFAULTS: dict[str, Any] = {
 }
 """Deployment options of every model stage; `deployments:` in the YAML overrides them.
 
-No CPU is reserved: a reservation would be bookkeeping only, and on a laptop with two
-cores five replicas would never be placed."""
+No CPU is reserved: Ray does not enforce reservations, and on a laptop with two cores it could not place five
+replicas."""
 
 
-async def load(
+async def load_engine(
     fetch: Callable[[], Model], build: Callable[[Model], Engine], after: DeploymentHandle | None = None
 ) -> Engine:
-    """Fetch an engine's weights and build it, in a thread, so that the replica still answers meanwhile.
+    """Fetch an engine's weights and build it, in threads, so that the replica answers meanwhile.
 
-    All stages fetch at the same time. `after` is the stage that must have its memory first where
-    both share a card: building waits until that one is ready.
+    All stages fetch at the same time. `after` is a stage on the same card that must allocate its memory first:
+    building waits until it is ready.
 
     Raises:
         StackError: a library that the engine needs is not installed, or what the engine raises.
@@ -49,19 +49,18 @@ async def load(
             await after.ready.remote()
         return await asyncio.to_thread(build, model)
     except ModuleNotFoundError as error:
-        raise StackError(missing_library(error)) from None
+        raise StackError(_missing_library(error)) from None
 
 
-def missing_library(error: ModuleNotFoundError) -> str:
+def _missing_library(error: ModuleNotFoundError) -> str:
     return f"The library '{error.name}' is not installed: pip install 'parle-serve[cpu]' (or [gpu] for a GPU stack)."
 
 
 @contextmanager
-def failing_as(stage: str) -> Iterator[None]:
-    """The outermost edge of a stage: what its library raises is logged here and leaves as our own light error.
+def stage_errors(stage: str) -> Iterator[None]:
+    """Logs what a stage's library raises and turns it into StageFailed.
 
-    A library's exception must not cross to another process: to read it, that process
-    would have to import the library.
+    A library's exception must not reach another process, which would have to import the library to unpickle it.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""The ways in, one file each; `app_for` mounts those that the YAML names.
+"""The HTTP and WebSocket routes, one file each; `app_for` mounts those that the YAML names.
 
-Whatever way an error leaves, it leaves as `{"code", "message"}`: refused requests are
-mapped here, errors inside a turn by serve_app.lesson.events.
+Every error reaches the client as `{"code", "message"}`: refused requests are mapped here, errors inside a turn by
+serve_app.lesson.events.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from starlette.exceptions import HTTPException
 
 from serve_app.config.stack import StackArgs
 from serve_app.errors import ParleError
-from serve_app.routes import sse, system, web, websocket
 from serve_app.routes.lessons import Lessons
+from serve_app.routes.sse import SseRoute
+from serve_app.routes.system import SystemRoutes
+from serve_app.routes.web import WebClient
+from serve_app.routes.websocket import ClosedWebSocketRoute, WebSocketRoute
 
 logger = logging.getLogger("ray.serve")
 
@@ -31,24 +34,25 @@ def app_for(args: StackArgs, lessons: Lessons) -> FastAPI:
         app.add_middleware(
             CORSMiddleware, allow_origins=args.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
         )
-    app.include_router(system.router(args, lessons))
+    app.include_router(SystemRoutes(args, lessons).router())
     if "sse" in args.routes:
-        app.include_router(sse.router(lessons))
-    app.include_router(websocket.router(lessons) if "websocket" in args.routes else websocket.closed_router())
+        app.include_router(SseRoute(lessons).router())
+    websocket = WebSocketRoute(lessons) if "websocket" in args.routes else ClosedWebSocketRoute()
+    app.include_router(websocket.router())
     if "web" in args.routes:
-        app.include_router(web.router())
+        app.include_router(WebClient().router())
     return app
 
 
 async def refuse(_: Request, error: Exception) -> JSONResponse:
-    """A refused request: plain status, `{"code", "message"}`, Retry-After where waiting helps."""
+    """A request that was refused: HTTP status, `{"code", "message"}`, Retry-After where waiting helps."""
     assert isinstance(error, ParleError)
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {}
     return JSONResponse({"code": error.code, "message": error.message}, error.status, headers)
 
 
 async def refuse_http(_: Request, error: Exception) -> JSONResponse:
-    """A route or method that this stack does not have."""
+    """A route or method that this stack lacks."""
     assert isinstance(error, HTTPException)
     known = {404: ("not_found", "This stack has no such route; GET /api/info lists those it has.")}
     code, message = known.get(error.status_code, ("http", str(error.detail)))
@@ -56,6 +60,6 @@ async def refuse_http(_: Request, error: Exception) -> JSONResponse:
 
 
 async def refuse_unknown(_: Request, error: Exception) -> JSONResponse:
-    """The outermost edge of HTTP: logged here, and nothing of it reaches the client."""
+    """An unexpected exception: logged here; the client learns no details."""
     logger.error("request failed", exc_info=error)
     return JSONResponse({"code": "internal", "message": "The server failed; please try again."}, 500)

@@ -1,4 +1,4 @@
-"""What all ways in share: the turns in flight, the conversations, what a client may choose."""
+"""What all routes share: admission of turns and connections, the client's choices, running a turn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from serve_app import audio
 from serve_app.config.stack import Limits, Order, explain
 from serve_app.config.user_config import IngressSettings
-from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge, did_you_mean
+from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge, did_you_mean, unknown_voice
 from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange
 from serve_app.lesson.events import Event
 from serve_app.lesson.speech_cutter import Pace
@@ -24,7 +24,7 @@ from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn import Turn
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
-from serve_app.routes.presence import Guest, Presence
+from serve_app.routes.presence import OpenConnection, Presence
 
 logger = logging.getLogger("ray.serve")
 
@@ -32,7 +32,7 @@ RETRY_AFTER_S = 5
 
 
 class Choice(BaseModel):
-    """What a client may choose for a turn; nothing chosen leaves it to the stack."""
+    """What a client may choose for a turn; None means the stack's default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,10 +52,10 @@ class Choice(BaseModel):
         return value.upper() if isinstance(value, str) else value
 
     def changed(self, fields: dict[str, Any]) -> Choice:
-        """This choice with `fields` set or, where None, unset.
+        """A copy with `fields` set or, where None, unset.
 
         Raises:
-            InvalidField: an unknown field or a value that means nothing.
+            InvalidField: an unknown field or an invalid value.
         """
         for name in fields:
             if name not in Choice.model_fields:
@@ -66,8 +66,8 @@ class Choice(BaseModel):
             raise InvalidField(explain(error)) from None
 
 
-class Extras(Protocol):
-    """What the ways in ask of the stages beside turns."""
+class StageQueries(Protocol):
+    """What the routes ask of the stages outside of turns."""
 
     async def voices(self) -> list[str]: ...
 
@@ -75,17 +75,15 @@ class Extras(Protocol):
 
     async def ready(self) -> dict[str, bool]: ...
 
-    async def work(self) -> dict[str, int]: ...
-
 
 class Lessons:
-    """The lessons of one ingress replica."""
+    """Runs the lessons of one ingress replica: admits turns and connections, and connects routes with the stages."""
 
     def __init__(
-        self, stages: Stages, extras: Extras, store: ConversationStore, limits: Limits, observer: Observer
+        self, stages: Stages, queries: StageQueries, store: ConversationStore, limits: Limits, observer: Observer
     ) -> None:
         self._stages = stages
-        self._extras = extras
+        self._queries = queries
         self._store = store
         self._observer = observer
         self._yaml_limits = limits
@@ -97,21 +95,17 @@ class Lessons:
         self.presence = Presence()
 
     def configure(self, wanted: IngressSettings) -> None:
-        """Take new settings; turns in flight keep theirs."""
+        """Apply new settings; turns in flight keep theirs."""
         limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
         self.limits = limits
         self._default_level = wanted.level
 
     async def ready(self) -> dict[str, bool]:
         """Per stage, whether it can serve."""
-        return await self._extras.ready()
+        return await self._queries.ready()
 
     async def voices(self) -> list[str]:
-        return await self._extras.voices()
-
-    async def work(self) -> dict[str, int]:
-        """Per model stage, what it has done since its start; see `work_done` of the engines."""
-        return await self._extras.work()
+        return await self._queries.voices()
 
     @property
     def turns(self) -> int:
@@ -125,7 +119,7 @@ class Lessons:
 
     @contextmanager
     def turn_slot(self) -> Iterator[None]:
-        """Room for one turn.
+        """A place for one turn, while the block runs.
 
         Raises:
             Busy: the server is full, or about to be stopped.
@@ -143,8 +137,8 @@ class Lessons:
             self._observer.in_flight(self.turns)
 
     @contextmanager
-    def session_slot(self, guest: Guest) -> Iterator[None]:
-        """Room for one open connection.
+    def session_slot(self, connection: OpenConnection) -> Iterator[None]:
+        """A place for one open connection, while the block runs.
 
         Raises:
             Busy: the server is full, or about to be stopped.
@@ -154,23 +148,23 @@ class Lessons:
                 f"All {self.limits.max_sessions} connections are taken; try again later.", retry_after_s=RETRY_AFTER_S
             )
         try:
-            with self.presence.connected(guest):
+            with self.presence.connected(connection):
                 self._observer.sessions(self.sessions)
                 yield
         finally:
             self._observer.sessions(self.sessions)
 
     def refusals(self, route: str) -> AbstractContextManager[None]:
-        """Counts what a request of that way in is refused for before its turn begins."""
+        """Counts the errors for which requests of this route are refused before their turn begins."""
         return self._observer.refusals(route)
 
     async def utterance(self, recording: bytes, choice: Choice, order: Order, *, route: str, turn_id: str) -> Utterance:
         """Decode a recording and check the choice that goes with it.
 
-        `route` is the way in, for metrics and logs; `turn_id` comes from `name_of_turn`.
+        `route` is for metrics and logs; `turn_id` comes from `turn_id_of`.
 
         Raises:
-            BadAudio, TooLarge, InvalidField: what the client has to change.
+            BadAudio, TooLarge, InvalidField: the client has to change something.
         """
         received_at = time.perf_counter()
         if not recording:
@@ -191,25 +185,25 @@ class Lessons:
         )
 
     def check_size(self, size: int) -> None:
-        """Refuse a body of more bytes than the stack takes.
+        """Refuse a body larger than `limits.max_body_mb`.
 
         Raises:
-            TooLarge: with the limit.
+            TooLarge: it is larger.
         """
         if size > self.limits.max_body_mb * 1e6:
             raise TooLarge(f"The recording is larger than {self.limits.max_body_mb:g} MB; send a shorter one.")
 
     async def check_voice(self, voice: str | None) -> None:
-        """Refuse a voice the stack does not have.
+        """Refuse a voice that the stack does not have.
 
         Raises:
-            InvalidField: with the names it has.
+            InvalidField: it has no such voice.
         """
         if voice is None or voice in self._voices:
             return
-        self._voices = await self._extras.voices()
+        self._voices = await self._queries.voices()
         if voice not in self._voices:
-            raise InvalidField(f"There is no voice '{voice}' here; choose one of: {', '.join(self._voices)}.")
+            raise unknown_voice(voice, self._voices)
 
     def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
         """The events of one turn; see Turn.events."""
@@ -226,7 +220,7 @@ class Lessons:
         return turn.events(utterance)
 
     def _start_warming(self, conversation: Conversation) -> None:
-        """Warm the prompt cache with a shortened conversation while the learner listens; at most one per session."""
+        """Warm the prompt cache with a shortened conversation while the learner listens; one task per session."""
         session_id = conversation.session_id
         self._stop_warming(session_id)
         task = asyncio.create_task(self._warm(conversation), name=f"warm-{session_id}")
@@ -235,21 +229,21 @@ class Lessons:
 
     async def _warm(self, conversation: Conversation) -> None:
         try:
-            await self._extras.warm(conversation.exchanges)
+            await self._queries.warm(conversation.exchanges)
         except ParleError as error:
-            logger.warning("a conversation's prompt cache stays cold: %s", error.message)
+            logger.warning("a conversation's prompt cache was not warmed: %s", error.message)
 
     def _stop_warming(self, session_id: str) -> None:
-        """The learner speaks already: what is read so far stays cached, the turn itself reads the rest."""
+        """The next turn begins: what was read so far stays cached, and the turn reads the rest itself."""
         if task := self._warmings.pop(session_id, None):
             task.cancel()
 
 
-def name_of_turn(headers: Mapping[str, str], number: int | None = None) -> str:
-    """The request's id, `number` behind it where one request carries many turns.
+def turn_id_of(headers: Mapping[str, str], number: int | None = None) -> str:
+    """The turn's id: that of the request, followed by `number` where one request carries many turns.
 
-    Serve gives every request an `x-request-id`, or keeps the client's, and writes it beside whatever
-    the stages log for it: so one id finds a turn in every log. What is no plain name is not taken.
+    Serve gives every request an `x-request-id`, or keeps the client's, and adds it to every log line of the stages,
+    so one id finds a turn in all logs. An id that is not a plain name is replaced by a random one.
     """
     request_id = headers.get("x-request-id", "")
     if not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", request_id):

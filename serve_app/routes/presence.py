@@ -1,8 +1,8 @@
-"""Who is here: turns in flight, open connections, and how long ago anybody gave a sign of life.
+"""Who uses the server: turns in flight, open connections, time since the last activity of any client.
 
-On a rented machine that is what a stop waits for. The stop has two steps, both taken in the ingress, so that
-no turn can slip between them: `warn` tells those connected, and whatever a client does then calls the stop
-off; `close` shuts the door for good, but only if nobody did anything.
+Auto-stop on a rented machine relies on it. A stop has two steps, both in the ingress so that no turn can start
+between them: `warn` announces the stop, and any activity then cancels it; `close` refuses everything from then on,
+but only if there was no activity.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from serve_app.errors import Stopping
 logger = logging.getLogger("ray.serve")
 
 TELL_S = 2.0
-"""What one client may take to be told; one whose network is gone must not hold up the others."""
+"""Timeout for telling one client, so that one with a dead network does not delay the others."""
 GOING_AWAY = 1001
 RETRY_AFTER_S = 60
 STAYS = "The server stays."
 
 
-class Guest(Protocol):
-    """An open connection."""
+class OpenConnection(Protocol):
+    """An open connection that can be told of a stop."""
 
     async def tell(self, message: str) -> None: ...
 
@@ -35,13 +35,13 @@ class Guest(Protocol):
 
 
 class Presence:
-    """Of one ingress replica. Everything here runs on its event loop."""
+    """The activity of one ingress replica. Everything here runs on its event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._guests: set[Guest] = set()
+        self._connections: set[OpenConnection] = set()
         self._last_sign = clock()
-        self._stop_at: float | None = None  # of a stop that was announced and not called off
+        self._stop_at: float | None = None  # when an announced stop is due
         self._closed = False
         self._tellings: set[asyncio.Task[None]] = set()
         self.turns = 0
@@ -49,7 +49,7 @@ class Presence:
     @property
     def sessions(self) -> int:
         """Open connections."""
-        return len(self._guests)
+        return len(self._connections)
 
     def activity(self) -> dict[str, Any]:
         """`activity` of GET /api/info; see docs/wire.md."""
@@ -62,23 +62,23 @@ class Presence:
         }
 
     def sign_of_life(self) -> None:
-        """A client does something: an announced stop is called off, and those who were told are told so."""
+        """A client is active: cancel an announced stop, and tell the connections so."""
         self._last_sign = self._clock()
         if self._stop_at is not None and not self._closed:
             self._stop_at = None
-            logger.info("the announced stop is called off")
-            telling = asyncio.create_task(self._tell_all(_stopping(None, STAYS)), name="stop called off")
+            logger.info("a client is active: the announced stop is cancelled")
+            telling = asyncio.create_task(self._tell_all(_stopping(None, STAYS)), name="stop cancelled")
             self._tellings.add(telling)
             telling.add_done_callback(self._tellings.discard)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """A turn runs.
+        """Count a turn while the block runs.
 
         Raises:
-            Stopping: it comes too late.
+            Stopping: the server is closed.
         """
-        self._let_in()
+        self._admit()
         self.turns += 1
         try:
             yield
@@ -87,23 +87,23 @@ class Presence:
             self.sign_of_life()
 
     @contextmanager
-    def connected(self, guest: Guest) -> Iterator[None]:
-        """A connection is open.
+    def connected(self, connection: OpenConnection) -> Iterator[None]:
+        """Count a connection while the block runs.
 
         Raises:
-            Stopping: it comes too late.
+            Stopping: the server is closed.
         """
-        self._let_in()
-        self._guests.add(guest)
+        self._admit()
+        self._connections.add(connection)
         try:
             yield
         finally:
-            self._guests.discard(guest)
+            self._connections.discard(connection)
             if self._stop_at is None:
-                # A client that hangs up because it was told of the stop does not ask for the server to stay.
+                # A client that hangs up because it was told of the stop is not a reason to stay.
                 self.sign_of_life()
 
-    def _let_in(self) -> None:
+    def _admit(self) -> None:
         self.sign_of_life()
         if self._closed:
             raise Stopping(
@@ -112,41 +112,43 @@ class Presence:
             )
 
     async def warn(self, in_s: float) -> None:
-        """Announce a stop to those connected."""
+        """Announce a stop to all connections."""
         self._stop_at = self._clock() + in_s
         text = f"Nobody has spoken for a while: this server stops in {in_s:.0f} s. Any message keeps it."
         await self._tell_all(_stopping(round(in_s), text))
 
     async def close(self) -> bool:
-        """Shut the door, unless there was a sign of life since the warning; whether it is shut.
+        """Close the server, unless a client was active since the warning; returns whether it is closed.
 
-        Those still connected are told and dismissed. Until `reopen` every turn and connection is refused.
+        Connections are told and then closed. Until `reopen` every turn and connection is refused.
         """
         if self._closed:
             return True
         if self._stop_at is None or self.turns:
             return False
-        self._closed = True  # before the first await: from here on nobody comes in
+        self._closed = True  # before the first await, so that nothing is admitted meanwhile
         await self._tell_all(_stopping(0, "The server stops now."))
-        await self._each(lambda guest: guest.dismiss(GOING_AWAY, "stopping"))
+        await self._each(lambda connection: connection.dismiss(GOING_AWAY, "stopping"))
         return True
 
     async def reopen(self) -> None:
-        """The stop did not come about: serve on, and say so to those who were told of it."""
+        """The stop did not happen: serve again, and tell the connections."""
         self._closed = False
         if self._stop_at is not None:
             self._stop_at = None
             await self._tell_all(_stopping(None, STAYS))
 
     async def _tell_all(self, message: str) -> None:
-        await self._each(lambda guest: guest.tell(message))
+        await self._each(lambda connection: connection.tell(message))
 
-    async def _each(self, what: Callable[[Guest], Any]) -> None:
-        async def one(guest: Guest) -> None:
+    async def _each(self, what: Callable[[OpenConnection], Any]) -> None:
+        async def one(connection: OpenConnection) -> None:
             async with asyncio.timeout(TELL_S):
-                await what(guest)
+                await what(connection)
 
-        told = await asyncio.gather(*(one(guest) for guest in tuple(self._guests)), return_exceptions=True)
+        told = await asyncio.gather(
+            *(one(connection) for connection in tuple(self._connections)), return_exceptions=True
+        )
         for failure in told:
             if isinstance(failure, Exception):
                 logger.info("a client was not reached: %s", type(failure).__name__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any, cast, get_args
 
 from fastapi import APIRouter, Request
@@ -16,64 +16,64 @@ from serve_app.config.stack import Order
 from serve_app.errors import BadAudio, InvalidField
 from serve_app.lesson.events import sse
 from serve_app.lesson.stage_protocols import Utterance
-from serve_app.routes.lessons import Choice, Lessons, name_of_turn
+from serve_app.routes.lessons import Choice, Lessons, turn_id_of
 
 ROUTE = "sse"
 AUDIO_FIELDS = ("audio", "file")
 FORM_OVERHEAD_BYTES = 64_000
-"""What multipart boundaries and the other fields may add to the recording."""
+"""What multipart boundaries and the other fields may add to the size of the recording."""
 
 
-class EventStream(StreamingResponse):
-    """A turn being sent. Its place is given back however the sending ends."""
+class SseRoute:
+    """POST /api/stream-audio."""
 
-    def __init__(self, lessons: Lessons, utterance: Utterance, slot: AbstractContextManager[None]) -> None:
-        async def body() -> AsyncGenerator[bytes, None]:
-            async with aclosing(lessons.events(utterance)) as events:
-                async for event in events:
-                    yield sse(event)
+    def __init__(self, lessons: Lessons) -> None:
+        self._lessons = lessons
 
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(body(), media_type="text/event-stream", headers=headers)
-        self._slot = slot
+    def router(self) -> APIRouter:
+        routes = APIRouter()
+        routes.add_api_route("/api/stream-audio", self.stream_audio, methods=["POST"], response_model=None)
+        return routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._slot.__exit__(None, None, None)
-
-
-def router(lessons: Lessons) -> APIRouter:
-    routes = APIRouter()
-
-    @routes.post("/api/stream-audio")
-    async def stream_audio(request: Request) -> StreamingResponse:
+    async def stream_audio(self, request: Request) -> StreamingResponse:
+        lessons = self._lessons
         lessons.presence.sign_of_life()  # the upload may take longer than an announced stop
-        with lessons.refusals(ROUTE):
+        with lessons.refusals(ROUTE), ExitStack() as slot:
             recording, fields = await _read_form(request, lessons)
             order = _order(fields.pop("order", None))
             choice = Choice().changed(fields)
-            turn_id = name_of_turn(request.headers)
-            slot = lessons.turn_slot()
-            slot.__enter__()
-            try:
-                utterance = await lessons.utterance(recording, choice, order, route=ROUTE, turn_id=turn_id)
-                return EventStream(lessons, utterance, slot)
-            except BaseException:
-                slot.__exit__(None, None, None)
-                raise
+            slot.enter_context(lessons.turn_slot())
+            turn_id = turn_id_of(request.headers)
+            utterance = await lessons.utterance(recording, choice, order, route=ROUTE, turn_id=turn_id)
+            return EventStream(lessons, utterance, slot.pop_all())
 
-    return routes
+
+class EventStream(StreamingResponse):
+    """The response that streams a turn's events. Frees `slot`, the turn's place, however the stream ends."""
+
+    def __init__(self, lessons: Lessons, utterance: Utterance, slot: ExitStack) -> None:
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        super().__init__(_events(lessons, utterance), media_type="text/event-stream", headers=headers)
+        self._slot = slot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._slot:
+            await super().__call__(scope, receive, send)
+
+
+async def _events(lessons: Lessons, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+    async with aclosing(lessons.events(utterance)) as events:
+        async for event in events:
+            yield sse(event)
 
 
 async def _read_form(request: Request, lessons: Lessons) -> tuple[bytes, dict[str, Any]]:
     """The recording and the other fields.
 
     Raises:
-        BadAudio: there is none.
-        TooLarge: as soon as too many bytes have come, whatever the client declared.
-        InvalidField: a field is sent twice or as a file.
+        BadAudio: there is no recording, or the form cannot be read.
+        TooLarge: as soon as too many bytes have come, whatever size the client declared.
+        InvalidField: a field was sent twice or as a file.
     """
     request = Request(request.scope, _counted(request.receive, lessons))
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
@@ -101,7 +101,7 @@ async def _read_form(request: Request, lessons: Lessons) -> tuple[bytes, dict[st
 
 
 def _counted(receive: Receive, lessons: Lessons) -> Receive:
-    """`receive`, but refusing once more bytes came than a recording may have."""
+    """`receive` that raises TooLarge once more bytes have come than a recording may have."""
     received = 0
 
     async def counting() -> Message:

@@ -1,47 +1,76 @@
-"""GET /: the browser client, as it lies in serve_app/web; plain files, and a page that may load nothing else."""
+"""GET /: the browser client in serve_app/web, as plain files on a page that may load nothing from elsewhere."""
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
-from dataclasses import dataclass
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import PurePath
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 PAGE = "index.html"
-TYPES = {
+MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-"""What is served, and nothing beside it. Named here: what `mimetypes` says depends on the machine."""
+"""The kinds of file that are served. Listed here because `mimetypes` answers differently from machine to machine."""
 
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """One file, read once at the start: a request can name no other."""
+class WebClient(StaticFiles):
+    """`/` and `/web/NAME`: the files of serve_app/web. ETag and 304 are starlette's; media type and headers ours."""
 
-    body: bytes
-    media_type: str
-    etag: str
+    def __init__(self) -> None:
+        super().__init__(packages=[("serve_app", "web")])
+
+    def router(self) -> APIRouter:
+        routes = APIRouter()
+        routes.add_api_route("/", self.page, methods=["GET", "HEAD"])
+        routes.add_api_route("/web/{name}", self.file, methods=["GET", "HEAD"])
+        return routes
+
+    async def page(self, request: Request) -> Response:
+        return await self.get_response(PAGE, request.scope)
+
+    async def file(self, name: str, request: Request) -> Response:
+        return await self.get_response(name, request.scope)
+
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        media_type = MEDIA_TYPES.get(PurePath(full_path).suffix)
+        if media_type is None:
+            raise HTTPException(404)
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers.update(_headers(Request(scope).headers.get("host", "")))
+        if response.status_code != 304:
+            response.headers["Content-Type"] = media_type
+        return response
 
 
-def assets() -> dict[str, Asset]:
-    """The files of the client by name."""
-    return {entry.name: _asset(entry) for entry in files("serve_app").joinpath("web").iterdir() if _suffix(entry.name)}
+def _headers(host: str) -> dict[str, str]:
+    """`no-cache` lets a browser keep the files but ask each time, so an update is seen at once."""
+    return {
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": policy(host),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    }
 
 
 def policy(host: str) -> str:
-    """The Content-Security-Policy: this host alone.
+    """The Content-Security-Policy: everything from this host, nothing from any other.
 
-    `'self'` does not cover the WebSocket in every browser, so its address is named; a Host header that is no
-    host's name gets no such line.
+    `'self'` does not cover WebSockets in every browser, so their address is named too, unless the Host header does
+    not look like a host name.
     """
     sockets = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
     return "; ".join(
@@ -56,51 +85,3 @@ def policy(host: str) -> str:
             "frame-ancestors 'none'",
         )
     )
-
-
-def router() -> APIRouter:
-    """`/` and `/web/NAME`. `no-cache` lets a browser keep them but ask each time, so an update is seen at once."""
-    routes = APIRouter()
-    served = assets()
-
-    def answer(name: str, request: Request) -> Response:
-        asset = served.get(name)
-        if asset is None:
-            raise HTTPException(404)
-        headers = {
-            "Cache-Control": "no-cache",
-            "ETag": asset.etag,
-            "Content-Security-Policy": policy(request.headers.get("host", "")),
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-        }
-        if asset.etag in _etags(request.headers.get("if-none-match", "")):
-            return Response(status_code=304, headers=headers)
-        return Response(asset.body, media_type=asset.media_type, headers=headers)
-
-    @routes.api_route("/", methods=["GET", "HEAD"])
-    async def page(request: Request) -> Response:
-        return answer(PAGE, request)
-
-    @routes.api_route("/web/{name}", methods=["GET", "HEAD"])
-    async def file(name: str, request: Request) -> Response:
-        return answer(name, request)
-
-    return routes
-
-
-def _asset(entry: Traversable) -> Asset:
-    body = entry.read_bytes()
-    return Asset(body, TYPES[_suffix(entry.name)], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
-
-
-def _suffix(name: str) -> str:
-    """The suffix of a file that is served, else nothing."""
-    suffix = f".{name.rpartition('.')[2]}"
-    return suffix if suffix in TYPES else ""
-
-
-def _etags(header: str) -> set[str]:
-    """The tags of an If-None-Match; a proxy that compresses makes them weak ones."""
-    return {tag.strip().removeprefix("W/") for tag in header.split(",")}

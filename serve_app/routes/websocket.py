@@ -1,4 +1,4 @@
-"""/ws/stream: one connection, many turns; a binary message is an utterance, audio comes back binary."""
+"""/ws/stream: one connection, many turns. Binary messages are audio, both ways; text messages are JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.websockets import WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping
 from serve_app.lesson.events import websocket as message_of
-from serve_app.routes.lessons import Choice, Lessons, name_of_turn
+from serve_app.routes.lessons import Choice, Lessons, turn_id_of
 from serve_app.routes.presence import GOING_AWAY
 
 logger = logging.getLogger("ray.serve")
@@ -26,17 +26,24 @@ NO_ROUTE = 4404
 TRY_AGAIN_LATER = 1013
 
 
-def router(lessons: Lessons) -> APIRouter:
-    routes = APIRouter()
+class WebSocketRoute:
+    """/ws/stream of a stack that has it."""
 
-    @routes.websocket(PATH)
-    async def stream(socket: WebSocket) -> None:
+    def __init__(self, lessons: Lessons) -> None:
+        self._lessons = lessons
+
+    def router(self) -> APIRouter:
+        routes = APIRouter()
+        routes.add_api_websocket_route(PATH, self.stream)
+        return routes
+
+    async def stream(self, socket: WebSocket) -> None:
         await socket.accept()
-        connection = Connection(socket, lessons)
+        connection = Connection(socket, self._lessons)
         try:
-            with ExitStack() as held:
-                with lessons.refusals(ROUTE):
-                    held.enter_context(lessons.session_slot(connection))
+            with ExitStack() as slot:
+                with self._lessons.refusals(ROUTE):
+                    slot.enter_context(self._lessons.session_slot(connection))
                 await connection.serve()
         except Busy as error:
             await socket.send_text(_error(error))
@@ -45,22 +52,21 @@ def router(lessons: Lessons) -> APIRouter:
             else:
                 await socket.close(TRY_AGAIN_LATER, "full")
 
-    return routes
 
+class ClosedWebSocketRoute:
+    """/ws/stream of a stack without it: refused before the connection is accepted."""
 
-def closed_router() -> APIRouter:
-    """Where the stack has no WebSocket: refused before it is accepted."""
-    routes = APIRouter()
+    def router(self) -> APIRouter:
+        routes = APIRouter()
+        routes.add_api_websocket_route(PATH, self.refuse)
+        return routes
 
-    @routes.websocket(PATH)
-    async def refuse(socket: WebSocket) -> None:
+    async def refuse(self, socket: WebSocket) -> None:
         await socket.close(NO_ROUTE, "this stack has no WebSocket route")
-
-    return routes
 
 
 class Connection:
-    """One client. At most one turn runs; a new utterance or `cancel` stops it first."""
+    """One connected client. At most one turn runs; a new utterance or `cancel` stops it first."""
 
     def __init__(self, socket: WebSocket, lessons: Lessons) -> None:
         self._socket = socket
@@ -70,28 +76,28 @@ class Connection:
         self._turns = 0
 
     async def serve(self) -> None:
-        """Until the client goes. Only `receive` learns of that, so something always waits in it."""
+        """Handle messages until the client leaves. Only `receive` notices that, so turns run in tasks beside it."""
         try:
             while (message := await self._socket.receive())["type"] == "websocket.receive":
                 self._lessons.presence.sign_of_life()
                 try:
                     with self._lessons.refusals(ROUTE):
-                        await self._take(message)
+                        await self._handle(message)
                 except ParleError as error:
                     await self._send(_error(error))
         finally:
             await self._stop_turn()
 
-    async def _take(self, message: Message) -> None:
+    async def _handle(self, message: Message) -> None:
         recording = message.get("bytes")
         if recording is not None:
             if await self._stop_turn():
                 await self._send(json.dumps({"event": "cancelled"}))
             self._turn = asyncio.create_task(self._answer(recording, self._choice))
             return
-        await self._obey(_command(message.get("text") or ""))
+        await self._handle_command(_command(message.get("text") or ""))
 
-    async def _obey(self, command: dict[str, Any]) -> None:
+    async def _handle_command(self, command: dict[str, Any]) -> None:
         match command.pop("type", None):
             case "cancel":
                 await self._stop_turn()
@@ -105,25 +111,25 @@ class Connection:
                 raise InvalidField(f"Unknown message type {other!r}; send 'settings' or 'cancel', or audio as binary.")
 
     async def _answer(self, recording: bytes, choice: Choice) -> None:
-        """One turn, from recording to `complete` or `error`; the connection lives on whatever it is."""
+        """One turn, from recording to `complete` or `error`; the connection stays open either way."""
         try:
-            with ExitStack() as held:
+            with ExitStack() as slot:
                 with self._lessons.refusals(ROUTE):
-                    held.enter_context(self._lessons.turn_slot())
+                    slot.enter_context(self._lessons.turn_slot())
                     self._turns += 1
-                    turn_id = name_of_turn(self._socket.headers, self._turns)
+                    turn_id = turn_id_of(self._socket.headers, self._turns)
                     utterance = await self._lessons.utterance(recording, choice, "eager", route=ROUTE, turn_id=turn_id)
                 async with aclosing(self._lessons.events(utterance)) as events:
                     async for event in events:
                         await self._send(message_of(event))
         except ParleError as error:
             await self._send(_error(error))
-        except Exception:  # the turn's outermost edge here: nothing of it reaches the client
+        except Exception:  # the turn's outermost edge: logged, and the client learns no details
             logger.exception("a WebSocket turn failed")
             await self._send(_error(ParleError("The server failed; please say that again.")))
 
     async def _stop_turn(self) -> bool:
-        """End the running turn and everything it has running; whether there was one."""
+        """Cancel the running turn with all its work; returns whether there was one."""
         turn, self._turn = self._turn, None
         if turn is None or turn.done():
             return False
@@ -132,11 +138,11 @@ class Connection:
         return True
 
     async def tell(self, message: str) -> None:
-        """Send what no message of the client's asked for."""
+        """Send a message that does not answer one of the client's."""
         await self._send(message)
 
     async def dismiss(self, code: int, reason: str) -> None:
-        """Close from our side; `serve` ends once the client knows."""
+        """Close from our side; `serve` returns once the client has acknowledged it."""
         if self._socket.application_state is WebSocketState.CONNECTED:
             await self._socket.close(code, reason)
 
@@ -160,5 +166,5 @@ def _command(text: str) -> dict[str, Any]:
 
 
 def _error(error: ParleError) -> str:
-    """An error outside a turn's events, in the same form; `stage` is "request" where no stage is to blame."""
+    """An error outside a turn, in the form of the `error` event; `stage` is "request" unless a stage failed."""
     return json.dumps({"event": "error", "stage": "request", **error.body()}, ensure_ascii=False)

@@ -1,4 +1,4 @@
-/** The page: puts the parts together and decides what each event means for what is seen and heard. */
+/** The page's main module: connects the parts and handles each event of the server. */
 
 import { Connection } from './connection.js';
 import { Dock } from './dock.js';
@@ -20,13 +20,13 @@ const SPARE_S = 1; // a recording ends this long before the server's limit
 const DEFAULT_LONGEST_S = 60;
 const KEPT_AT = new Set(['transcript', 'level', 'response', 'complete', 'error', 'cancelled']);
 const FLASHED = new Set(['tooShort', 'notReady', 'cutOff']);
-const ASK_AGAIN_MS = 5000; // a stage that could not say whether it takes a setting is asked once more
+const ASK_AGAIN_MS = 5000; // retry after a stage could not check a setting because it was still starting
 const CONNECTED = new Set(['open', 'connecting']);
 
 const choices = loadChoices();
 const kept = loadLesson();
 let { session } = kept;
-let refusals = 0; // of the settings, since the connection was opened
+let refusals = 0; // of the settings, on this connection
 
 use(choices.language);
 const lesson = new Lesson();
@@ -34,7 +34,7 @@ lesson.restore(kept.turns);
 const dock = new Dock();
 const notices = new Notices(
   () => connection.retry(),
-  () => connection.tell({ type: 'settings' }), // any message keeps it
+  () => connection.tell({ type: 'settings' }), // any message keeps the server running
 );
 const player = new Player(() => {
   if (!player.playing) replay.end();
@@ -65,7 +65,7 @@ pushToTalk(byId('talk'), {
   drop: stop,
 });
 byId('stop').addEventListener('click', stop);
-// Nobody looks any more: the microphone must not go on listening.
+// The page is hidden: the microphone must not keep listening.
 document.addEventListener('visibilitychange', () => document.hidden && talk.end());
 window.addEventListener('beforeunload', (event) => lesson.waiting && event.preventDefault());
 window.addEventListener('pagehide', () => {
@@ -88,7 +88,7 @@ function hello() {
   return { session_id: session, voice, level, speed };
 }
 
-/** Before a learner talks: whoever speaks is heard, so the answer stops. */
+/** Called before the learner talks: the answer being spoken is interrupted. */
 function may() {
   notices.microphone(null);
   if (connection.state === 'noRoute') return false;
@@ -110,19 +110,19 @@ function stop() {
   draw();
 }
 
-/** What was recorded while there was no connection, once there is one and nobody is talking. */
+/** Send what was recorded without a connection, once there is one and nobody is talking. */
 function sendUnsent() {
   if (connection.open && !talk.talking() && lesson.waiting) deliver(lesson.waiting);
 }
 
 function deliver(turn) {
-  hush(); // an utterance ends the turn before it; its `cancel` goes first, so that each `cancelled` has its own
+  hush(); // an utterance ends the previous turn; send `cancel` first, so that each `cancelled` belongs to one `cancel`
   for (const old of lesson.giveUp(turn)) show(old);
   if (connection.open) {
     lesson.sent(turn, performance.now());
     connection.send(turn.recording);
   } else {
-    turn.state = 'unsent'; // it goes out when the connection is back
+    turn.state = 'unsent'; // sent when the connection is back
     connection.retry();
   }
   show(turn);
@@ -136,7 +136,7 @@ function show(turn) {
 }
 
 function replayLine(turn, who) {
-  if (talk.talking() || (lesson.running && !lesson.running.stopping)) return; // an answer is on its way
+  if (talk.talking() || (lesson.running && !lesson.running.stopping)) return; // an answer is still coming
   const again = !replay.is(turn, who);
   hush();
   if (again) replay.begin(turn, who);
@@ -169,16 +169,16 @@ function take(event) {
   draw();
 }
 
-/** An error that belongs to no turn: the settings were not taken, most likely for a voice this stack lacks. */
+/** An error outside a turn: the settings were refused, most likely because this stack lacks the voice. */
 function refused({ code }) {
-  if (code === 'busy' || code === 'stopping') return; // the server says so when it closes
+  if (code === 'busy' || code === 'stopping') return; // the server repeats it when it closes the connection
   if (code === 'invalid_field') {
     Object.assign(choices, { voice: null, level: null, speed: 1 });
     saveChoices(choices);
     settings.draw(connection.info?.voices);
   }
   refusals += 1;
-  if (connection.open || refusals > 1) return; // what was refused twice would be refused for ever
+  if (connection.open || refusals > 1) return; // refused twice: a third try would be refused too
   connection.tell({ type: 'settings', ...hello(), voice: null });
   if (choices.voice) setTimeout(() => connection.tell({ type: 'settings', voice: choices.voice }), ASK_AGAIN_MS);
 }
@@ -229,7 +229,7 @@ function drawAll() {
   draw();
 }
 
-/** What the page is doing, and what its buttons would do now. */
+/** Update the page's state, and what its buttons do now. */
 function draw() {
   const busy = player.playing || (lesson.running && !lesson.running.stopping);
   dock.draw(state(), Boolean(busy));

@@ -1,15 +1,15 @@
 /**
- * The WebSocket of docs/wire.md, kept open: asks /api/info first, comes back after every loss, says where it stands.
+ * Keeps the WebSocket of docs/wire.md open: asks /api/info first, reconnects after every loss, reports its state.
  *
- * States: `connecting`, `open` (the server has taken the settings), `offline` and `full` (it tries again by itself),
- * `noRoute` (this stack has no WebSocket: trying again would change nothing).
+ * States: `connecting`, `open` (the server has accepted the settings), `offline` and `full` (it retries by itself),
+ * `noRoute` (this stack has no WebSocket, so it does not retry).
  */
 
-const INFO_TIMEOUT_MS = 10_000; // it answers within some seconds even where a stage is down
+const INFO_TIMEOUT_MS = 10_000; // it answers within a few seconds even while a stage is down
 const WAITS_MS = [500, 1000, 2000, 4000, 8000];
 const FULL_WAIT_MS = 5000;
 const TRY_AGAIN_LATER = 1013;
-// A socket may be dead without knowing it, after a sleep or another network: what is sent must be answered by then.
+// After sleep or a change of network a socket may be dead without an error, so each message must be answered in time.
 const ANSWER_MS = 30_000;
 const OPEN_MS = 10_000;
 const ALIVE_MS = 5000;
@@ -22,12 +22,12 @@ export class Connection {
   #attempt = 0;
   #trying = false;
   state = 'connecting';
-  /** What /api/info said last. */
+  /** The last answer of /api/info. */
   info = null;
 
   /**
    * @param {object} hooks
-   * @param {() => object} hooks.hello the settings to begin with
+   * @param {() => object} hooks.hello the settings to send first
    * @param {(event: object) => void} hooks.event a text message
    * @param {(file: ArrayBuffer) => void} hooks.audio a binary message
    * @param {(state: string) => void} hooks.changed
@@ -44,27 +44,27 @@ export class Connection {
     return this.state === 'open';
   }
 
-  /** Try now instead of later; nothing while it is open or being opened. */
+  /** Retry now; does nothing while it is open or being opened. */
   retry() {
     if (this.#trying || (this.state !== 'offline' && this.state !== 'full')) return;
     this.#attempt = 0;
     this.#connect();
   }
 
-  /** One utterance. */
+  /** Send one utterance. */
   send(recording) {
     this.#socket.send(recording);
     this.#expect(ANSWER_MS);
   }
 
-  /** Ask /api/info once more where it could not tell the voices: the stage was still starting. */
+  /** Ask /api/info again if it had no voices because the stage was still starting. */
   async refresh() {
     if (!this.open || this.info.voices?.length) return;
     try {
       this.info = await fetchInfo();
       this.#hooks.changed(this.state);
     } catch {
-      // the connection itself will tell
+      // a lost connection is noticed elsewhere
     }
   }
 
@@ -79,14 +79,14 @@ export class Connection {
     this.#answer = setTimeout(() => this.#lost('offline'), within);
   }
 
-  /** A command, such as `{type: 'cancel'}`; without a connection it is dropped. */
+  /** Send a command, such as `{type: 'cancel'}`; dropped without a connection. */
   tell(command) {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(command));
   }
 
   async #connect() {
     clearTimeout(this.#timer);
-    if (this.#attempt === 0) this.#set('connecting'); // later it stays `offline`: the page must not flicker
+    if (this.#attempt === 0) this.#set('connecting'); // on a retry it stays `offline`, so that the page does not flicker
     this.#trying = true;
     try {
       this.info = await fetchInfo();
@@ -102,7 +102,7 @@ export class Connection {
     const address = new URL('ws/stream', document.baseURI);
     address.protocol = address.protocol.replace('http', 'ws');
     const socket = new WebSocket(address);
-    socket.binaryType = 'arraybuffer'; // a Blob is read later, and events would overtake their audio
+    socket.binaryType = 'arraybuffer'; // a Blob is read asynchronously, so events would overtake their audio
     socket.onopen = () => this.tell({ type: 'settings', ...this.#hooks.hello() });
     socket.onmessage = ({ data }) => this.#take(data);
     socket.onclose = ({ code }) => this.#lost(code === TRY_AGAIN_LATER ? 'full' : 'offline');
@@ -127,7 +127,7 @@ export class Connection {
 
   #lost(state) {
     clearTimeout(this.#answer);
-    if (!this.#socket) return; // still asking /api/info, or waiting already
+    if (!this.#socket) return; // still asking /api/info, or already waiting to retry
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close();
     this.#socket = null;

@@ -1,4 +1,4 @@
-/** The dock at the foot of the page: what is going on, in words, and what its buttons would do. */
+/** The dock at the bottom of the page: the state in words, and the buttons. */
 
 import { byId } from './dom.js';
 import { has, t } from './i18n.js';
@@ -7,11 +7,11 @@ const FLASH_MS = 5000;
 const QUIET = new Set(['listening', 'speaking']);
 
 export class Dock {
-  #flash = null; // a text in place of the usual hint, for some seconds
+  #flash = null; // a message shown for a few seconds instead of the usual hint
   #timer = 0;
   #drawn = ['connecting', false];
 
-  /** Say something passing, such as that a recording was too short. */
+  /** Show a temporary message, such as that a recording was too short. */
   say(key) {
     clearTimeout(this.#timer);
     this.#flash = key;
@@ -23,13 +23,13 @@ export class Dock {
   }
 
   /**
-   * @param {string} state of the page; style.css knows it as `data-state` of the body
+   * @param {string} state of the page; style.css uses it as `data-state` of the body
    * @param {boolean} busy whether there is an answer to stop
    */
   draw(state, busy) {
     this.#drawn = [state, busy];
     document.body.dataset.state = state;
-    // A screen reader must not speak into the open microphone, nor over the tutor.
+    // A screen reader must not speak into the open microphone or over the tutor.
     byId('state').parentNode.setAttribute('aria-live', QUIET.has(state) ? 'off' : 'polite');
     write(byId('state'), t(`state.${state}`));
     const hint = this.#flash ?? `hint.${state}`;
@@ -46,7 +46,7 @@ export class Dock {
   }
 }
 
-/** Write only what changed: a live region speaks whatever is written. */
+/** Write only what changed, because a screen reader speaks everything written to a live region. */
 function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

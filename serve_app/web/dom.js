@@ -1,4 +1,4 @@
-/** Small helpers for building the page; text only ever enters it as text, never as markup. */
+/** Small helpers for building the page; text is always inserted as text, never as markup. */
 
 export const byId = (id) => document.getElementById(id);
 

@@ -1,17 +1,17 @@
 /**
- * The conversation: which turn an event belongs to, and what each turn is made of. No DOM, no sound.
+ * The conversation: the turns, and which turn an event belongs to. No DOM, no sound.
  *
- * The wire names no turn, but its order does: a turn begins with `status stt` and ends with `complete`, `error`
+ * Events carry no turn id, but their order tells: a turn begins with `status stt` and ends with `complete`, `error`
  * or `cancelled`, and each `cancel` is answered by one `cancelled`.
  */
 
-/** Turns kept, shown and restored. */
+/** How many turns are kept, shown and restored. */
 export const KEPT = 100;
-const HEARD_AGAIN = 30; // of these the sounds are kept too: half a megabyte a turn
+const HEARD_AGAIN = 30; // how many turns keep their audio: half a megabyte each
 
 const OVER = new Set(['done', 'stopped', 'failed', 'lost']);
 const SAVED = ['id', 'state', 'said', 'words', 'level', 'reply', 'error', 'marks', 'timing'];
-// These mean that a setting or a message was wrong, whatever turn is running.
+// These errors mean a wrong setting or message; they do not belong to the running turn.
 const NOT_OF_A_TURN = new Set(['invalid_field']);
 
 /** One utterance and its answer. States: unsent, sent, stt, llm, tts, then one of `OVER`. */
@@ -27,7 +27,7 @@ export class Turn {
   marks = {}; // this client's clock, ms: sent, arrived, understood, firstWord, firstSound, written
   recording = null; // Blob; not kept over a reload
   pieces = []; // WAV files; not kept over a reload
-  stopping = false; // a `cancel` is on its way: what still comes is not played
+  stopping = false; // `cancel` was sent: audio that still arrives is not played
 
   get over() {
     return OVER.has(this.state);
@@ -45,12 +45,12 @@ export class Lesson {
     return this.turns.at(-1) ?? null;
   }
 
-  /** The turn that the server works on, or is about to. */
+  /** The turn that the server is working on, or will next. */
   get running() {
     return this.#active ?? this.#waiting[0] ?? null;
   }
 
-  /** A new turn for a recording, not sent yet. */
+  /** Add a turn for a recording that is not sent yet. */
   begin(recording) {
     const turn = new Turn();
     turn.id = (this.last?.id ?? 0) + 1;
@@ -60,24 +60,24 @@ export class Lesson {
     return turn;
   }
 
-  /** The turn that waits for a connection, or null. */
+  /** The turn waiting for a connection, or null. */
   get waiting() {
     return this.turns.findLast((turn) => turn.state === 'unsent') ?? null;
   }
 
-  /** Before a turn goes out: the others that wait are left for the learner to send again; those. */
+  /** Called before a turn is sent: the other waiting turns are left for the learner to resend. Returns them. */
   giveUp(turn) {
     const others = this.turns.filter((other) => other !== turn && other.state === 'unsent');
     for (const other of others) other.state = 'lost';
     return others;
   }
 
-  /** Whether the tutor rated something in this conversation before that turn. */
+  /** Whether an earlier turn of this conversation has a level. */
   knownBefore(turn) {
     return this.turns.some((other) => other !== turn && other.level?.estimate);
   }
 
-  /** Forget the answer of a turn whose recording is sent once more. */
+  /** Clear the answer of a turn whose recording is sent again. */
   reset(turn) {
     const { id, recording } = turn;
     Object.assign(turn, new Turn(), { id, recording });
@@ -89,7 +89,7 @@ export class Lesson {
     this.#waiting.push(turn);
   }
 
-  /** A `cancel` goes out; the turn it is meant for, null where nothing runs. */
+  /** Called when `cancel` is sent. Returns the turn it is for, or null if none runs. */
   cancelSent() {
     const turn = this.running;
     if (!turn || turn.stopping) return null;
@@ -98,7 +98,7 @@ export class Lesson {
     return turn;
   }
 
-  /** Take an event of the wire; the turn it changed, or null where it belongs to none. */
+  /** Handle an event of the server. Returns the turn that changed, or null. */
   take({ event, ...data }, now) {
     if (event === 'cancelled') return this.#end(this.#cancels.shift() ?? null, 'stopped');
     if (event === 'error') {
@@ -112,7 +112,7 @@ export class Lesson {
     return turn;
   }
 
-  /** A piece of sound came; the turn it belongs to, null where nobody wants to hear it any more. */
+  /** Handle a piece of audio. Returns the turn it belongs to, or null if it was cancelled. */
   takeAudio(now) {
     const turn = this.#active;
     if (!turn || turn.stopping) return null;
@@ -120,7 +120,7 @@ export class Lesson {
     return turn;
   }
 
-  /** The connection is gone, and every turn in flight with it; those turns. */
+  /** The connection was lost: marks the turns in flight and returns them. */
   lost() {
     const turns = [this.#active, ...this.#waiting].filter(Boolean);
     this.#active = null;
@@ -130,7 +130,7 @@ export class Lesson {
     return turns;
   }
 
-  /** What is kept over a reload. */
+  /** The data kept over a reload. */
   saved() {
     return this.turns.map((turn) => Object.fromEntries(SAVED.map((name) => [name, turn[name]])));
   }

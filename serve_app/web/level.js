@@ -1,15 +1,15 @@
-/** The level estimate over time: not a letter but a place on the scale, with the band where it should lie. */
+/** The level estimate over time: a position on the scale with a confidence band. */
 
 import { byId, el, svg } from './dom.js';
 import { percent, t } from './i18n.js';
 
 export const LEVELS = ['A1', 'A2', 'B1', 'B2', 'C1', 'C2'];
 
-const SHOWN = 12; // estimates: those that the next one rests on, and a little more
+const SHOWN = 12; // number of estimates: about as many as the next one is based on
 const [WIDTH, HEIGHT, LEFT, RIGHT, EDGE] = [320, 132, 30, 12, 6];
 const ROW = (HEIGHT - 2 * EDGE) / LEVELS.length;
 
-/** Where the share `q` of the probability lies below, on a scale where each level is one wide: 0 (A1) to 6. */
+/** The quantile `q` of the probabilities, on a scale where each level is one wide: 0 (A1) to 6. */
 export function quantile(probabilities, q) {
   let below = 0;
   for (const [index, level] of LEVELS.entries()) {
@@ -20,7 +20,7 @@ export function quantile(probabilities, q) {
   return LEVELS.length;
 }
 
-/** What the turns' level events say, oldest first, without those that could not tell. */
+/** The estimates in the turns' level events, oldest first, without the empty ones. */
 export function estimates(turns) {
   return turns
     .map((turn) => turn.level)
@@ -33,7 +33,7 @@ export function estimates(turns) {
     }));
 }
 
-/** Draw the card for these turns; hide it while nothing is known. */
+/** Draw the card for these turns; hide it while there is no estimate. */
 export function drawLevel(turns) {
   const all = estimates(turns);
   const card = byId('level');
@@ -84,7 +84,7 @@ function chart(points, label) {
   return drawn;
 }
 
-/** The newest estimate is at the right; a few are not stretched over the whole width. */
+/** The newest estimate is on the right; a few estimates are not stretched over the whole width. */
 function x(index, count) {
   const steps = Math.max(count - 1, 5);
   const start = LEFT + 14;

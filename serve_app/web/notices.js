@@ -1,9 +1,9 @@
-/** What stands in the way, and what to do about it: one notice above the button, the most pressing one. */
+/** Shows what prevents a conversation and what to do about it: one notice, the most urgent one. */
 
 import { byId, el } from './dom.js';
 import { t } from './i18n.js';
 
-// Those of the connection stay until it is back; those of the microphone until the next try or a click.
+// Connection notices stay until it is back; microphone notices until the next try or a click.
 const CONNECTION = { offline: 'retry', full: 'retry', noRoute: 'reload' };
 
 export class Notices {
@@ -14,8 +14,8 @@ export class Notices {
   #stay;
 
   /**
-   * @param {() => void} retry called where the learner wants to try the connection now
-   * @param {() => void} stay called where the learner wants the server not to stop
+   * @param {() => void} retry called when the learner wants to reconnect now
+   * @param {() => void} stay called when the learner wants the server to keep running
    */
   constructor(retry, stay) {
     this.#retry = retry;
@@ -30,14 +30,14 @@ export class Notices {
     this.draw();
   }
 
-  /** @param {boolean} soon whether the server is about to stop because nobody speaks */
+  /** @param {boolean} soon whether the server is about to stop because it is idle */
   stopping(soon) {
     if (soon === this.#stopping) return;
     this.#stopping = soon;
     this.draw();
   }
 
-  /** @param {string|null} kind why there is no recording; null where there is one */
+  /** @param {string|null} kind why there is no recording; null if there is one */
   microphone(kind) {
     if (kind === null && this.#microphone === null) return;
     this.#microphone = kind;

@@ -1,19 +1,19 @@
 /**
- * Plays pieces of speech one after the other without a gap, and knows how to stop at once.
+ * Plays pieces of speech back to back without gaps, and can stop at once.
  *
- * Each piece is scheduled on the audio clock where the one before it ends, so that no timer of the page
- * is between them. The context is made at the first press of a button: browsers let no page sound before.
+ * Each piece is scheduled on the audio clock at the end of the previous one, so no page timer is involved. The
+ * context is created at the first press of a button: browsers allow no sound before.
  */
 
 import { soundAs } from './recorder.js';
 import { audibleSamples, parseWav } from './wav.js';
 
-const LEAD_S = 0.05; // for the first piece: the graph must not start in the past
-const FADE_S = 0.02; // a voice cut off at once clicks
+const LEAD_S = 0.05; // lead time of the first piece, so that it does not start in the past
+const FADE_S = 0.02; // stopping abruptly would click
 
 export class Player {
   #context = null;
-  #output = null; // a gain of its own for what plays now: stopping fades it out and forgets it
+  #output = null; // the gain node of what plays now; stopping fades it out and drops it
   #sources = new Set();
   #next = 0;
   #changed;
@@ -23,7 +23,7 @@ export class Player {
   /** @param {() => void} changed called when playing begins or ends */
   constructor(changed) {
     this.#changed = changed;
-    // On a touch screen a press does not count as the gesture that allows sound; its end does.
+    // On a touch screen the end of a press, not its start, is the gesture that allows sound.
     for (const gesture of ['pointerup', 'click', 'keydown']) {
       document.addEventListener(gesture, () => this.#context && this.context());
     }
@@ -33,7 +33,7 @@ export class Player {
     return this.#sources.size > 0;
   }
 
-  /** The audio context, awake where the browser allows it. Call it in a gesture the first time. */
+  /** The audio context, resumed if the browser allows it. Make the first call in a user gesture. */
   context() {
     if (!this.#context) {
       soundAs('playback');
@@ -43,7 +43,7 @@ export class Player {
     return this.#context;
   }
 
-  /** A WAV file of the wire as a buffer that `play` takes. */
+  /** Decode a WAV file from the server to a buffer for `play`. */
   bufferOf(file) {
     const { rate, channels } = parseWav(file);
     const buffer = this.context().createBuffer(channels.length, Math.max(1, channels[0].length), rate);
@@ -51,12 +51,12 @@ export class Player {
     return buffer;
   }
 
-  /** A recording of this browser's own, decoded. */
+  /** Decode a recording made by this browser. */
   async decode(blob) {
     return this.context().decodeAudioData(await blob.arrayBuffer());
   }
 
-  /** Play a buffer right after what already plays, or now. */
+  /** Play a buffer after what is already playing, or now. */
   play(buffer) {
     const context = this.context();
     if (!this.#output) {
@@ -75,7 +75,7 @@ export class Player {
     if (this.#sources.size === 1) this.#changed();
   }
 
-  /** Silence, now. Says whether anything was playing. */
+  /** Stop at once. Returns whether anything was playing. */
   stop() {
     if (!this.playing) return false;
     const output = this.#output;

@@ -1,11 +1,11 @@
 /**
- * Push-to-talk: what a finger, a mouse, the space bar or a screen reader does, as begin, end and drop.
+ * Push-to-talk: turns touch, mouse, space bar and screen reader input into begin, end and drop.
  *
- * Held, it records until it is let go; tapped, until it is tapped again. It knows nothing of microphones, and
- * nothing else knows of buttons: a hands-free mode would call the same `begin` and `end` instead.
+ * Held, it records until released; tapped, until tapped again. It knows nothing of microphones, and nothing else
+ * knows of buttons: a hands-free mode would call the same `begin` and `end`.
  */
 
-const HOLD_MS = 350; // a press longer than this is held, a shorter one a tap
+const HOLD_MS = 350; // a longer press is a hold, a shorter one a tap
 const OWN_SPACE = 'button, a, input, select, textarea, summary, dialog, [contenteditable]';
 
 /**
@@ -32,14 +32,14 @@ export function pushToTalk(button, talk) {
 
   button.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return;
-    button.setPointerCapture(event.pointerId); // a finger that slips off still talks
+    button.setPointerCapture(event.pointerId); // keep recording if the finger slips off the button
     press();
   });
   button.addEventListener('pointerup', release);
   button.addEventListener('pointercancel', release);
-  button.addEventListener('contextmenu', (event) => event.preventDefault()); // a long touch is no right click
+  button.addEventListener('contextmenu', (event) => event.preventDefault()); // a long touch must not open the context menu
   button.addEventListener('click', (event) => {
-    // A pointer's click was handled by its press; Enter and screen readers send a click alone.
+    // A pointer's click was handled on press; Enter and screen readers send only a click.
     if (event.detail !== 0) return;
     press();
     pressedAt = null;
@@ -49,7 +49,7 @@ export function pushToTalk(button, talk) {
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && !event.defaultPrevented && !document.querySelector('dialog[open]')) talk.drop();
     if (!space(event) || document.querySelector('dialog[open]') || event.ctrlKey || event.altKey || event.metaKey) return;
-    event.preventDefault(); // the page would scroll, the button would click
+    event.preventDefault(); // otherwise the page scrolls or the button clicks
     if (!event.repeat) press();
   });
   document.addEventListener('keyup', (event) => {

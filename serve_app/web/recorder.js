@@ -1,12 +1,12 @@
 /**
- * One utterance from the microphone, as a recording that the server takes.
+ * Records one utterance from the microphone in a format that the server accepts.
  *
- * The microphone is open only while the learner talks: the browser's own sign tells the truth about it, and
- * phones play the answer through the loudspeaker instead of the earpiece.
+ * The microphone is open only while the learner talks: so the browser's microphone sign is accurate, and phones play
+ * the answer through the loudspeaker instead of the earpiece.
  */
 
 const FORMATS = ['audio/webm;codecs=opus', 'audio/mp4', 'audio/ogg;codecs=opus'];
-const TAIL_MS = 180; // people let go of the button on the last syllable
+const TAIL_MS = 180; // people release the button on the last syllable
 const SHORTEST_MS = 350;
 const STOP_MS = 2000;
 const BITS_PER_SECOND = 32_000;
@@ -31,8 +31,8 @@ export class Recorder {
   #ended;
 
   /**
-   * @param {(level: number) => void} level told how loud it is, 0..1, as often as the screen is drawn
-   * @param {() => void} ended told when the microphone is gone: unplugged, or taken by a call
+   * @param {(level: number) => void} level called with the volume, 0..1, on every animation frame
+   * @param {() => void} ended called when the microphone is lost: unplugged, or taken by a call
    */
   constructor(level, ended) {
     this.#level = level;
@@ -40,7 +40,7 @@ export class Recorder {
   }
 
   /**
-   * Open the microphone and record; resolves once it really records.
+   * Open the microphone and record; resolves once recording has started.
    * @param {AudioContext} context for the level
    * @throws {MicrophoneError}
    */
@@ -48,7 +48,7 @@ export class Recorder {
     this.#stream = await openMicrophone();
     const mimeType = FORMATS.find((format) => MediaRecorder.isTypeSupported(format));
     const options = { audioBitsPerSecond: BITS_PER_SECOND, ...(mimeType && { mimeType }) };
-    const chunks = []; // its own: what a discarded recorder still sends must not get into the next one's
+    const chunks = []; // per recorder: late data of a discarded recorder must not get into the next recording
     this.#chunks = chunks;
     try {
       this.#recorder = new MediaRecorder(this.#stream, options);
@@ -67,21 +67,21 @@ export class Recorder {
     try {
       this.#watch(context);
     } catch {
-      // Firefox refuses where the rates of microphone and context differ: no level then, the recording goes on
+      // Firefox refuses if the rates of microphone and context differ: no level then, but the recording continues
     }
   }
 
-  /** The recording so far; null where it is too short to hold a word. */
+  /** Stop and return the recording; null if it is too short to contain a word. */
   async finish() {
     await new Promise((resolve) => setTimeout(resolve, TAIL_MS));
     const recorder = this.#recorder;
-    if (!recorder) return null; // discarded in the meantime
+    if (!recorder) return null; // discarded meanwhile
     const lasted = performance.now() - this.#startedAt;
     if (recorder.state !== 'inactive') {
       await new Promise((resolve) => {
         recorder.onstop = resolve;
         recorder.stop();
-        setTimeout(resolve, STOP_MS); // it has what it has
+        setTimeout(resolve, STOP_MS); // give up waiting and use what there is
       });
     }
     const recording = new Blob(this.#chunks, { type: recorder.mimeType });
@@ -89,7 +89,7 @@ export class Recorder {
     return lasted < SHORTEST_MS + TAIL_MS || !recording.size ? null : recording;
   }
 
-  /** Stop and keep nothing. */
+  /** Stop and discard the recording. */
   discard() {
     if (this.#recorder) this.#recorder.onstop = null;
     if (this.#recorder && this.#recorder.state !== 'inactive') this.#recorder.stop();
@@ -108,7 +108,7 @@ export class Recorder {
     const analyser = context.createAnalyser();
     analyser.fftSize = 1024;
     const source = context.createMediaStreamSource(this.#stream);
-    source.connect(analyser); // and no further: nobody wants to hear themselves
+    source.connect(analyser); // not to the speakers: learners must not hear themselves
     const samples = new Float32Array(analyser.fftSize);
     const stream = this.#stream;
     const look = () => {
@@ -148,7 +148,7 @@ async function openMicrophone() {
   }
 }
 
-/** On an iPhone: play although its ringer is off. Other browsers know no audio session. */
+/** iPhone only: play even if the ringer is off. Other browsers have no audio session. */
 export function soundAs(type) {
   if (navigator.audioSession) navigator.audioSession.type = type;
 }

@@ -1,4 +1,4 @@
-/** Hearing a line again: the learner's own recording, or the pieces of the tutor's answer. */
+/** Replays a line: the learner's own recording, or the pieces of the tutor's answer. */
 
 export class Replay {
   #player;
@@ -9,8 +9,8 @@ export class Replay {
 
   /**
    * @param {import('./player.js').Player} player
-   * @param {(turn) => void} show draws the turn again: its button turns into a stop button and back
-   * @param {() => void} failed told where the browser cannot read what it has recorded
+   * @param {(turn) => void} show redraws the turn, whose button becomes a stop button and back
+   * @param {() => void} failed called if the browser cannot decode its own recording
    */
   constructor(player, show, failed) {
     this.#player = player;
@@ -27,8 +27,8 @@ export class Replay {
     const line = { turn, who };
     this.line = line;
     const decoding = who === 'tutor' ? turn.pieces.map((file) => this.#player.bufferOf(file)) : this.#player.decode(turn.recording).then((sound) => [sound]);
-    const pieces = await Promise.resolve(decoding).catch(() => []); // a browser may not read what it has written
-    if (this.line !== line) return; // something else began in the meantime
+    const pieces = await Promise.resolve(decoding).catch(() => []); // a browser may fail to decode its own recording
+    if (this.line !== line) return; // something else started meanwhile
     if (!pieces.length) {
       this.line = null;
       this.#failed();
@@ -37,7 +37,7 @@ export class Replay {
     this.#show(turn);
   }
 
-  /** It is over, or something else wants to be heard. */
+  /** Called when the line has ended, or something else is to be played. */
   end() {
     const { line } = this;
     this.line = null;

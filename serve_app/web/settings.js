@@ -1,4 +1,4 @@
-/** The dialog of choices: voice, level, speed, language; and another conversation. */
+/** The settings dialog: voice, level, speed, language, and starting a new conversation. */
 
 import { byId, el } from './dom.js';
 import { current, t } from './i18n.js';
@@ -39,7 +39,7 @@ export class Settings {
     });
   }
 
-  /** Show the choices as they are; `voices` are those of the server, null while unknown. */
+  /** Show the current choices; `voices` are the server's, null while unknown. */
   draw(voices) {
     const { voice, level, speed } = this.#choices;
     const names = [...new Set([...(voices ?? []), ...(voice ? [voice] : [])])];

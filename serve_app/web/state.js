@@ -1,4 +1,4 @@
-/** What the page is doing, in one word: for the dock, for style.css and for tests. */
+/** The state of the page in one word: for the dock, style.css and tests. */
 
 const TALKING = { opening: 'opening', recording: 'listening', finishing: 'sending' };
 const RUNNING = { sent: 'sending', stt: 'understanding' };
@@ -12,7 +12,7 @@ export function pageState(talk, lesson, player, connection) {
   return turn ? (RUNNING[turn.state] ?? 'thinking') : 'ready';
 }
 
-/** `window.parle`, for tests and the curious; nothing can be changed through it. */
+/** `window.parle`, read-only, for tests and debugging. */
 export function expose(state, player, lesson) {
   const parle = {
     get state() {

@@ -1,6 +1,6 @@
 /**
- * What outlives the page: choices for good (localStorage), the conversation for as long as the tab lives
- * (sessionStorage, so that two tabs are two conversations). A browser that forbids both loses only that.
+ * What is kept over a reload: choices permanently (localStorage), the conversation as long as the tab is open
+ * (sessionStorage, so that two tabs are two conversations). Without storage the page works, but keeps nothing.
  */
 
 const CHOICES = 'parle.choices';
@@ -16,7 +16,7 @@ export function saveChoices(choices) {
   write('localStorage', CHOICES, choices);
 }
 
-/** `{session, turns}`; a new session where there is none. */
+/** `{session, turns}`; a new session if none is stored. */
 export function loadLesson() {
   const kept = read('sessionStorage', LESSON);
   if (typeof kept?.session === 'string' && Array.isArray(kept.turns)) return kept;
@@ -27,7 +27,7 @@ export function saveLesson(session, turns) {
   write('sessionStorage', LESSON, { session, turns });
 }
 
-/** Not randomUUID: that one is missing where the page came over plain HTTP. */
+/** Not randomUUID, which is missing on pages served over plain HTTP. */
 export function newSession() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
@@ -44,6 +44,6 @@ function write(storage, key, value) {
   try {
     window[storage].setItem(key, JSON.stringify(value));
   } catch {
-    // full or forbidden: the lesson goes on, and ends with the page
+    // storage is full or forbidden: the conversation continues but is not kept
   }
 }

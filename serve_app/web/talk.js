@@ -1,5 +1,5 @@
 /**
- * One learner talking: from the wish to speak to a recording, whatever made the wish.
+ * The learner talking: from the start signal to a finished recording, whatever gave the signal.
  *
  * States: idle, opening (the microphone), recording, finishing.
  */
@@ -15,9 +15,9 @@ export class Talk {
 
   /**
    * @param {object} hooks
-   * @param {() => AudioContext} hooks.context asked in the gesture that begins
-   * @param {() => boolean} hooks.may whether talking makes sense now; here the answer being spoken is interrupted
-   * @param {() => number} hooks.longest seconds that one utterance may last
+   * @param {() => AudioContext} hooks.context called in the gesture that begins
+   * @param {() => boolean} hooks.may whether talking is possible now; interrupts the answer being spoken
+   * @param {() => number} hooks.longest the longest utterance in seconds
    * @param {(recording: Blob) => void} hooks.recorded
    * @param {(why: string) => void} hooks.failed a MicrophoneError's kind, or tooShort, notReady, cutOff
    * @param {() => void} hooks.changed
@@ -58,7 +58,7 @@ export class Talk {
   }
 
   async end() {
-    if (this.state === 'opening') this.#abandoned = true; // let go while the browser was still asking
+    if (this.state === 'opening') this.#abandoned = true; // released while the browser was still asking for permission
     if (this.state !== 'recording') return;
     clearTimeout(this.#limit);
     this.#set('finishing');
@@ -68,7 +68,7 @@ export class Talk {
     else this.#hooks.failed('tooShort');
   }
 
-  /** Forget what was said; whether there was anything to forget. */
+  /** Discard the recording. Returns whether there was one. */
   drop() {
     if (this.state === 'opening') this.#abandoned = true;
     if (this.state !== 'recording') return this.talking();

@@ -1,4 +1,4 @@
-/** The timing bar of a turn: where the wait went, as the learner felt it (this client's clock, network included). */
+/** The timing bar of a turn: the phases of the wait by this client's clock, network included. */
 
 import { el } from './dom.js';
 import { seconds, t } from './i18n.js';
@@ -10,13 +10,13 @@ const PHASES = [
   ['sound', 'firstWord', 'firstSound'],
 ];
 
-/** The phases of a turn with their ms; null until the first sound is there. */
+/** The phases of a turn in ms; null until the first sound has arrived. */
 export function phases({ marks }) {
   if (PHASES.some(([, from, to]) => marks[from] === undefined || marks[to] === undefined)) return null;
   return PHASES.map(([name, from, to]) => ({ name, ms: Math.max(0, marks[to] - marks[from]) }));
 }
 
-/** The bar with its legend, as a `details`; null where there is nothing to tell yet. */
+/** The bar with its legend, as a `details` element; null while there is nothing to show. */
 export function timingBar(turn) {
   const found = phases(turn);
   if (!found) return null;

@@ -1,12 +1,12 @@
-/** The conversation as a list of turns. Each turn keeps its nodes; only what changed is written again. */
+/** Draws the conversation as a list of turns. Each turn keeps its nodes; only what changed is rewritten. */
 
 import { byId, el, icon } from './dom.js';
 import { has, percent, t } from './i18n.js';
 import { timingBar } from './timing.js';
 
-const DOUBT = 0.15; // words heard with more than 1 - DOUBT are not marked
-const NEAR_END = 240; // px: whoever has scrolled further up is reading
-// After these the same recording may well succeed.
+const DOUBT = 0.15; // words with a probability above 1 - DOUBT are not marked
+const NEAR_END = 240; // px: a learner who has scrolled further up is reading, so do not scroll
+// After these errors the same recording may succeed.
 const WORTH_RESENDING = new Set(
   'busy empty_reply turn_timeout stage_lost stage_unavailable stage_failed internal'.split(' '),
 );
@@ -22,7 +22,7 @@ export class View {
     this.#hooks = hooks;
   }
 
-  /** Draw all turns anew: after a reload, another language, another conversation. */
+  /** Redraw all turns: after a reload, a change of language, or a new conversation. */
   draw(turns, replaying) {
     this.#nodes.clear();
     this.#list.replaceChildren();
@@ -34,7 +34,7 @@ export class View {
     this.#frame(turns);
   }
 
-  /** Write what changed of one turn. `replaying` is the line being played again: `{turn, who}` or null. */
+  /** Update one turn. `replaying` is the line being replayed: `{turn, who}` or null. */
   update(turn, turns, replaying) {
     const atEnd = nearEnd();
     if (!this.#nodes.has(turn.id)) {
@@ -57,7 +57,7 @@ export class View {
     if (atEnd && last) this.toEnd();
   }
 
-  /** Only the reply's text grew: the cheap way, many times a second. */
+  /** Update only the reply's text: cheap enough for many times a second. */
   grow(turn) {
     const reply = this.#nodes.get(turn.id)?.querySelector('.reply');
     if (!reply || reply.classList.contains('waiting')) return false;
@@ -135,7 +135,7 @@ export class View {
     return el('div', { class: 'note' }, el('p', {}, text), again && turn.recording ? button : null);
   }
 
-  /** Screen readers hear whole lines, once; not every syllable that is written. */
+  /** Announce whole lines to screen readers once, instead of every delta. */
   #announce(turn) {
     const before = this.#announced.get(turn.id) ?? {};
     const reply = turn.marks.written ? turn.reply : '';
@@ -143,7 +143,7 @@ export class View {
     this.#announced.set(turn.id, now);
     const who = { said: t('you'), reply: 'Parle', note: 'Parle' };
     for (const what of ['said', 'reply', 'note']) {
-      if (!now[what] || before[what] || (what === 'reply' && turn.pieces.length)) continue; // that one is spoken
+      if (!now[what] || before[what] || (what === 'reply' && turn.pieces.length)) continue; // the reply is spoken already
       const text = el('span', what === 'note' ? {} : { lang: 'pt-BR' }, now[what]);
       byId('announcer').append(el('p', {}, `${who[what]}: `, text));
     }
@@ -157,7 +157,7 @@ function nearEnd() {
 
 const doubtful = (word) => word.probability < 1 - DOUBT;
 
-/** The learner's words, each shaded by how unsure it is. */
+/** The learner's words, each shaded by its uncertainty. */
 function said(turn) {
   const text = el('p', { class: 'said', lang: 'pt-BR' });
   if (!turn.words.length) text.append(turn.said);

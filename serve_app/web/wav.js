@@ -1,10 +1,10 @@
-/** Reads the WAV files that the wire brings: RIFF, PCM of 16 bits, any rate and number of channels. */
+/** Reads the WAV files from the server: RIFF, 16-bit PCM, any rate and number of channels. */
 
 /**
  * The samples of a WAV file.
  * @param {ArrayBuffer} file
- * @returns {{rate: number, channels: Float32Array[]}} samples in -1..1, one array a channel
- * @throws {Error} where it is no such file
+ * @returns {{rate: number, channels: Float32Array[]}} samples in -1..1, one array per channel
+ * @throws {Error} if it is not such a file
  */
 export function parseWav(file) {
   const view = new DataView(file);
@@ -13,7 +13,7 @@ export function parseWav(file) {
   for (let at = 12; at + 8 <= view.byteLength; ) {
     const name = tag(view, at);
     const start = at + 8;
-    const size = Math.min(view.getUint32(at + 4, true), view.byteLength - start); // a stream may claim too much
+    const size = Math.min(view.getUint32(at + 4, true), view.byteLength - start); // a streamed file may declare too large a size
     if (name === 'fmt ') {
       format = { channels: view.getUint16(start + 2, true), rate: view.getUint32(start + 4, true) };
       if (view.getUint16(start + 14, true) !== 16) throw new Error('only PCM of 16 bits is played');
@@ -24,7 +24,7 @@ export function parseWav(file) {
   throw new Error('a WAV file without samples');
 }
 
-/** How many samples can be heard, or at least seen in an editor: what is below -60 dBFS counts as silence. */
+/** The number of audible samples: those above -60 dBFS. */
 export function audibleSamples(samples) {
   let count = 0;
   for (const sample of samples) if (sample > 0.001 || sample < -0.001) count += 1;

@@ -1,6 +1,6 @@
 """A client that goes ends what a real server does for it: what the engines still did afterwards is counted.
 
-`work` of /api/info counts at the engines themselves: segments transcribed, steps of the language model (a token or a
+`Server.work` counts at the engines themselves: segments transcribed, steps of the language model (a token or a
 batch of the prompt), pieces of speech. None of them may go on for a turn that nobody listens to.
 """
 

@@ -1,4 +1,4 @@
-"""Turns over stages without models: one learner's lesson, and what a turn leaves behind for metrics, log and spans."""
+"""Turns over stages without models: one learner's lesson, and the record of one turn."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SILENCE = np.zeros(16_000, np.float32)
 
 
 class Lesson:
-    """Turns of one learner over one house of stages."""
+    """Turns of one learner over one set of stages."""
 
     def __init__(self, house: House, *, cefr: bool = True, default_level: str | None = None, **limits: Any) -> None:
         self.house = house
@@ -91,7 +91,7 @@ def busy_house() -> House:
 async def recorded(
     house: House, *, until: type[Event] | None = None, order: Order = "eager", **limits: Any
 ) -> TurnRecord:
-    """The record of one turn, whose client leaves at the first event of a kind."""
+    """The record of one turn; with `until` its client leaves at the first event of that kind."""
     records: list[TurnRecord] = []
     turn = Turn(house.stages(), MemoryStore(), Limits(**limits), Pace(), ended=records.append)
     utterance = Utterance(TWO_SECONDS, "aula", "t-1", time.perf_counter(), order=order, route="sse")

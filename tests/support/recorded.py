@@ -1,4 +1,4 @@
-"""Ray's metrics as they are recorded: the real classes, with their checks, and their values kept here."""
+"""Records what is given to Ray's metrics: the real classes with their checks, the values kept here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Recorded:
 
 
 def keep(monkeypatch: pytest.MonkeyPatch) -> Recorded:
-    """From now on, in this test. Without a node's agent Ray itself would keep nothing that can be read back."""
+    """Start recording, until the test ends. Without a metrics agent Ray keeps nothing that can be read back."""
     recorded = Recorded()
 
     def record(metric: ray_metrics.Metric, value: float, tags: dict[str, str] | None = None) -> None:

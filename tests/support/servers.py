@@ -13,6 +13,7 @@ import psutil
 
 from serve_app.launch import child_process
 from serve_app.launch.child_process import free_port
+from support.engine_work import EngineWork
 from support.waiting import wait_for
 
 STOP_TIMEOUT_S = 40
@@ -29,6 +30,7 @@ class Server:
     log: Path
     home: psutil.Process
     """The process below which the replicas run: the server's own, or that of the cluster it joined."""
+    engines: EngineWork
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", timeout=60)
@@ -38,7 +40,7 @@ class Server:
 
     def work(self) -> dict[str, int]:
         """Units of work that the engines have done since their start."""
-        return self.info()["work"]
+        return self.engines.ask()
 
     def wait_until_idle(self, seconds: float = 30) -> None:
         """Until no turn runs; raises when one is still there after that time."""
@@ -78,4 +80,5 @@ def serving(stack: Path, log: Path, *options: str, port: int | None = None) -> I
     with child_process.serving(stack, log, *options, port=port, stop_s=STOP_TIMEOUT_S) as (started, url):
         process = psutil.Process(started.pid)
         home = psutil.Process() if "--address" in options else process
-        yield Server(url, process, log, home)
+        with contextlib.closing(EngineWork(home)) as engines:
+            yield Server(url, process, log, home, engines)

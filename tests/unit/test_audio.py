@@ -1,4 +1,4 @@
-"""Recordings in, WAV out: `serve_app.audio` against files that PyAV wrote, and against files nobody should send."""
+"""`serve_app.audio` with files written by PyAV, and with broken and hostile files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was said, and how long it is kept: `serve_app.lesson.conversation`."""
+"""Conversations and how long the store keeps them: `serve_app.lesson.conversation`."""
 
 from __future__ import annotations
 

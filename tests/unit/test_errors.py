@@ -1,4 +1,4 @@
-"""What is told of another library's exceptions."""
+"""The one-line messages made from exceptions and names."""
 
 from __future__ import annotations
 

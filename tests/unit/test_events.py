@@ -1,4 +1,4 @@
-"""The two forms of an event on the wire, against the published contract (docs/wire.md)."""
+"""The SSE and WebSocket form of each event, against the published contract (docs/wire.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph that the builder hands to Ray: who gets which share of the card, and who loads first."""
+"""The graph that `build` gives to Ray: each stage's share of the card, and which stage loads first."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from serve_app.config.lint import read
 from serve_app.config.stack import StackArgs
 from serve_app.ingress import build
 from serve_app.launch import preflight
-from serve_app.replicas.replica import load
+from serve_app.replicas.replica import load_engine
 
 STAGES = {"stt": "SpeechToText", "cefr": "CefrClassifier", "llm": "TutorLLM", "tts": "TextToSpeech"}
 
 
 def graph(file: str, monkeypatch: pytest.MonkeyPatch) -> tuple[StackArgs, dict[str, Any]]:
-    """The stack's args, and its deployments by name as they would be placed on a machine that has the cards."""
+    """The stack's args, and its deployments by name as on a machine that has the cards."""
     monkeypatch.setattr(preflight, "check", lambda args: None)
     args = read(CONFIGS / file).args
     ingress = build(args)._bound_deployment
@@ -62,7 +62,7 @@ async def test_a_stage_fetches_at_once_and_builds_only_after_the_one_before_it()
         ready = Ready()
 
     loading = asyncio.create_task(
-        load(lambda: log.append("fetched"), lambda _: log.append("built"), First())  # pyright: ignore[reportArgumentType]
+        load_engine(lambda: log.append("fetched"), lambda _: log.append("built"), First())  # pyright: ignore[reportArgumentType]
     )
     async with asyncio.timeout(10):
         while log != ["fetched"]:  # noqa: ASYNC110 - a thread fetches and tells nobody

@@ -1,4 +1,4 @@
-"""What a turn's record becomes: metrics with their labels, and one line of JSON that holds no speech."""
+"""From a TurnRecord to metrics with labels, and to one log line that contains no speech."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from serve_app.errors import BadAudio, StageFailed
 from serve_app.lesson.events import Spoken
 from serve_app.observe import metrics
 from serve_app.observe.metrics import METRICS
-from serve_app.observe.observer import Observer, model_label
+from serve_app.observe.observer import Observer, public_model
 
 ARGS = StackArgs(cefr=LexicalCefrConfig(engine="lexical"))
 STT = {"stage": "stt", "engine": "faster-whisper", "model": "wheel:whisper-base"}
@@ -44,7 +44,7 @@ def observer(seen: Recorded) -> Observer:
 
 @pytest.fixture
 def lines() -> Iterator[list[str]]:
-    """What the stages' logger writes, as Ray's `encoding: JSON` writes it."""
+    """The log lines as Ray's `encoding: JSON` formats them."""
     written: list[str] = []
 
     class Keep(logging.Handler):
@@ -86,15 +86,15 @@ async def test_a_complete_turn_is_counted_with_its_stages(observer: Observer, se
 async def test_an_engine_without_a_model_says_none(observer: Observer, seen: Recorded) -> None:
     observer.turn_ended(await turn_of(busy_house()))
     assert {sample.labels["model"] for sample in seen.samples if sample.labels.get("stage") == "cefr"} <= {"none"}
-    assert model_label(LexicalCefrConfig(engine="lexical")) == "none"
+    assert public_model(LexicalCefrConfig(engine="lexical")) is None
 
 
 @pytest.mark.parametrize(
     ("model", "label"),
     [("hexgrad/Kokoro-82M", "hexgrad/Kokoro-82M"), ("/home/ana/models/kokoro", "kokoro"), ("./k.gguf", "k.gguf")],
 )
-def test_a_path_is_no_label_but_its_last_part(model: str, label: str) -> None:
-    assert model_label(KokoroConfig(engine="kokoro", model=model, num_gpus=0.1)) == label
+def test_a_local_model_shows_only_the_last_part_of_its_path(model: str, label: str) -> None:
+    assert public_model(KokoroConfig(engine="kokoro", model=model, num_gpus=0.1)) == label
 
 
 async def test_an_error_is_counted_by_code_and_stage(observer: Observer, seen: Recorded) -> None:

@@ -1,4 +1,4 @@
-"""Who is here, and the closing of the door: the real routes and real connections, over stages without models."""
+"""Activity, and the announced stop: the real routes and real connections, over stages without models."""
 
 from __future__ import annotations
 
@@ -43,6 +43,12 @@ def told(talk: Talk) -> tuple[int | None, str]:
     return event.data["in_s"], event.data["message"]
 
 
+def assert_active_since(site: Site, moment: float) -> None:
+    """The last activity is not older than `moment`; idle_s is rounded to 0.1 s. Holds on a busy machine too."""
+    idle_s = site.activity()["idle_s"]
+    assert idle_s <= time.monotonic() - moment + 0.1
+
+
 def test_a_server_that_nobody_visits_counts_the_seconds(site: Site) -> None:
     first = site.activity()
     time.sleep(0.3)
@@ -59,10 +65,10 @@ def test_a_turn_in_flight_is_no_idleness_over_either_way(site: Site) -> None:
         thread.start()
         wait_for(lambda: site.activity()["turns"] == 1, 10, f"a turn over {way}")
         assert site.activity()["idle_s"] == 0
+        in_flight = time.monotonic()
         thread.join()
-        after = site.activity()
-        assert after["turns"] == 0
-        assert after["idle_s"] <= 0.3
+        assert site.activity()["turns"] == 0
+        assert_active_since(site, in_flight)
 
 
 def say_once(url: str, recording: bytes) -> None:
@@ -76,11 +82,12 @@ def test_whatever_a_client_does_is_a_sign_of_life(site: Site, what: str) -> None
         site.wait_for_sessions(1)
         time.sleep(0.5)
         assert site.activity()["idle_s"] >= 0.5  # an open connection alone is none
+        before = time.monotonic()
         match what:
             case "opens":
                 with talking(site.url):
                     site.wait_for_sessions(2)
-                    assert site.activity()["idle_s"] <= 0.4
+                    assert_active_since(site, before)
                 return
             case "speaks":
                 talk.ask(RECORDING)
@@ -93,7 +100,7 @@ def test_whatever_a_client_does_is_a_sign_of_life(site: Site, what: str) -> None
             case "leaves":
                 talk.vanish()
                 site.wait_for_sessions(0)
-    assert site.activity()["idle_s"] <= 0.4
+    assert_active_since(site, before)
 
 
 def test_those_connected_are_told_of_the_stop_and_of_its_end(site: Site) -> None:
@@ -173,7 +180,7 @@ def test_a_door_that_is_opened_again_lets_everybody_in(site: Site) -> None:
 
 
 def test_a_warning_that_is_taken_back_is_told(site: Site) -> None:
-    """The watchdog calls it off where the server has noticed nothing."""
+    """The watchdog cancels a stop although no client of this server was active."""
     with talking(site.url) as talk:
         site.wait_for_sessions(1)
         site.warn()
@@ -196,13 +203,14 @@ def test_who_was_refused_counts_once_the_door_is_open_again(site: Site) -> None:
     time.sleep(0.5)
     site.warn()
     assert site.close()
+    before = time.monotonic()
     httpx.post(f"{site.url}/api/stream-audio", files={"audio": RECORDING}, timeout=10)
     site.reopen()
-    assert site.activity()["idle_s"] <= 0.4
+    assert_active_since(site, before)
 
 
 class DeadLine:
-    """A connection whose network is gone: nothing it is sent ever arrives."""
+    """A connection whose network is gone: nothing sent to it arrives."""
 
     async def tell(self, message: str) -> None:
         await asyncio.Event().wait()
@@ -229,7 +237,7 @@ async def test_a_dead_line_does_not_hold_up_the_others() -> None:
 
 
 def test_the_whole_of_it_with_a_real_clock(site: Site) -> None:
-    """Routes, connections, watchdog and a provider's API: a talker holds the machine, a forgotten tab does not."""
+    """Routes, connections, watchdog and a provider's API: a talking client keeps the machine, an idle tab does not."""
 
     class Orders:
         def activity(self) -> Activity:

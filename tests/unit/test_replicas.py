@@ -1,4 +1,4 @@
-"""The stages as Ray starts them, but without Ray: the deployments' own classes around the CPU stack's engines."""
+"""The deployments' classes around the CPU stack's engines, started as Ray does it but without Ray."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_a_piece_pauses_as_its_last_mark_asks(tts: Any, text: str, pause_s
 
 
 class Streaming:
-    """An engine that hands out one tone, cut where it happens to be."""
+    """An engine that yields one tone, cut at arbitrary places."""
 
     sample_rate = 24_000
     seamless = True
@@ -120,7 +120,7 @@ async def test_a_wrong_voice_in_the_stack_file_ends_the_start_but_not_a_stage_th
 
 
 async def test_a_part_of_speech_tells_the_work_on_it_and_not_the_wait_behind_others(tts: Any) -> None:
-    """Kokoro speaks one text at a time: of two that come together, one waits for the other."""
+    """Kokoro speaks one text at a time: of two simultaneous calls, one waits."""
 
     async def spoken() -> tuple[float, float]:
         begun = time.perf_counter()
@@ -142,7 +142,7 @@ ONE_SECOND = np.zeros(16_000, np.float32)
 
 
 class OneThread:
-    """An engine that takes utterances together, 0.2 s for each batch, and writes down how many they were."""
+    """An engine that takes 0.2 s per batch and records the size of each batch."""
 
     def __init__(self, max_batch: int) -> None:
         self.max_batch = max_batch

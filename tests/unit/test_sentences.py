@@ -1,4 +1,4 @@
-"""A reply in the making cut into pieces to speak: `serve_app.lesson.speech_cutter`."""
+"""Cutting a growing reply into pieces to speak: `serve_app.lesson.speech_cutter`."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ REPLIES = (
 
 
 def letters(text: str) -> str:
-    """What must neither be lost nor doubled. A mark that comes too late for its piece makes no sound and may go."""
+    """The characters that must be neither lost nor doubled. Punctuation that comes too late for its piece may go."""
     return "".join(filter(str.isalnum, text))
 
 
 def pieces_of(deltas: Iterable[str], slack: Iterable[float], pace: Pace | None = None) -> list[str]:
-    """What the cutter hands out when it is asked after each delta, and at the end until nothing is left."""
+    """The pieces from asking the cutter after each delta, and at the end until nothing is left."""
     cutter, slacks, pieces = PieceCutter(pace or Pace()), iter(slack), []
     for delta in deltas:
         cutter.feed(delta)

@@ -1,4 +1,4 @@
-"""The spans of a turn, and that nothing is made of them unless the environment asks."""
+"""The spans of a turn, and that there are none unless the environment turns them on."""
 
 from __future__ import annotations
 

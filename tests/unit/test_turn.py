@@ -1,4 +1,4 @@
-"""One turn over stages without models: what it sends in which order, and what it remembers."""
+"""One turn over stages without models: its events in order, and what the conversation keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a turn over stages without models ends before its time: failures, silence, the clock, a client that goes."""
+"""Turns that end early, over stages without models: failures, silence, timeout, a client that leaves."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def assert_all_work_has_ended(house: House) -> None:
 
 
 def the_failure(events: list[Event]) -> Failed:
-    """The error, which is the last event and the only end."""
+    """The error, which must be the last event and the only end."""
     failures = [event for event in events if isinstance(event, Failed | Complete)]
     assert failures == [events[-1]]
     assert isinstance(events[-1], Failed)
@@ -138,7 +138,7 @@ async def test_a_turn_over_its_time_is_stopped_in_the_stage_it_has_reached(stage
 
 
 class ForgetfulStore:
-    """A database that is away."""
+    """A database that cannot be reached."""
 
     async def load(self, session_id: str) -> Conversation:
         raise ConnectionError("secret host")

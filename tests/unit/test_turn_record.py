@@ -1,4 +1,4 @@
-"""What a turn leaves behind for metrics, log and spans; the stages have no models."""
+"""The TurnRecord of turns over stages without models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tutor's model is told: `serve_app.lesson.tutor_prompt`."""
+"""The chat messages for the tutor's model: `serve_app.lesson.tutor_prompt`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_prefix_is_the_same_for_every_learner_level_and_history() -> None:
 
 
 def test_a_turn_only_adds_to_what_the_turn_before_had() -> None:
-    """Else the prompt cache would be lost with every turn."""
+    """Otherwise every turn would lose the prompt cache."""
     first = messages(PROMPT, TutorRequest(LESSON[0].learner, "A2"))
     second = messages(PROMPT, TutorRequest(LESSON[1].learner, "A2", LESSON[:1]))
     assert second[: len(first)] == first

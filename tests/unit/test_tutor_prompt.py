@@ -1,4 +1,4 @@
-"""The tutor's prompt: its shape, its cost, and what the real model makes of it."""
+"""The tutor's prompt: its format, its length, and the real model's answers to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from serve_app.protocols import Sampling
 from serve_app.weights.model_names import resolve
 
 PREFIX_TOKENS = 450
-"""What the prefix may cost: on two cores every token takes 16 ms of a cold start."""
+"""The longest prefix: on two cores each token adds 16 ms to a cold start."""
 
 LESSON = (
     Dialogue(

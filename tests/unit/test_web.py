@@ -1,19 +1,21 @@
-"""The browser client as it is served: the files, their headers, what they refer to, and both languages' texts."""
+"""The browser client as served: the files, their headers, their references, and the texts in both languages."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException
 
-from serve_app.routes import refuse_http, web
-from serve_app.routes.web import assets, policy
+from serve_app.routes import refuse_http
+from serve_app.routes.web import WebClient, policy
 
-FILES = {name: asset.body.decode() for name, asset in assets().items()}
+FILES = {file.name: file.read_text("utf-8") for file in files("serve_app").joinpath("web").iterdir()}
 MODULES = {name: text for name, text in FILES.items() if name.endswith(".js")}
 PAGE = FILES["index.html"]
 
@@ -22,7 +24,7 @@ PAGE = FILES["index.html"]
 def client() -> Iterator[TestClient]:
     app = FastAPI()
     app.add_exception_handler(HTTPException, refuse_http)
-    app.include_router(web.router())
+    app.include_router(WebClient().router())
     with TestClient(app, base_url="http://parle.test:8000") as client:
         yield client
 
@@ -33,9 +35,17 @@ def texts(language: str) -> dict[str, str]:
     return dict(found)
 
 
+def assert_fenced_in(headers: Mapping[str, str]) -> None:
+    assert headers["content-security-policy"] == policy("parle.test:8000")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["permissions-policy"] == "microphone=(self), camera=(), geolocation=()"
+
+
 def test_the_page_is_at_the_root(client: TestClient) -> None:
     answer = client.get("/")
     assert answer.status_code == 200
+    assert_fenced_in(answer.headers)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.text == PAGE
 
@@ -46,8 +56,7 @@ def test_every_file_has_its_type_and_the_headers_that_fence_it_in(client: TestCl
     assert (answer.status_code, answer.text) == (200, FILES[name])
     kind = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
     assert answer.headers["content-type"].startswith(kind[name.rpartition(".")[2]])
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["content-security-policy"] == policy("parle.test:8000")
+    assert_fenced_in(answer.headers)
 
 
 def test_the_policy_names_this_host_and_nothing_inline() -> None:
@@ -70,15 +79,28 @@ def test_a_browser_that_has_a_file_gets_it_once(client: TestClient) -> None:
         again = client.get("/web/app.js", headers={"if-none-match": tags})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == first.headers["etag"]
+        assert again.headers["cache-control"] == "no-cache"
+        assert_fenced_in(again.headers)
     assert client.get("/web/app.js", headers={"if-none-match": '"other"'}).status_code == 200
 
 
 @pytest.mark.parametrize(
-    "path", ["/web/", "/web/none.js", "/web/..%2fstack.py", "/web/../stack.py", "/web/__init__.py"]
+    "path", ["/web", "/web/", "/web/none.js", "/web/..%2fstack.py", "/web/../stack.py", "/web/__init__.py"]
 )
 def test_nothing_else_is_served(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_a_file_of_another_kind_is_not_served(tmp_path: Path) -> None:
+    web = WebClient()
+    web.all_directories[:] = [tmp_path]
+    for name in ("notes.txt", "app.js"):
+        tmp_path.joinpath(name).write_text("//")
+    app = FastAPI()
+    app.include_router(web.router())
+    with TestClient(app) as other:
+        assert [other.get(f"/web/{name}").status_code for name in ("notes.txt", "app.js")] == [404, 200]
 
 
 def test_head_is_answered(client: TestClient) -> None:

@@ -31,7 +31,7 @@ from serve_app.audio import silence
 from serve_app.engines.torch_device import claim
 from serve_app.engines.tts.speech_pieces import SilenceHeldBack, Tempo
 from serve_app.engines.unused_imports import stand_ins
-from serve_app.errors import InvalidField, StackError, first_line
+from serve_app.errors import StackError, first_line, unknown_voice
 from serve_app.gpu.engine_sizes import QWEN_MAX_SEQUENCE
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
@@ -135,8 +135,7 @@ class Qwen3Tts:
             InvalidField: there is no such voice.
         """
         if voice not in self.voices:
-            known = ", ".join(self.voices)
-            raise InvalidField(f"There is no voice '{voice}' here; choose one of: {known}.", stage="tts")
+            raise unknown_voice(voice, self.voices, stage="tts")
         loop = asyncio.get_running_loop()
         closed = threading.Event()
         # Bounded by MOST_FRAMES: of a text, one part is made at a time.
