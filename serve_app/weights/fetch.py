@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,11 +11,8 @@ from pathlib import Path
 
 from serve_app.config.stack import StackArgs
 from serve_app.errors import StackError, StackErrors
-from serve_app.weights.model_names import Progress
+from serve_app.weights.progress import BytesProgress, ModelProgress
 from serve_app.weights.sources import Source, check_weights, sources
-
-Told = Callable[[str, int, int], None]
-"""Told a model's name, and its bytes done and in all; called from the thread that fetches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Fetched:
     new: int
 
 
-def fetch(source: Source, progress: Progress | None = None) -> Fetched:
+def fetch(source: Source, progress: BytesProgress | None = None) -> Fetched:
     """Join or download what is missing of one model; blocks meanwhile.
 
     Raises:
@@ -42,7 +39,7 @@ def fetch(source: Source, progress: Progress | None = None) -> Fetched:
 
 
 @contextmanager
-def fetching(wanted: Sequence[Source], told: Told, stop: threading.Event) -> Iterator[list[Future[Fetched]]]:
+def fetching(wanted: Sequence[Source], told: ModelProgress, stop: threading.Event) -> Iterator[list[Future[Fetched]]]:
     """All of `wanted` at the same time, while the block runs; given up at `stop`, or when the block fails."""
     gave_up = threading.Event()
 
@@ -62,7 +59,7 @@ def fetching(wanted: Sequence[Source], told: Told, stop: threading.Event) -> Ite
             raise
 
 
-def pull(args: StackArgs, told: Told) -> list[Fetched]:
+def pull(args: StackArgs, told: ModelProgress) -> list[Fetched]:
     """Fetch all the weights of a stack; one that cannot be had does not keep the others.
 
     Raises:

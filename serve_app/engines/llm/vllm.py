@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from serve_app.engines.llm.context_full import context_full
 from serve_app.errors import StackError, StageFailed, first_line
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
@@ -138,9 +139,7 @@ class Vllm:
 
     async def _generate(self, prompt: list[int], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
         if len(prompt) >= self._context_tokens:
-            hint = "lower limits.history_tokens or raise llm.context_tokens"
-            message = f"The conversation is longer than the model's context; {hint}."
-            raise StageFailed(message, code="context_full", stage="llm")
+            raise context_full()
         request_id = next(self._request_ids)
         cached = written = 0
         outputs = self._engine.generate(tokens_input(prompt), _params(sampling, self._seeds), request_id)

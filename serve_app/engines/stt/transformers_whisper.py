@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import logging
 
+from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.stt.voice_gate import Window, is_made_up, windows
 from serve_app.engines.stt.word_times import token_edges
 from serve_app.engines.torch_device import claim
@@ -55,8 +56,6 @@ SPARE_TOKENS = 24
 
 LEAST_HEARD_S = 1.0
 """A text that ends sooner than this is taken as it is, although there may be voice after it."""
-
-Unwanted = Callable[[int], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ class TransformersWhisper:
         self._work_done = 0
         # The first pass on a card takes seconds. Here, so that it is no learner's.
         second = np.random.default_rng(0).normal(0, 0.1, STT_SAMPLE_RATE).astype(np.float32)
-        self._hear([Window(second, ())], self._prefix(next(iter(self._languages)).strip("<|>"), None), lambda _: False)
+        self._hear([Window(second, ())], self._prefix(next(iter(self._languages)).strip("<|>"), None), [CancelScope()])
         self._work_done = 0
 
     async def transcribe_batch(
@@ -118,18 +117,12 @@ class TransformersWhisper:
         *,
         language: str,
         prompt: str | None = None,
-        closed: Sequence[threading.Event] = (),
+        closed: Sequence[Event] = (),
     ) -> list[Transcript]:
         loop = asyncio.get_running_loop()
-        gone = threading.Event()
-
-        def unwanted(i: int) -> bool:
-            return gone.is_set() or (bool(closed) and closed[i].is_set())
-
-        try:
-            return await loop.run_in_executor(self._pool, timed(self._transcribe), audios, language, prompt, unwanted)
-        finally:
-            gone.set()
+        with CancelScope() as batch:
+            scopes = batch.children(len(audios), closed)
+            return await loop.run_in_executor(self._pool, timed(self._transcribe), audios, language, prompt, scopes)
 
     async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
         return (await self.transcribe_batch([audio], language=language, prompt=prompt))[0]
@@ -139,15 +132,17 @@ class TransformersWhisper:
         return self._work_done
 
     def _transcribe(
-        self, audios: Sequence[Audio], language: str, prompt: str | None, unwanted: Unwanted
+        self, audios: Sequence[Audio], language: str, prompt: str | None, scopes: Sequence[CancelScope]
     ) -> list[Transcript]:
         prefix = self._prefix(language, prompt)
-        waiting = [(i, window) for i, audio in enumerate(audios) if not unwanted(i) for window in windows(audio)]
+        waiting = [
+            (i, window) for i, audio in enumerate(audios) if not scopes[i].cancelled for window in windows(audio)
+        ]
         heard: list[list[_Heard]] = [[] for _ in audios]
-        while waiting := [(i, window) for i, window in waiting if not unwanted(i)]:
+        while waiting := [(i, window) for i, window in waiting if not scopes[i].cancelled]:
             batch, waiting = waiting[: self.max_batch], waiting[self.max_batch :]
             of = [i for i, _ in batch]
-            made = self._hear([window for _, window in batch], prefix, lambda row, of=of: unwanted(of[row]))
+            made = self._hear([window for _, window in batch], prefix, [scopes[i] for i in of])
             for i, one in zip(of, made, strict=True):
                 heard[i].append(one)
                 if one.rest:
@@ -167,16 +162,16 @@ class TransformersWhisper:
         return [before, *said[-(self._model.config.max_target_positions // 2 - 1) :], *head]
 
     @torch.inference_mode()
-    def _hear(self, batch: Sequence[Window], prefix: list[int], unwanted: Unwanted) -> list[_Heard]:
+    def _hear(self, batch: Sequence[Window], prefix: list[int], scopes: Sequence[CancelScope]) -> list[_Heard]:
         """What each window of a batch holds; of those that became unwanted on the way, anything."""
         features = self._processor.feature_extractor(
             [window.audio for window in batch], sampling_rate=STT_SAMPLE_RATE, return_tensors="pt"
         ).input_features
         encoded = self._model.get_encoder()(features.to(self._device, self._dtype)).last_hidden_state
-        written = self._write(encoded, batch, prefix, unwanted)
+        written = self._write(encoded, batch, prefix, scopes)
         # From the end-of-text token on come special tokens only.
         texts = [[token for token in row if token < self._end] for row in written]
-        rows = [row for row in range(len(batch)) if not unwanted(row)]
+        rows = [row for row, scope in enumerate(scopes) if not scope.cancelled]
         heard = [_Heard((), made_up=True)] * len(batch)
         for row, one in zip(rows, self._align(encoded, batch, texts, rows, prefix), strict=True):
             heard[row] = replace(one, rest=self._rest(written[row], batch[row]))
@@ -188,7 +183,7 @@ class TransformersWhisper:
         return window.after(until) if until >= LEAST_HEARD_S else None  # so that it comes to an end
 
     def _write(
-        self, encoded: torch.Tensor, batch: Sequence[Window], prefix: list[int], unwanted: Unwanted
+        self, encoded: torch.Tensor, batch: Sequence[Window], prefix: list[int], scopes: Sequence[CancelScope]
     ) -> list[list[int]]:
         """Greedy decoding of a batch: the tokens of each row, timestamps among them, without the end."""
         limits = [
@@ -198,7 +193,7 @@ class TransformersWhisper:
 
         def ended(length: int) -> list[bool]:
             self._work_done += 1
-            return [length >= limit or unwanted(row) for row, limit in enumerate(limits)]
+            return [length >= limit or scope.cancelled for limit, scope in zip(limits, scopes, strict=True)]
 
         start = torch.tensor([prefix[:-1]] * len(batch), device=self._device)  # all but "no timestamps"
         written = self._model.generate(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from loguru import logger
 
 from serve_app.audio import trim_silence
+from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.torch_device import claim
 from serve_app.engines.tts.kokoro_voices import MAX_CHARACTERS, MAX_PHONEMES, STYLE_SHAPE, load_style
 from serve_app.engines.unused_imports import stand_ins
@@ -76,22 +76,19 @@ class KokoroTorch:
 
     async def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
         loop = asyncio.get_running_loop()
-        closed = threading.Event()
-        try:
+        with CancelScope() as scope:
             for part in split_long(text, MAX_CHARACTERS):
-                for audio in await loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, closed):
+                for audio in await loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, scope):
                     yield audio
-        finally:
-            closed.set()
 
     async def work_done(self) -> int:
         return self._work_done
 
-    def _speak(self, text: str, voice: str, speed: float, closed: threading.Event) -> list[Audio]:
+    def _speak(self, text: str, voice: str, speed: float, scope: CancelScope) -> list[Audio]:
         """The text in one piece, or in several where it has more phonemes than the model takes."""
         pieces: list[Audio] = []
-        for phonemes in [] if closed.is_set() else self._phonemes(text):
-            if closed.is_set():
+        for phonemes in [] if scope.cancelled else self._phonemes(text):
+            if scope.cancelled:
                 break
             output = KPipeline.infer(self._model, phonemes, self._styles[voice], speed)  # pyright: ignore[reportArgumentType] - it is float32
             self._work_done += 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ import onnxruntime
 from kokoro_onnx import Kokoro
 from kokoro_onnx.config import SAMPLE_RATE
 
+from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.tts.kokoro_voices import MAX_CHARACTERS, load_style
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
@@ -49,20 +49,17 @@ class KokoroOnnx:
 
     async def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
         loop = asyncio.get_running_loop()
-        closed = threading.Event()
-        try:
+        with CancelScope() as scope:
             for part in split_long(text, MAX_CHARACTERS):
-                audio = await loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, closed)
+                audio = await loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, scope)
                 if audio is not None:
                     yield audio
-        finally:
-            closed.set()
 
     async def work_done(self) -> int:
         return self._work_done
 
-    def _speak(self, text: str, voice: str, speed: float, closed: threading.Event) -> Audio | None:
-        if closed.is_set():
+    def _speak(self, text: str, voice: str, speed: float, scope: CancelScope) -> Audio | None:
+        if scope.cancelled:
             return None
         try:
             audio, _ = self._kokoro.create(text, self._styles[voice], speed, self._language)

@@ -12,13 +12,12 @@ that has fallen silent is over.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
-import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import aclosing, closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,13 +27,14 @@ from safetensors import SafetensorError
 from transformers.utils.import_utils import is_torchaudio_available
 
 from serve_app.audio import silence
+from serve_app.engines.cancel_scope import CancelScope
+from serve_app.engines.thread_stream import Put, thread_stream
 from serve_app.engines.torch_device import claim
 from serve_app.engines.tts.speech_pieces import SilenceHeldBack, Tempo
 from serve_app.engines.unused_imports import stand_ins
 from serve_app.errors import InvalidField, StackError, first_line
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
-from serve_app.stopwatch import timed
 
 is_torchaudio_available()  # transformers remembers its answer: it shall not be that of the stand-in
 with stand_ins("torchaudio.compliance.kaldi", "sox"):  # for another tokenizer than the one used
@@ -66,8 +66,6 @@ MAX_SEQUENCE = 1024
 DEFAULT_VOICE = "serena"
 VOICES = (DEFAULT_VOICE, "vivian", "uncle_fu", "ryan", "aiden", "ono_anna", "sohee", "eric", "dylan")
 """Of the published models; a model that tells its own is believed."""
-
-Deliver = Callable[[Audio], None]
 
 
 class Qwen3Tts:
@@ -139,48 +137,34 @@ class Qwen3Tts:
         if voice not in self.voices:
             known = ", ".join(self.voices)
             raise InvalidField(f"There is no voice '{voice}' here; choose one of: {known}.", stage="tts")
-        loop = asyncio.get_running_loop()
-        closed = threading.Event()
-        # Bounded by MOST_FRAMES: of a text, one part is made at a time.
-        pieces: asyncio.Queue[Audio | None] = asyncio.Queue()
-
-        def deliver(piece: Audio) -> None:
-            if len(piece) and not closed.is_set():
-                loop.call_soon_threadsafe(pieces.put_nowait, piece)
-
         pause = silence(0, self.sample_rate)
-        try:
-            for part in split_long(text, MAX_CHARACTERS):
-                job = loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, deliver, closed)
-                job.add_done_callback(lambda _: pieces.put_nowait(None))
-                while (piece := await pieces.get()) is not None:
+        for part in split_long(text, MAX_CHARACTERS):
+            async with aclosing(thread_stream(self._pool, partial(self._speak, part, voice, speed))) as pieces:
+                async for piece in pieces:
                     yield np.concatenate([pause, piece])
                     pause = silence(0, self.sample_rate)
-                await job  # it is done; what the library raised is raised here
-                pause = silence(PART_PAUSE_S, self.sample_rate)
-        finally:
-            closed.set()
+            pause = silence(PART_PAUSE_S, self.sample_rate)
 
     async def work_done(self) -> int:
         return self._work_done
 
-    def _speak(self, text: str, voice: str, speed: float, deliver: Deliver, closed: threading.Event) -> None:
-        """Speak one part, in the worker thread."""
-        if closed.is_set():
+    def _speak(self, text: str, voice: str, speed: float, scope: CancelScope, put: Put[Audio]) -> None:
+        """Speak one part, in the worker thread; at most MOST_FRAMES of audio."""
+        if scope.cancelled:
             return
         held_back = SilenceHeldBack(self.sample_rate)
         tempo = Tempo(self.sample_rate, speed) if speed != 1 else None
         with closing(self._generate(text, voice)) as pieces:
             for piece in pieces:
                 self._work_done += 1
-                if closed.is_set():
+                if scope.cancelled:
                     return
                 speech = held_back.feed(piece)
-                deliver(tempo.feed(speech) if tempo else speech)
+                _put_sound(put, tempo.feed(speech) if tempo else speech)
                 if held_back.silence_s >= RUNAWAY_S:
                     break
         rest = held_back.finish()
-        deliver(np.concatenate([tempo.feed(rest), tempo.finish()]) if tempo else rest)
+        _put_sound(put, np.concatenate([tempo.feed(rest), tempo.finish()]) if tempo else rest)
 
     def _generate(self, text: str, voice: str) -> Generator[Audio, None, None]:
         """The model's speech, float32 [samples] each; closing it ends the generation."""
@@ -197,6 +181,11 @@ class Qwen3Tts:
         else:
             pieces, _ = model.generate_custom_voice(text, voice, self._language, max_new_tokens=frames)
             yield np.asarray(pieces[0], dtype=np.float32)
+
+
+def _put_sound(put: Put[Audio], piece: Audio) -> None:
+    if len(piece):
+        put(piece)
 
 
 def max_frames(text: str) -> int:
