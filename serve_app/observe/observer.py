@@ -23,7 +23,7 @@ from serve_app.lesson.turn_record import StageCall, TurnRecord
 from serve_app.observe import metrics, tracing
 from serve_app.observe.metrics import Metrics
 from serve_app.observe.tracing import Tracing
-from serve_app.weights.hub_names import is_hub_name
+from serve_app.weights.hub_names import is_hub_id
 from serve_app.weights.model_names import WHEEL
 
 logger = logging.getLogger("ray.serve")
@@ -162,7 +162,7 @@ def model_label(config: StageConfig) -> str:
     model = getattr(config, "model", None)
     if model is None:
         return NO_MODEL
-    return model if model.startswith(WHEEL) or is_hub_name(model) else PurePath(model).name
+    return model if model.startswith(WHEEL) or is_hub_id(model) else PurePath(model).name
 
 
 def _call_fields(call: StageCall) -> dict[str, Any]:

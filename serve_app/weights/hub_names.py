@@ -45,7 +45,7 @@ def parse(name: str) -> HubName | None:
     return HubName(found["repo"], found["revision"], found["file"])
 
 
-def is_hub_name(name: str) -> bool:
+def is_hub_id(name: str) -> bool:
     """Whether the text has the form of a hub name."""
     return parse(name) is not None
 

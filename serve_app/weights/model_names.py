@@ -124,7 +124,7 @@ def _local(name: str) -> Path | None:
         return path
     if name.startswith(_LOCAL):
         raise StackError(f"no file or folder {path} (the model {name!r})")
-    if hub_names.is_hub_name(name):
+    if hub_names.is_hub_id(name):
         return None
     if (meant := hub_names.meant(name)) is not None:
         raise StackError(

@@ -120,7 +120,6 @@ REFUSED = {
     "gguf/model@v9:tutor-Q4_0.gguf": "gguf/model has no revision v9",
     "gated/model:tutor.gguf": "gated/model is gated: accept its licence at {url}/gated/model and set HF_TOKEN",
     "no/model:tutor.gguf": "no model no/model at {url} that this machine may see",
-    "broken/model:tutor.gguf": "{url} answered 500 for broken/model",
     "bad/token:tutor.gguf": "the hub refuses the token in HF_TOKEN",
 }
 
