@@ -1,8 +1,8 @@
 """SpeechToText through faster-whisper (CTranslate2): Whisper in int8 on a CPU, or in float16 on a GPU.
 
-Silero VAD and an energy gate stand before the model, because Whisper writes fluent
-sentences over silence. Decoding is greedy in temperature (0 only): the default fallback
-through higher temperatures costs 10 s on sub-second clips.
+Silero VAD and an energy gate come before the model, because Whisper writes fluent sentences
+for silence. Only temperature 0 is used: the default fallback to higher temperatures takes 10 s
+on clips under a second.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from serve_app.stopwatch import timed
 class FasterWhisper:
     """One Whisper model; utterances are transcribed one after the other.
 
-    A transcription in progress cannot be interrupted inside a 30 s window, but between two;
-    one that is still waiting is dropped when its caller goes.
+    A transcription in progress can be stopped only between two windows of 30 s; one that is still
+    queued is dropped when its caller is gone.
 
     `compute_type` None is float16 on CUDA and int8 on the CPU; `share` is of the card's memory.
 
@@ -90,7 +90,7 @@ class FasterWhisper:
         return self._work_done
 
     def _warm(self) -> None:
-        """The first run of a model is slow; the first learner shall not pay for it."""
+        """Run the model once: the first run is slow, and should not be a learner's."""
         silence = np.zeros(STT_SAMPLE_RATE, np.float32)
         options: dict[str, Any] = {"language": "pt", "temperature": 0.0, "max_new_tokens": 2, "vad_filter": False}
         for _ in self._model.transcribe(silence, **options)[0]:

@@ -1,8 +1,8 @@
 """TextToSpeech through kokoro-onnx: Kokoro-82M on onnxruntime, 24 kHz.
 
-One voice file a voice: 510 style vectors of 256 float32, one per number of phonemes
-(hexgrad/Kokoro-82M). onnxruntime's threads do not spin while they wait: on a machine
-that also runs the LLM, spinning steals what the LLM needs.
+Each voice is one file: 510 style vectors of 256 float32, one per number of phonemes
+(hexgrad/Kokoro-82M). onnxruntime's threads do not spin while they wait: on a machine that also runs
+the LLM, spinning would take CPU time from it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class KokoroOnnx:
         session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self._styles = {name: load_style(path) for name, path in voices.items()}
         with tempfile.TemporaryDirectory() as folder:
-            # The library reads its voices from one archive of arrays named by voice.
+            # The library reads its voices from one archive, with an array for each voice.
             archive = Path(folder, "voices.npz")
             np.savez(archive, allow_pickle=False, **self._styles)
             self._kokoro = Kokoro.from_session(session, str(archive))
@@ -64,7 +64,7 @@ class KokoroOnnx:
         try:
             audio, _ = self._kokoro.create(text, self._styles[voice], speed, self._language)
         except ValueError as error:
-            # Nothing pronounceable ("..." or an emoji): there is nothing to say, and that is no failure.
+            # Nothing pronounceable ("..." or an emoji): nothing to say, and not an error.
             if "phonemes" in str(error):
                 return None
             raise

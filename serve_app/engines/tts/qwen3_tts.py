@@ -1,13 +1,13 @@
 """TextToSpeech through Qwen3-TTS (CustomVoice): on CUDA streamed inside a sentence, elsewhere sentence by sentence.
 
-On CUDA the steps of the model are replayed as graphs (faster-qwen3-tts), without which it
-is slower than speech. Its buffers hold one generation, so texts are spoken in parts and
-callers take turns: the worker thread takes parts in order of arrival, and a caller's next
-part arrives only when its last one is finished. Whoever comes waits for one part of each
-of the others, however long their texts are.
+On CUDA the model's steps are replayed as CUDA graphs (faster-qwen3-tts); without them it is slower
+than real time. Its buffers hold one generation, so texts are spoken in parts and callers take turns:
+the worker thread takes parts in order of arrival, and a caller's next part is queued only when the
+previous one is finished. A new caller thus waits for one part of each other caller at most, however
+long their texts are.
 
-The model samples, and sometimes finds no end. Each part has a limit of frames, and a part
-that has fallen silent is over.
+The model samples and sometimes does not stop. So each part has a limit of frames, and ends early
+after a long silence.
 """
 
 from __future__ import annotations
@@ -36,45 +36,45 @@ from serve_app.errors import InvalidField, StackError, first_line
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
 
-is_torchaudio_available()  # transformers remembers its answer: it shall not be that of the stand-in
-with stand_ins("torchaudio.compliance.kaldi", "sox"):  # for another tokenizer than the one used
+is_torchaudio_available()  # transformers caches the answer: ask before the stand-in is there
+with stand_ins("torchaudio.compliance.kaldi", "sox"):  # needed only for a tokenizer that we do not use
     from qwen_tts import Qwen3TTSModel
 
 FRAMES_PER_S = 12.5
 """The model writes speech in frames of 80 ms: 1,920 samples at 24 kHz."""
 
 MAX_CHARACTERS = 120
-"""Longest part, about 8 s of speech: so long a newcomer may wait for somebody else's part."""
+"""Longest part, about 8 s of speech: a new caller may have to wait this long for another caller's part."""
 
 SLOW_CHARACTERS_PER_S = 8
-"""Slow speech; a usual pace is 14."""
+"""The pace of slow speech; 14 is usual."""
 
 CHARACTERS_PER_DIGIT = 8
-"""What a digit is when it is read: "1999" has 30 letters."""
+"""A digit counts as this many characters, since it is read as a word: "1999" has 30 letters."""
 
 FEWEST_FRAMES, MOST_FRAMES = 25, 700
 
 RUNAWAY_S = 1.5
-"""Silence after speech that ends a part; no pause inside a sentence is so long."""
+"""Silence after speech that ends a part; pauses inside a sentence are shorter."""
 
 PART_PAUSE_S = 0.15
-"""Between the parts of one text, whose own silence is trimmed."""
+"""Pause between the parts of one text, after their own silence is trimmed."""
 
 MAX_SEQUENCE = 1024
 """Positions in the graphs' cache, 112 KiB each in bfloat16: the text, and `MOST_FRAMES`."""
 
 DEFAULT_VOICE = "serena"
 VOICES = (DEFAULT_VOICE, "vivian", "uncle_fu", "ryan", "aiden", "ono_anna", "sohee", "eric", "dylan")
-"""Of the published models; a model that tells its own is believed."""
+"""Voices of the published models, used if the model does not list its own."""
 
 
 class Qwen3Tts:
     """One Qwen3-TTS model of a local folder.
 
-    Pieces are consecutive samples: on CUDA of `chunk_frames` frames, elsewhere a whole part.
-    `speed` other than 1 is made from the finished speech, at the same pitch: the model has
-    none. Closing a stream ends the generation after the piece in progress. `share` is of the
-    card's memory.
+    Pieces are consecutive samples: on CUDA of `chunk_frames` frames, elsewhere a whole part. The model
+    has no speed setting: a `speed` other than 1 is applied to the finished speech, without changing its
+    pitch. Closing a stream ends the generation after the piece in progress. `share` is of the card's
+    memory.
 
     Raises:
         StackError: not such a model, a language it does not speak, or there is no card.
@@ -97,7 +97,7 @@ class Qwen3Tts:
         try:
             config = json.loads((model / "config.json").read_text("utf-8"))
             kind = (config.get("model_type"), config.get("tts_model_type"))
-            if kind != ("qwen3_tts", "custom_voice"):  # the library would load any model of transformers
+            if kind != ("qwen3_tts", "custom_voice"):  # the library would accept any model of transformers
                 raise ValueError(f"its config says {kind[0]}, {kind[1]}.")
             self._model = self._load(model, place, getattr(torch, dtype))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -119,10 +119,10 @@ class Qwen3Tts:
             self._pool.submit(self._model.warmup).result()  # captures the graphs: seconds
 
     def _load(self, model: Path, device: torch.device, dtype: torch.dtype) -> FasterQwen3TTS | Qwen3TTSModel:
-        """The model, with graphs where there is CUDA to capture them."""
+        """The model, on CUDA with graphs."""
         if device.type == "cuda":
             faster = FasterQwen3TTS.from_pretrained(str(model), dtype=dtype, max_seq_len=MAX_SEQUENCE)
-            assert isinstance(faster, FasterQwen3TTS)  # it has another class for Apple's machines
+            assert isinstance(faster, FasterQwen3TTS)  # it has another class for Apple's computers
             return faster
         return Qwen3TTSModel.from_pretrained(
             str(model), device_map=str(device), dtype=dtype, attn_implementation="sdpa"
@@ -170,7 +170,7 @@ class Qwen3Tts:
         """The model's speech, float32 [samples] each; closing it ends the generation."""
         model, frames = self._model, max_frames(text)
         if isinstance(model, FasterQwen3TTS):
-            # Its end is the end: what the library says of a piece being the last is not always true.
+            # Read to the end: the library's flag for the last piece is not always set.
             with closing(
                 model.generate_custom_voice_streaming(
                     text, voice, self._language, max_new_tokens=frames, chunk_size=self._chunk_frames
@@ -189,7 +189,7 @@ def _put_sound(put: Put[Audio], piece: Audio) -> None:
 
 
 def max_frames(text: str) -> int:
-    """Frames that `text` cannot need: half as long again as slow speech, 2 s at least."""
+    """Upper limit of frames for `text`: 1.5 times the length of slow speech, at least 2 s."""
     characters = len(text) + (CHARACTERS_PER_DIGIT - 1) * sum(map(str.isdigit, text))
     frames = math.ceil(1.5 * characters / SLOW_CHARACTERS_PER_S * FRAMES_PER_S)
     return min(max(frames, FEWEST_FRAMES), MOST_FRAMES)
