@@ -108,7 +108,7 @@ def page(name: str) -> str:
 
 
 def _told_to(progress: BytesProgress) -> type[Any]:
-    """A progress bar that draws nothing and tells `progress` of the bytes that are here; the library has others too."""
+    """A class for the library's progress bars that draws nothing and calls `progress` with the bytes received."""
     from tqdm.auto import tqdm
 
     class Told(tqdm):  # pyright: ignore[reportMissingTypeArgument, reportUntypedBaseClass]
@@ -130,7 +130,7 @@ def _explain(model: HubName, error: BaseException) -> str:
     from huggingface_hub import constants, errors
 
     repo, page = model.repo, f"{constants.ENDPOINT}/{model.repo}"
-    # The library says "not found locally" of a hub that answered badly or not at all: look behind it.
+    # If the hub fails or does not answer, the library reports "not found locally": look at the cause.
     cause = (error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None) or error
     status = cause.response.status_code if isinstance(cause, errors.HfHubHTTPError) else None
     if isinstance(error, errors.GatedRepoError):

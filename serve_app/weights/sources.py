@@ -1,4 +1,4 @@
-"""Which files of which model each stage loads: what the launcher fetches and the replicas find."""
+"""The model files that each stage loads: the launcher fetches them, the replicas find them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from serve_app.weights.whisper_names import conversion_of
 
 MISTRAL_FILES = ("params.json", "tekken.json", "consolidated*.safetensors*")
 HUGGING_FACE_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "model*.safetensors")
-"""Some repositories hold the same weights in both forms."""
+"""Some repositories contain the same weights in both forms."""
 
 ONE_FILE = {"llama-cpp": ".gguf", "kokoro-onnx": ".onnx"}
 """Engines that load a single file, and its ending; the others load a folder."""
@@ -30,30 +30,30 @@ ONE_FILE = {"llama-cpp": ".gguf", "kokoro-onnx": ".onnx"}
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model by the name of its files; `files` are glob patterns of what a hub shall send, None for all."""
+    """A model as the YAML names it; `files` are glob patterns that limit a download from the hub, None for all."""
 
     model: str
     files: tuple[str, ...] | None = None
 
     def check(self) -> None:
-        """Raise the StackError that `resolve` would, as far as that shows without work or network."""
+        """Raise the StackError that `resolve` would, as far as it can be found without work or network."""
         model_names.check(self.model, files=self.files)
 
     def present(self) -> Path | None:
-        """The files if they are on this machine already, without work or network."""
+        """The path of the files if they are on this machine already, else None; no work, no network."""
         return model_names.present(self.model, files=self.files)
 
     def resolve(self, progress: BytesProgress | None = None) -> Path:
-        """The files on this machine; fetches what is missing and blocks meanwhile.
+        """The path of the files on this machine; fetches what is missing and blocks meanwhile.
 
         Raises:
-            StackError: they cannot be had; one line that says what to do.
+            StackError: they cannot be fetched; one line that says what to do.
         """
         return model_names.resolve(self.model, files=self.files, progress=progress)
 
 
 def source_of(config: StageConfig) -> Source | None:
-    """What the stage loads; None for an engine without weights."""
+    """The model that the stage loads; None for an engine without weights."""
     match config:
         case FasterWhisperConfig():
             return Source(conversion_of(config.model))
@@ -69,7 +69,7 @@ def source_of(config: StageConfig) -> Source | None:
 
 
 def sources_of(config: StageConfig) -> list[Source]:
-    """All that the stage loads: its model, and voices of the user's own."""
+    """Everything the stage loads: its model, and the user's own voices."""
     model = source_of(config)
     folder: Path | None = getattr(config, "voices_folder", None)
     voices = Source(str(folder.expanduser().absolute())) if folder is not None else None
@@ -77,19 +77,19 @@ def sources_of(config: StageConfig) -> list[Source]:
 
 
 def sources(args: StackArgs) -> list[Source]:
-    """What the whole stack loads, each source once."""
+    """Everything the stack loads, each source once."""
     return list(dict.fromkeys(source for config in args.stages().values() for source in sources_of(config)))
 
 
 def fetched(config: StageConfig) -> Path:
-    """The stage's files on this machine, for an engine that has weights."""
+    """The path of the stage's model on this machine, for an engine that has weights."""
     source = source_of(config)
     assert source is not None
     return source.resolve()
 
 
 def check_weights(stage: str, config: StageConfig) -> None:
-    """Refuse a stage whose weights cannot be had, as far as that shows without work or network.
+    """Refuse a stage whose weights cannot be fetched, as far as that can be found without work or network.
 
     Raises:
         StackError: one line that says what to do.
@@ -123,9 +123,9 @@ def check_form(stage: str, config: StageConfig, model: str) -> None:
 
 
 def check_gated(stage: str, model: str) -> None:
-    """Refuse a model that the hub sends only to accounts that accepted its licence, where no token is set.
+    """Refuse a gated model (the hub sends it only to accounts that accepted its licence) if no token is set.
 
-    Sends nothing: it knows only what the catalogue of models says. A model in the hub's cache needs no token.
+    Sends nothing: whether a model is gated comes from our catalogue. A model in the hub's cache needs no token.
 
     Raises:
         StackError: one line that says what to do.

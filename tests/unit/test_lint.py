@@ -185,8 +185,8 @@ def with_options(options: str, share: float) -> str:
     ("options", "share", "sentence"),
     [
         ("{num_cpus: 0, num_gpus: 0.2}", 0, "the share of the card is set in args.stt.num_gpus, not here"),
-        ("{num_cpus: 0}", 0.2, "replaces the stage's options whole: repeat num_gpus: 0.2 of args.stt.num_gpus"),
-        ("{num_cpus: 0, num_gpus: 0.3}", 0.2, "replaces the stage's options whole: repeat num_gpus: 0.2"),
+        ("{num_cpus: 0}", 0.2, "replaces all options of the stage: repeat num_gpus: 0.2 of args.stt.num_gpus"),
+        ("{num_cpus: 0, num_gpus: 0.3}", 0.2, "replaces all options of the stage: repeat num_gpus: 0.2"),
         ("{resources: {}}", 0, "say num_cpus too (0 reserves none)"),
     ],
     ids=["a share", "a lost share", "another share", "a lost num_cpus"],
@@ -246,7 +246,7 @@ def test_the_ready_built_application_takes_no_args(tmp_path: Path) -> None:
 def test_two_ingresses_would_split_the_conversations(tmp_path: Path, more: str) -> None:
     text = f"{SMALL}    deployments:\n      - name: Ingress\n        {more}\n"
     [fault] = faults(tmp_path, text)
-    assert "the Ingress keeps the conversations, so there is one" in fault
+    assert "the Ingress keeps the conversations, so only one is possible" in fault
 
 
 def test_a_stage_may_have_several_replicas(tmp_path: Path) -> None:
