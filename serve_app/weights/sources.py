@@ -81,6 +81,15 @@ def sources(args: StackArgs) -> list[Source]:
     return list(dict.fromkeys(source for config in args.stages().values() for source in sources_of(config)))
 
 
+def not_downloaded(args: StackArgs) -> list[str]:
+    """The stack's models on the hub that are not in this machine's cache. Sends nothing."""
+    return [
+        source.model
+        for source in sources(args)
+        if hub_names.is_hub_id(source.model) and not _is_local(source.model) and source.present() is None
+    ]
+
+
 def fetched(config: StageConfig) -> Path:
     """The path of the stage's model on this machine, for an engine that has weights."""
     source = source_of(config)

@@ -187,7 +187,7 @@ def with_options(options: str, share: float) -> str:
         ("{num_cpus: 0, num_gpus: 0.2}", 0, "the share of the card is set in args.stt.num_gpus, not here"),
         ("{num_cpus: 0}", 0.2, "replaces all options of the stage: repeat num_gpus: 0.2 of args.stt.num_gpus"),
         ("{num_cpus: 0, num_gpus: 0.3}", 0.2, "replaces all options of the stage: repeat num_gpus: 0.2"),
-        ("{resources: {}}", 0, "say num_cpus too (0 reserves none)"),
+        ("{resources: {}}", 0, "give num_cpus too (0 reserves none)"),
     ],
     ids=["a share", "a lost share", "another share", "a lost num_cpus"],
 )

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.fake_hub import GGUF_FILES, Hub
-from support.paths import ROOT
+from support.fake_hub import FILES, Hub
+from support.paths import CONFIGS, ROOT
 
 PARLE = Path(sys.executable).with_name("parle")
 WHISPER_BYTES = 148_000_000
@@ -35,9 +35,7 @@ class Machine:
         (self.folder / "voice.onnx").write_bytes(b"speaks")
         args = {
             "stt": {"engine": "faster-whisper", "model": stt},
-            "llm": {"engine": "llama-cpp", "model": llm}
-            if ".gguf" in llm
-            else {"engine": "vllm", "model": llm, "num_gpus": 0.5},
+            "llm": {"engine": "vllm", "model": llm, "num_gpus": 0.5},
             "tts": {"engine": "kokoro-onnx", "model": tts},
         }
         application = {"name": "parle", "import_path": "serve_app.ingress:build", "args": args}
@@ -57,9 +55,17 @@ class Machine:
         return {**clean, **own, **more}
 
     def pull(self, stack: Path, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [PARLE, "pull", stack]
+        return self.parle("pull", stack, **more)
+
+    def parle(self, command: str, stack: Path, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, env=self.environment(**more), cwd=self.folder, capture_output=True, text=True, timeout=100
+            [PARLE, command, stack],
+            env=self.environment(**more),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
         )
 
 
@@ -99,19 +105,28 @@ def test_every_weight_is_fetched_once_and_a_second_run_does_nothing(machine: Mac
     assert not any("/resolve/" in path for path in machine.hub.asked)
 
 
-def test_of_a_repository_of_gguf_files_one_is_fetched(machine: Machine) -> None:
-    model = "gguf/model:tutor-Q4_0.gguf"
-    stack = machine.stack(llm=model, stt="open/model")
+def test_the_laptop_stack_is_downloaded_with_progress_and_then_found_offline(tmp_path: Path) -> None:
+    gguf, whisper = "ggml-org/gemma-3-4b-it-qat-GGUF", "Systran/faster-whisper-small"
+    file = "gemma-3-4b-it-qat-Q4_0.gguf"
+    hub = Hub({gguf: {file: b"GGUF, small", "mmproj-model-f16-4B.gguf": b"GGUF, large"}, whisper: FILES})
+    machine, stack = Machine(tmp_path, hub), CONFIGS / "laptop_stack.yaml"
+    missing = f"not downloaded yet: {whisper}, {gguf}:{file}; `parle pull {stack}` downloads them"
+
+    assert machine.parle("check", stack).stdout.splitlines()[-1].strip() == missing
+    [line] = faults(machine.parle("check", stack, HF_HUB_OFFLINE="1"))
+    assert f"{whisper} is not wholly in the hub's cache and HF_HUB_OFFLINE is set" in line
+
     pulled = machine.pull(stack)
+    hub.close()
     assert pulled.returncode == 0, pulled.stderr
-    size = len(GGUF_FILES["tutor-Q4_0.gguf"])
-    assert [model, str(size), "bytes", str(size), "bytes", "fetched"] in [
-        line.split() for line in pulled.stdout.splitlines()
-    ]
-    assert any(f"downloading {model}: " in line for line in pulled.stdout.splitlines())
-    [file] = (machine.folder / "hf").rglob("snapshots/*/*.gguf")
-    assert file.read_bytes() == GGUF_FILES["tutor-Q4_0.gguf"]
-    assert machine.pull(stack, HF_HUB_OFFLINE="1").stdout.endswith("; nothing to fetch\n")
+    lines = pulled.stdout.splitlines()
+    assert any(f"downloading {gguf}:{file}: 0 of 0 MB" in line for line in lines)
+    assert [f"{gguf}:{file}", "11", "bytes", "11", "bytes", "fetched"] in [line.split() for line in lines]
+    assert [path.name for path in tmp_path.rglob("snapshots/*/*.gguf")] == [file]
+
+    checked = machine.parle("check", stack, HF_HUB_OFFLINE="1")
+    assert checked.returncode == 0, checked.stderr
+    assert "not downloaded yet" not in checked.stdout
 
 
 def test_offline_the_cache_is_enough_and_without_it_one_line_says_so(machine: Machine) -> None:
