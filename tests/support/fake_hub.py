@@ -1,4 +1,4 @@
-"""A real HTTP server that speaks the hub's protocol, with a few models that open, refuse, break or stall."""
+"""A real HTTP server that implements the hub's protocol, with models that are open, gated, broken or slow."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Files = Mapping[str, bytes | Path]
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves `open/model` and `gguf/model` to all, `gated/model` in part, `broken/model` badly, `bad/token` to nobody.
+    """Serves `open/model` and `gguf/model`; of `gated/model` only the list of files; for `broken/model` status 500.
 
-    The files of `slow/model` begin and never end while the server lives. `more` are further
-    repositories, open to all.
+    For `bad/token` it refuses the token. A download from `slow/model` does not end while the server runs.
+    `more` are further open repositories.
     """
 
     daemon_threads = True
@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_file(self, repo: str, name: str) -> None:
         files = self.server.repositories[repo]
-        # As the real hub: a gated repository may be listed by all, only its files are closed.
+        # As on the real hub: everybody may list a gated repository, only its files are refused.
         if repo == "gated/model":
             self.answer(401, b"", {"X-Error-Code": "GatedRepo"})
         elif name not in files:

@@ -1,6 +1,6 @@
-"""Hub ids against a real HTTP server that speaks the hub's protocol, in processes of their own.
+"""Models on the hub, against a real HTTP server that implements the hub's protocol.
 
-In processes of their own, because huggingface_hub reads its environment once, at import.
+Each in a new process, because huggingface_hub reads its environment once, at import.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def hub() -> Generator[Hub, None, None]:
 
 
 def run(body: str, home: Path, endpoint: str, **environment: str) -> str:
-    """What `body` prints; `says(f, *args)` prints the StackError or the result of a call."""
+    """The output of `body`, in which `says(f, *args)` prints the result of a call or its StackError."""
     code = """
         import sys
         from pathlib import Path
@@ -62,7 +62,7 @@ def run(body: str, home: Path, endpoint: str, **environment: str) -> str:
 
 def test_model_is_downloaded_once_and_found_offline(hub: Hub, tmp_path: Path) -> None:
     folder = Path(run("says(resolve, 'open/model')", tmp_path, hub.url))
-    # The copy for TensorFlow stays where it is.
+    # The copy for TensorFlow is not downloaded.
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         "config.json": b"{}",
         "model.safetensors": b"weights",
@@ -177,7 +177,7 @@ def test_offline_and_not_in_the_cache(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_unreachable_hub(tmp_path: Path) -> None:
-    # Bound and never listening: connections are refused, and nobody else can take the port.
+    # Bound but not listening: connections are refused, and no other process can take the port.
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         said = run("says(resolve, 'open/model')", tmp_path, f"http://127.0.0.1:{closed.getsockname()[1]}")

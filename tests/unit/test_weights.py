@@ -1,4 +1,4 @@
-"""Wheels and local names, through `resolve` and `check`. The distributions are small, the faults real."""
+"""Wheels and local names, through `resolve` and `check`, with small distributions and real failures."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Tiny:
         check("wheel:tiny", cache_dir=self.cache, catalogue=self.catalogue)
 
     def start(self, body: str, *, wrapper: Sequence[str] = ()) -> subprocess.Popen[str]:
-        """Another process that has `tiny()` = resolve, with a `progress`, and runs `body`."""
+        """Start another process that runs `body`, in which `tiny(progress)` resolves `wheel:tiny`."""
         code = f"""
             import os, resource, sys, time
             from pathlib import Path
@@ -255,7 +255,7 @@ def test_cache_below_a_file_is_refused(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def test_cache_closed_to_us_is_refused_but_used_when_complete(tiny: Tiny) -> None:
-    """A read-only cache in a container image: fine when filled, whatever its times say."""
+    """A read-only cache in a container image can be used if it is complete, even if its file times changed."""
     weights = tiny.cache / "weights"
     said = "try: print(tiny())\nexcept StackError as error: print(error)"
     weights.mkdir(parents=True)
@@ -277,7 +277,7 @@ def test_cache_closed_to_us_is_refused_but_used_when_complete(tiny: Tiny) -> Non
 
 
 def without_root_rights() -> list[str]:
-    """What to put before a command so that file modes hold for it even as root."""
+    """A command prefix that makes file modes apply to root as well."""
     if os.geteuid():
         return []
     if shutil.which("setpriv") is None:
