@@ -1,4 +1,4 @@
-"""Who is told while weights are joined or downloaded."""
+"""Types of the callbacks that report how far weights are joined or downloaded."""
 
 from __future__ import annotations
 

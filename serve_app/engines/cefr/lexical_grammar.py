@@ -56,7 +56,7 @@ class Token:
 
 
 def tense(token: Token) -> str:
-    """The tense or mood of a finite verb form, from its ending; an empty string if that does not tell."""
+    """The tense or mood of a finite verb form, from its ending; an empty string if it is ambiguous."""
     word, lemma = token.text, token.lemma
     for name, forms in (
         ("perfect", PERFECT),
