@@ -1,9 +1,11 @@
-"""How a model on the Hugging Face hub is named. Imports no library.
+"""How a model on the Hugging Face hub is named.
 
-organisation/name                     the repository: the folder of its files
-organisation/name:FILE.gguf           one file of it, in a subfolder `:folder/FILE.gguf`
-organisation/name@revision            a branch, tag or commit instead of main
-organisation/name@revision:FILE.gguf  both
+    organisation/name                     the repository: the folder of its files
+    organisation/name:FILE.gguf           one file of it; in a subfolder `:folder/FILE.gguf`
+    organisation/name@revision            a branch, tag or commit instead of main
+    organisation/name@revision:FILE.gguf  both
+
+Imports no library.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ class HubName:
 
 
 def parse(name: str) -> HubName | None:
-    """The parts of a hub name, None for any other text. Says nothing of whether it exists."""
+    """The parts of a hub name, None for any other text. Does not check that it exists."""
     found = _NAME.fullmatch(name)
     if found is None or "--" in found["repo"] or found["repo"].endswith(".git"):
         return None
@@ -51,7 +53,7 @@ def is_hub_id(name: str) -> bool:
 
 
 def meant(name: str) -> str | None:
-    """How to write what was probably meant by a path, a URL or llama.cpp's `repository:Q4_0`; None where unclear."""
+    """How to write what was probably meant by a path, a URL or llama.cpp's `repository:Q4_0`; None if unclear."""
     if (found := _PATH_OR_URL.fullmatch(name)) is not None:
         revision = found["revision"] if found["revision"] != "main" else None
         return str(HubName(found["repo"], revision, found["file"]))
