@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -105,15 +106,12 @@ class LlamaCpp:
             request = {**request, "id_slot": slot.number}
         finish_reason = "stop"
 
-        def generate(scope: CancelScope, put: Put[dict[str, Any]]) -> None:
-            self._generate(request, scope, put)  # puts one item a token: bounded by sampling.max_tokens
-
         def finished() -> None:
             # Called when llama.cpp has stopped, not when the stream is closed: only then is the slot free.
             if slot is not None:
                 self._slots.give_back(slot)
 
-        async with aclosing(thread_stream(self._pool, generate, finished=finished)) as items:
+        async with aclosing(thread_stream(self._pool, partial(self._generate, request), finished=finished)) as items:
             async for item in items:
                 for choice in item.get("choices", ()):
                     finish_reason = choice.get("finish_reason") or finish_reason
@@ -169,7 +167,7 @@ class LlamaCpp:
         """Nothing to do: the server ends with this process."""
 
     def _generate(self, request: dict[str, Any], scope: CancelScope, put: Put[dict[str, Any]]) -> None:
-        """Runs in a worker thread until the reply is written or the scope is cancelled.
+        """Runs in a worker thread until the reply is written or the scope is cancelled; puts one item a token.
 
         The library calls `on_chunk` for every token and, with `return_progress`, for every
         batch of the prompt; it stops there if `on_chunk` returns True.
