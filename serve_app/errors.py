@@ -142,9 +142,12 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def did_you_mean(kind: str, name: str, known: Iterable[str]) -> str:
-    """The sentence that refuses an unknown name: the nearest known one, or all of them."""
+def did_you_mean(kind: str, name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """The sentence that refuses an unknown name: the nearest known one, or all of them.
+
+    `prefix` is put before all names in the sentence and takes no part in the comparison.
+    """
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names)}."
-    return f"unknown {kind} '{name}'; {hint}"
+    hint = f"did you mean '{prefix}{near[0]}'?" if near else f"known: {', '.join(prefix + one for one in names)}."
+    return f"unknown {kind} '{prefix}{name}'; {hint}"

@@ -249,6 +249,7 @@ def check(file: Path, gpu: str | None) -> None:
     """
     from serve_app.config import lint
     from serve_app.launch import preflight
+    from serve_app.weights.sources import not_downloaded
 
     if gpu is not None:
         _check_on_card(file, gpu)
@@ -261,6 +262,8 @@ def check(file: Path, gpu: str | None) -> None:
         click.echo(f"  {stage:5} {config.engine}  {getattr(config, 'model', '')}{share}".rstrip())
     http = stack.schema.http_options
     click.echo(f"  routes {', '.join(stack.args.routes)} on {http.host}:{http.port}")
+    if missing := not_downloaded(stack.args):
+        click.echo(f"  not downloaded yet: {', '.join(missing)}; `parle pull {file}` downloads them")
 
 
 def _check_on_card(file: Path, gpu: str) -> None:

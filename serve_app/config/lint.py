@@ -1,7 +1,7 @@
-"""`parle check`: everything that is wrong with a stack file, found without starting anything.
+"""`parle check`: finds all errors in a stack file without starting anything.
 
-Ray Serve ignores a key it does not know, so that a misspelt option deploys as if it were
-not there. Here every key must be known, from the top of the file to the last setting.
+Ray Serve ignores unknown keys, so a misspelt option would have no effect. Here an unknown key is an
+error at every level of the file.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Model = TypeVar("Model", bound=BaseModel)
 
 BUILDER = "serve_app.ingress:build"
 READY_BUILT = {"serve_app.app:app": StackArgs(cefr=LexicalCefrConfig(engine="lexical"))}
-"""What `serve build serve_app.app:app` writes: an application without args."""
+"""Applications without args, as `serve build serve_app.app:app` writes them, and the args they stand for."""
 STAGE_OF = {"SpeechToText": "stt", "CefrClassifier": "cefr", "TutorLLM": "llm", "TextToSpeech": "tts"}
 
 
 @dataclass(frozen=True, slots=True)
 class StackFile:
-    """A checked stack file: Ray's view of it, and ours."""
+    """A checked stack file, as Ray's schema and as our args."""
 
     path: Path
     schema: ServeDeploySchema
@@ -42,10 +42,10 @@ class StackFile:
 
 
 def read(path: Path) -> StackFile:
-    """Check a stack file as far as that shows from the file alone.
+    """Check a stack file, using nothing but the file.
 
     Raises:
-        WrongFile: with every fault found, one line each: file, line, place, what would be right.
+        WrongFile: with all errors, one line each: file, line, key, what would be right.
     """
     file = YamlFile(path)
     lint = _Lint(file)
@@ -59,7 +59,7 @@ def read(path: Path) -> StackFile:
 
 
 class _Lint:
-    """One file's faults, as they are found."""
+    """Collects the errors of one file."""
 
     def __init__(self, file: YamlFile) -> None:
         self._file = file
@@ -69,7 +69,7 @@ class _Lint:
         self.faults.append((self._file.line(place), self._file.fault(place, what)))
 
     def known_keys(self, value: Any, kind: Any, place: Place) -> Any:
-        """A copy of `value` without the keys that its type does not know, each of which is a fault."""
+        """A copy of `value` without unknown keys, each of which is recorded as an error."""
         if isinstance(value, list):
             return [self.known_keys(item, kind, (*place, index)) for index, item in enumerate(value)]
         if not isinstance(value, dict):
@@ -87,7 +87,7 @@ class _Lint:
             else:
                 self._fault((*place, key), did_you_mean("key", str(key), fields))
         if get_origin(kind) in (Union, types.UnionType) and dict in map(_plain, get_args(kind)):
-            self.validated(model, kept, place)  # where Ray also takes any dict, it looks only when it deploys
+            self.validated(model, kept, place)  # Ray's type also allows any dict, checked only at deploy
         return kept
 
     def _runtime_env(self, value: dict[str, Any], place: Place) -> None:
@@ -99,7 +99,7 @@ class _Lint:
                 self._fault((*place, key), did_you_mean("key", str(key), known))
 
     def validated(self, model: type[Model], value: Any, place: Place) -> Model | None:
-        """The model of `value`, None where it is none: then the faults say why."""
+        """`value` as a `model`; None if it is invalid, with the errors recorded."""
         try:
             return model.model_validate(copy.deepcopy(value))
         except ValidationError as error:
@@ -108,7 +108,7 @@ class _Lint:
             return None
 
     def application(self, known: dict[str, Any]) -> tuple[dict[str, Any], StackArgs] | None:
-        """Parle's application among those of the file, and its args; None where there is none or it is wrong."""
+        """Parle's application in the file, and its args; None if there is none or it has errors."""
         applications = known.get("applications")
         if not isinstance(applications, list):
             return None
@@ -139,7 +139,7 @@ class _Lint:
         for stage, engines in ENGINES.items():
             config = known.get(stage) if isinstance(known, dict) else None
             if isinstance(config, dict) and config.get("engine") not in engines:
-                # Told here and taken out, so that it does not hide what is wrong beside it.
+                # Recorded here and removed, so that it does not hide other errors.
                 unknown_engine = True
                 what = did_you_mean("engine", str(config.get("engine", "")), engines)
                 self._fault((*place_of_args, stage, "engine"), what)
@@ -169,7 +169,9 @@ class _Lint:
     def _one_replica(self, deployment: dict[str, Any], place: Place) -> None:
         for key in ("num_replicas", "autoscaling_config"):
             if deployment.get(key) not in (None, 1):
-                self._fault((*place, key), "the Ingress keeps the conversations, so there is one; replicate the stages")
+                self._fault(
+                    (*place, key), "the Ingress keeps the conversations, so only one is possible; replicate the stages"
+                )
 
     def _settings(self, name: str, given: Any, place: Place) -> None:
         if not isinstance(given, dict):
@@ -177,7 +179,7 @@ class _Lint:
         kind: type[Strict] = SETTINGS[name]
         known = self.known_keys(given, kind, place)
         if isinstance(limits := known.get("limits"), dict) and kind is IngressSettings:
-            # Typed as a plain dict, since only those that are given replace the stack's.
+            # The type is a plain dict, since only the limits that are given replace the stack's.
             inner = (*place, "limits")
             known["limits"] = self.known_keys(limits, Limits, inner)
             if self.validated(Limits, known["limits"], inner) is None:
@@ -185,7 +187,7 @@ class _Lint:
         self.validated(kind, known, place)
 
     def _actor_options(self, name: str, options: Any, args: StackArgs | None, place: Place) -> None:
-        """The YAML's options replace those of the code whole: what the code gives must then be given again."""
+        """Check `ray_actor_options`, which replace all of the code's: the stage's share must be repeated there."""
         if not isinstance(options, dict):
             return
         stage = STAGE_OF.get(name)
@@ -198,13 +200,13 @@ class _Lint:
             if "num_gpus" in options and not share:
                 self._fault((*place, "num_gpus"), f"the share of the card is set in {home}, not here")
             else:
-                self._fault(place, f"replaces the stage's options whole: repeat num_gpus: {share:g} of {home}")
+                self._fault(place, f"replaces all options of the stage: repeat num_gpus: {share:g} of {home}")
         if "num_cpus" not in options:
-            self._fault(place, "replaces the deployment's options whole: say num_cpus too (0 reserves none)")
+            self._fault(place, "replaces all options of the deployment: give num_cpus too (0 reserves none)")
 
 
 def _import_path(application: dict[str, Any]) -> str:
-    """Ray takes `pkg.module:name` and `pkg.module.name`."""
+    """The import_path as `pkg.module:name`; Ray also accepts `pkg.module.name`."""
     path = application.get("import_path")
     if not isinstance(path, str):
         return ""
@@ -212,7 +214,7 @@ def _import_path(application: dict[str, Any]) -> str:
 
 
 def _model_for(value: dict[str, Any], kind: Any) -> type[BaseModel] | None:
-    """The model that a mapping of this type is, by its `engine` where several could be."""
+    """The pydantic model for a mapping of this type; among several, the one for its `engine`."""
     models = _models(kind)
     for model in models:
         engine = model.model_fields.get("engine")
@@ -222,7 +224,7 @@ def _model_for(value: dict[str, Any], kind: Any) -> type[BaseModel] | None:
 
 
 def _models(kind: Any) -> list[type[BaseModel]]:
-    """The models in a type, through Optional, Union, Annotated and list, not through dict."""
+    """The pydantic models in a type: looks into Optional, Union, Annotated and list, not into dict."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return [kind]
     if get_origin(kind) is dict:
@@ -237,7 +239,7 @@ def _plain(kind: Any) -> Any:
 
 
 def _explained(error: ValidationError, data: Any) -> list[tuple[Place, str]]:
-    """Pydantic's faults, one for each place in the file."""
+    """Pydantic's errors, one for each place in the file."""
     faults: dict[Place, list[str]] = {}
     for fault in error.errors():
         place = _place(fault["loc"], data)

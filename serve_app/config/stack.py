@@ -1,7 +1,7 @@
-"""The YAML, typed: what one stack runs, on which share of the card, with which limits.
+"""The types of the YAML's `args`: the engines of a stack, their shares of the card, its limits.
 
-`args` is what the builder checks before anything loads; it refuses a key it does not know and
-names the nearest one it does. What may change while the stack serves is in `user_config`.
+They are checked before anything loads, and an unknown key is refused with the nearest known one.
+Settings that can change while the stack serves are in `user_config`, see user_config.py.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Order = Literal["documented", "eager"]
 
 def _placeable(share: float) -> float:
     if share > 1 and share != int(share):
-        raise ValueError("a share of a card is at most 1, and more than one card a whole number")
+        raise ValueError("a share of one card is at most 1; several cards must be a whole number")
     return share
 
 
 GpuShare = Annotated[float, Field(ge=0, le=8), AfterValidator(_placeable)]
-"""Of one card, as 0.25; or whole cards. Ray places by it, and the replica holds its engine to it."""
+"""A share of one card, for example 0.25, or whole cards. Ray places by it, and the engine's memory is limited to it."""
 OnCpu = Literal[0]
 """An engine that runs on the CPU only."""
 Device = Literal["cuda", "cpu"]
@@ -33,7 +33,7 @@ Dtype = Literal["float32", "float16", "bfloat16"]
 
 
 class Strict(BaseModel):
-    """Refuses unknown keys with the nearest known one."""
+    """Base model that refuses unknown keys and suggests the nearest known one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,7 +48,7 @@ class Strict(BaseModel):
 
 
 def explain(error: ValidationError) -> str:
-    """What is wrong with a configuration, one clause a fault: where, and what would be right."""
+    """The errors of a configuration in one line: for each its place and what would be right."""
     faults = []
     for fault in error.errors():
         where = ".".join(str(part) for part in fault["loc"])
@@ -58,7 +58,7 @@ def explain(error: ValidationError) -> str:
 
 
 class OnCard(Strict):
-    """An engine on PyTorch; `device: cpu` runs it without a card, slowly."""
+    """An engine that needs a share of a card; `device: cpu` runs it on the CPU, slowly."""
 
     num_gpus: GpuShare
     device: Device = "cuda"
@@ -66,16 +66,18 @@ class OnCard(Strict):
     @model_validator(mode="after")
     def _has_a_share(self) -> OnCard:
         if self.device == "cuda" and not self.num_gpus:
-            raise ValueError("num_gpus: this engine needs a share of a card, as 0.2 (or device: cpu, which is slow)")
+            raise ValueError(
+                "num_gpus: this engine needs a share of a card, for example 0.2 (or device: cpu, which is slow)"
+            )
         return self
 
 
 class FasterWhisperConfig(Strict):
-    """Whisper through CTranslate2; on CUDA where it has a share of a card, else on the CPU."""
+    """Whisper through CTranslate2; on CUDA if it has a share of a card, else on the CPU."""
 
     engine: Literal["faster-whisper"]
     model: str = "wheel:whisper-base"
-    """OpenAI's names are taken too: their CTranslate2 conversions are looked up."""
+    """OpenAI's names work too: Parle loads their CTranslate2 conversions."""
     num_gpus: GpuShare = 0
     compute_type: Literal["int8", "int8_float16", "float16", "float32"] | None = None
     """None: float16 on CUDA, int8 on the CPU."""
@@ -84,7 +86,7 @@ class FasterWhisperConfig(Strict):
 
 
 class TransformersWhisperConfig(OnCard):
-    """Whisper through transformers, the checkpoint as published."""
+    """Whisper through transformers; takes checkpoints as published."""
 
     engine: Literal["transformers"]
     model: str
@@ -94,21 +96,21 @@ class TransformersWhisperConfig(OnCard):
 
 
 class LexicalCefrConfig(Strict):
-    """Level from word frequencies and grammar; no model files."""
+    """Level from word frequencies and grammar; needs no model files."""
 
     engine: Literal["lexical"]
     num_gpus: OnCpu = 0
 
 
 class TransformersCefrConfig(OnCard):
-    """Level from a sequence classifier, labels as its config says."""
+    """Level from a sequence classifier, with labels from its config."""
 
     engine: Literal["transformers"]
     model: str
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Not float16: mDeBERTa overflows in it."""
     labels: dict[str, CefrLevel] = {}
-    """Which level the model's labels mean, where its config calls them LABEL_0, LABEL_1 ..."""
+    """The level of each of the model's labels, if its config calls them LABEL_0, LABEL_1 ..."""
     max_batch: Annotated[int, Field(ge=1, le=64)] = 16
     """Learners whose level is estimated at once."""
 
@@ -118,6 +120,7 @@ class LlamaCppConfig(Strict):
 
     engine: Literal["llama-cpp"]
     model: str = "wheel:qwen2.5-coder-1.5b-instruct"
+    """On the hub: organisation/name:FILE.gguf."""
     num_gpus: OnCpu = 0
     context_tokens: Annotated[int, Field(ge=512)] = 4096
     """Per slot: the longest conversation, the tutor's prompt included."""
@@ -126,9 +129,9 @@ class LlamaCppConfig(Strict):
     threads: Annotated[int, Field(ge=1)] = 2
     """CPU threads that read the prompt."""
     decode_threads: Annotated[int, Field(ge=1)] = 1
-    """CPU threads that write the reply; leave a core for the voice, which is made at the same time."""
+    """CPU threads that write the reply; leave a core for the speech, which is synthesized at the same time."""
     prompt_cache_mib: Annotated[int, Field(ge=0)] = 512
-    """Host memory for the conversations whose slot was taken by another."""
+    """Host memory for conversations whose slot was taken by another."""
     chat_template: Literal["model", "transcript"] = "model"
     """`transcript` for base models without a chat template of their own."""
 
@@ -144,13 +147,13 @@ class VllmConfig(OnCard):
     max_replies: Annotated[int, Field(ge=1, le=256)] = 16
     """Replies written at the same time."""
     kv_cache_gib: Annotated[float, Field(gt=0)] | None = None
-    """Memory for the conversations; None: what the share leaves after the weights."""
+    """Memory for the conversations; None: all that the share leaves after the weights."""
     format: Literal["auto", "mistral"] = "auto"
     """`mistral`: tokenizer, config and weights as Mistral publishes them (tekken.json, params.json, consolidated)."""
     chat_template: Literal["model", "transcript"] = "model"
     """`transcript` for base models without a chat template of their own."""
     cuda_graphs: bool = True
-    """False starts faster and writes slower."""
+    """False starts faster but writes slower."""
 
 
 class KokoroOnnxConfig(Strict):
@@ -182,7 +185,7 @@ class Qwen3TtsConfig(OnCard):
     dtype: Dtype = "bfloat16"
     language: str = "Portuguese"
     chunk_frames: Annotated[int, Field(ge=1, le=50)] = 4
-    """Frames of 80 ms in one piece of audio: small is soon heard, large is cheaper."""
+    """Frames of 80 ms in one piece of audio: small pieces are heard sooner, large ones cost less."""
 
 
 SttConfig = Annotated[FasterWhisperConfig | TransformersWhisperConfig, Field(discriminator="engine")]
@@ -193,7 +196,7 @@ StageConfig = SttConfig | CefrConfig | LlmConfig | TtsConfig
 
 
 class Limits(Strict):
-    """What one client may ask for."""
+    """Limits for one request, and for the whole server."""
 
     max_body_mb: Annotated[float, Field(gt=0, le=512)] = 15.0
     """Largest recording, in megabytes (1e6 bytes)."""
@@ -202,7 +205,7 @@ class Limits(Strict):
     reply_tokens: Annotated[int, Field(ge=8)] = 90
     """Longest reply, in tokens of the LLM."""
     history_tokens: Annotated[int, Field(ge=256)] = 2400
-    """A conversation with more tokens than this, the tutor's prompt included, loses its older half."""
+    """A conversation with more tokens than this, the tutor's prompt included, is cut: its older half is dropped."""
     turn_s: Annotated[float, Field(gt=0)] = 120.0
     """Longest turn, in seconds."""
     max_turns: Annotated[int, Field(ge=1)] = 8
@@ -251,7 +254,7 @@ class StackArgs(Strict):
         return {name: config for name, config in stages.items() if config is not None}
 
     def gpus(self) -> float:
-        """The cards that the stages share, in cards."""
+        """The sum of the stages' shares, in cards."""
         return sum(config.num_gpus for config in self.stages().values())
 
 

@@ -1,4 +1,4 @@
-"""`user_config` of each deployment, typed: what may change in place while the stack serves."""
+"""The types of each deployment's `user_config`: settings that can change while the stack serves."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class SttSettings(Strict):
 
     language: str = "pt"
     prompt: str | None = None
-    """Text that Whisper takes for what was said before: names and words to expect."""
+    """Text that Whisper takes as said before: names and words to expect."""
 
 
 class CefrSettings(Strict):
     """`user_config` of CefrClassifier."""
 
     utterances: Annotated[int, Field(ge=1, le=20)] = 10
-    """How many of the learner's latest utterances an estimate rests on."""
+    """How many of the learner's latest utterances an estimate uses."""
 
 
 _SAMPLING = Sampling()
 
 
 class SamplingSettings(Strict):
-    """How the tutor's tokens are drawn; the reply's length is `limits.reply_tokens`."""
+    """Sampling of the tutor's tokens; the reply's length is `limits.reply_tokens`."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] = _SAMPLING.temperature
     top_p: Annotated[float, Field(gt=0, le=1)] = _SAMPLING.top_p
@@ -39,7 +39,7 @@ class SamplingSettings(Strict):
 
 
 class ExampleExchange(Strict):
-    """A model exchange shown to the LLM before the lesson."""
+    """An example exchange shown to the LLM before the lesson."""
 
     level: CefrLevel
     learner: str
@@ -47,12 +47,12 @@ class ExampleExchange(Strict):
 
 
 class TutorPrompt(Strict):
-    """The prompt, as data: replaced whole or in part by `user_config.prompt` of TutorLLM."""
+    """The tutor's prompt; `user_config.prompt` of TutorLLM replaces the default."""
 
     system: str
-    """The tutor's role and manner; small models follow English instructions about Portuguese best."""
+    """The tutor's role and style; small models follow instructions in English best, also about Portuguese."""
     examples: list[ExampleExchange] = Field(default_factory=list)
-    """Exchanges that show the manner; small models follow these more than the system text."""
+    """Exchanges that show the style; small models follow these more than the system text."""
 
 
 class LlmSettings(Strict):
@@ -63,7 +63,7 @@ class LlmSettings(Strict):
 
 
 class TtsSettings(Strict):
-    """`user_config` of TextToSpeech: what is used where the client names nothing."""
+    """`user_config` of TextToSpeech: the defaults for clients that choose nothing."""
 
     voice: str | None = None
     speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
@@ -73,7 +73,7 @@ class IngressSettings(Strict):
     """`user_config` of Ingress."""
 
     level: CefrLevel | None = None
-    """Level for learners of whom nothing is known yet; A2 where none is given."""
+    """Level assumed for new learners; A2 if not given."""
     limits: dict[str, float] = Field(default_factory=dict)
     """Limits that replace those of `args.limits`."""
 
@@ -94,16 +94,16 @@ SETTINGS: dict[str, type[Strict]] = {
     "TextToSpeech": TtsSettings,
     "Ingress": IngressSettings,
 }
-"""The deployments of the graph and what their `user_config` takes."""
+"""The deployments of the graph and the types of their `user_config`."""
 
 Settings = TypeVar("Settings", bound=Strict)
 
 
 def settings(kind: type[Settings], user_config: dict[str, Any] | None) -> Settings:
-    """The typed `user_config` of a deployment.
+    """Validate the `user_config` of a deployment.
 
     Raises:
-        StackError: a key or value it does not take.
+        StackError: an unknown key or an invalid value.
     """
     try:
         return kind.model_validate(user_config or {})

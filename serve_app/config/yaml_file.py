@@ -1,4 +1,7 @@
-"""A YAML file with the line each of its keys stands on, so that a fault can be found in an editor."""
+"""A YAML file with the line number of each key, for error messages.
+
+Built on PyYAML, with which Ray Serve reads the same file: YAML 1.1, where `off` is false.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ Place = tuple[str | int, ...]
 
 
 class WrongFile(StackErrors):
-    """A file that says something nobody understands."""
+    """The stack file has errors; `faults` has one line for each."""
 
 
 class YamlFile:
-    """What a file says (`data`) and where.
+    """The content of a file (`data`) and the lines of its keys.
 
     Raises:
-        WrongFile: it cannot be read, is no YAML, is no mapping, or has a key twice (YAML
-            would take the last one without a word).
+        WrongFile: it cannot be read, is not YAML or not a mapping, or has a key twice (PyYAML would
+            silently use the last one).
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,18 +52,18 @@ class YamlFile:
             raise WrongFile(self._faults)
 
     def fault(self, place: Place, what: str) -> str:
-        """The line that tells a person what is wrong and where."""
+        """An error message with file, line and key."""
         name = self.name(place)
         return f"{self.path}:{self.line(place)}: {name}: {what}" if name else f"{self.path}:{self.line(place)}: {what}"
 
     def line(self, place: Place) -> int:
-        """The line of a key, or of the nearest key around it."""
+        """The line of a key, or of the nearest enclosing key."""
         while place and place not in self._lines:
             place = place[:-1]
         return self._lines.get(place, 1)
 
     def name(self, place: Place) -> str:
-        """A place as it is read aloud: list items by their `name` where they have one."""
+        """A place as text, `a.b.c`: list items that have a `name` are called by it."""
         parts: list[str] = []
         value: Any = self.data
         for part in place:

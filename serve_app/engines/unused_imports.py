@@ -1,4 +1,4 @@
-"""Stand-ins for libraries that another library imports when it is loaded, and never calls as we use it."""
+"""Empty modules in place of libraries that another library imports but does not need for what we use."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from types import ModuleType
 
 @contextmanager
 def stand_ins(*names: str) -> Iterator[None]:
-    """Inside the block, each named module whose library is not installed is an empty one, its parents as well.
+    """Inside the block, each named module whose library is not installed is an empty module, and so are its parents.
 
-    Afterwards they are gone again, so that nobody else takes such a library for installed.
+    They are removed afterwards, so that no other code takes such a library for installed.
     """
     absent = [name.split(".") for name in names if importlib.util.find_spec(name.partition(".")[0]) is None]
     paths = [".".join(parts[:depth]) for parts in absent for depth in range(1, len(parts) + 1)]

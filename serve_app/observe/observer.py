@@ -23,7 +23,7 @@ from serve_app.lesson.turn_record import StageCall, TurnRecord
 from serve_app.observe import metrics, tracing
 from serve_app.observe.metrics import Metrics
 from serve_app.observe.tracing import Tracing
-from serve_app.weights.hub import is_hub_id
+from serve_app.weights.hub_names import is_hub_id
 from serve_app.weights.model_names import WHEEL
 
 logger = logging.getLogger("ray.serve")

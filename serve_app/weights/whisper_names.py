@@ -1,4 +1,4 @@
-"""Whisper checkpoints as published, and their conversions for CTranslate2. Imports nothing."""
+"""The CTranslate2 conversions of Whisper's published checkpoints. Imports nothing."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CONVERSIONS: dict[str, str] = {
     "distil-whisper/distil-large-v3": "Systran/faster-distil-whisper-large-v3",
     "distil-whisper/distil-large-v3.5": "distil-whisper/distil-large-v3.5-ct2",
 }
-"""Hub id of a checkpoint -> hub id of its conversion, those that faster-whisper itself names."""
+"""Hub name of a checkpoint -> hub name of its conversion, as in faster-whisper's own table."""
 
 
 def conversion_of(name: str) -> str:
-    """The hub id of the CTranslate2 conversion of a checkpoint; any other name as it is."""
+    """The hub name of the CTranslate2 conversion of a checkpoint; any other name unchanged."""
     return CONVERSIONS.get(name, name)

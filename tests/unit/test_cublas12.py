@@ -1,4 +1,4 @@
-"""faster-whisper on a GPU, as far as that shows without one: cuBLAS 12 is found and loaded, memory is shared out."""
+"""faster-whisper on a GPU, as far as it can be tested without one: cuBLAS 12 is found and loaded, memory is limited."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GIB = 2**30
 
 
 def wheels(folder: Path) -> dict[str, str]:
-    """Wheels of CUDA 13 and of CUDA 12 side by side, real libraries with the names that count; the environment."""
+    """Install tiny libraries, named as in the cuBLAS wheels of CUDA 13 and CUDA 12; return an environment with both."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler to make a library with")

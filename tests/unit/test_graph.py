@@ -34,8 +34,9 @@ def test_each_stage_gets_the_share_that_args_name(file: str, monkeypatch: pytest
         assert (options["num_gpus"], options["num_cpus"]) == (config.num_gpus, 0)
 
 
-def test_a_stack_without_a_card_asks_ray_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, deployments = graph("cpu_stack.yaml", monkeypatch)
+@pytest.mark.parametrize("file", ["cpu_stack.yaml", "laptop_stack.yaml"])
+def test_a_stack_without_a_card_asks_ray_for_none(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, deployments = graph(file, monkeypatch)
     assert len(deployments) == 4
     assert not any(deployment.ray_actor_options.get("num_gpus") for deployment in deployments.values())
 

@@ -1,4 +1,4 @@
-"""`parle check` on the file alone: every fault found, with its line and what would be right."""
+"""`parle check` without the machine: every error in a file is found, with its line and what would be right."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def line_of(text: str, part: str) -> int:
     ("file", "routes", "engines"),
     [
         ("cpu_stack.yaml", ["sse", "websocket", "web"], ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"]),
+        ("laptop_stack.yaml", ["sse", "websocket", "web"], ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"]),
         ("local_stack.yaml", ["websocket", "web"], ["transformers", "transformers", "vllm", "kokoro"]),
         ("modal_stack.yaml", ["sse"], ["transformers", "vllm", "qwen3-tts"]),
     ],
@@ -184,9 +185,9 @@ def with_options(options: str, share: float) -> str:
     ("options", "share", "sentence"),
     [
         ("{num_cpus: 0, num_gpus: 0.2}", 0, "the share of the card is set in args.stt.num_gpus, not here"),
-        ("{num_cpus: 0}", 0.2, "replaces the stage's options whole: repeat num_gpus: 0.2 of args.stt.num_gpus"),
-        ("{num_cpus: 0, num_gpus: 0.3}", 0.2, "replaces the stage's options whole: repeat num_gpus: 0.2"),
-        ("{resources: {}}", 0, "say num_cpus too (0 reserves none)"),
+        ("{num_cpus: 0}", 0.2, "replaces all options of the stage: repeat num_gpus: 0.2 of args.stt.num_gpus"),
+        ("{num_cpus: 0, num_gpus: 0.3}", 0.2, "replaces all options of the stage: repeat num_gpus: 0.2"),
+        ("{resources: {}}", 0, "give num_cpus too (0 reserves none)"),
     ],
     ids=["a share", "a lost share", "another share", "a lost num_cpus"],
 )
@@ -245,7 +246,7 @@ def test_the_ready_built_application_takes_no_args(tmp_path: Path) -> None:
 def test_two_ingresses_would_split_the_conversations(tmp_path: Path, more: str) -> None:
     text = f"{SMALL}    deployments:\n      - name: Ingress\n        {more}\n"
     [fault] = faults(tmp_path, text)
-    assert "the Ingress keeps the conversations, so there is one" in fault
+    assert "the Ingress keeps the conversations, so only one is possible" in fault
 
 
 def test_a_stage_may_have_several_replicas(tmp_path: Path) -> None:

@@ -32,8 +32,9 @@ def transformers_stt(**more: Any) -> StackArgs:
     return StackArgs.model_validate({"stt": {"engine": "transformers", "model": "a/b", **more}})
 
 
-def test_the_cpu_stack_can_run_without_a_gpu() -> None:
-    preflight.check(read(CONFIGS / "cpu_stack.yaml").args, 0)
+@pytest.mark.parametrize("file", ["cpu_stack.yaml", "laptop_stack.yaml"])
+def test_the_stacks_of_the_cpu_can_run_without_a_gpu(file: str) -> None:
+    preflight.check(read(CONFIGS / file).args, 0)
 
 
 @pytest.mark.parametrize(("file", "share"), [("local_stack.yaml", "0.91"), ("modal_stack.yaml", "0.92")])

@@ -1,4 +1,4 @@
-"""`parle pull` from outside: wheels joined and hub ids downloaded once, and one line where something is missing."""
+"""The command `parle pull`: joins wheels and downloads from the hub once; one line for each model that is missing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.fake_hub import Hub
-from support.paths import ROOT
+from support.fake_hub import FILES, Hub
+from support.paths import CONFIGS, ROOT
 
 PARLE = Path(sys.executable).with_name("parle")
 WHISPER_BYTES = 148_000_000
@@ -55,9 +55,17 @@ class Machine:
         return {**clean, **own, **more}
 
     def pull(self, stack: Path, **more: str) -> subprocess.CompletedProcess[str]:
-        command = [PARLE, "pull", stack]
+        return self.parle("pull", stack, **more)
+
+    def parle(self, command: str, stack: Path, **more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, env=self.environment(**more), cwd=self.folder, capture_output=True, text=True, timeout=100
+            [PARLE, command, stack],
+            env=self.environment(**more),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
         )
 
 
@@ -97,6 +105,30 @@ def test_every_weight_is_fetched_once_and_a_second_run_does_nothing(machine: Mac
     assert not any("/resolve/" in path for path in machine.hub.asked)
 
 
+def test_the_laptop_stack_is_downloaded_with_progress_and_then_found_offline(tmp_path: Path) -> None:
+    gguf, whisper = "ggml-org/gemma-3-4b-it-qat-GGUF", "Systran/faster-whisper-small"
+    file = "gemma-3-4b-it-qat-Q4_0.gguf"
+    hub = Hub({gguf: {file: b"GGUF, small", "mmproj-model-f16-4B.gguf": b"GGUF, large"}, whisper: FILES})
+    machine, stack = Machine(tmp_path, hub), CONFIGS / "laptop_stack.yaml"
+    missing = f"not downloaded yet: {whisper}, {gguf}:{file}; `parle pull {stack}` downloads them"
+
+    assert machine.parle("check", stack).stdout.splitlines()[-1].strip() == missing
+    [line] = faults(machine.parle("check", stack, HF_HUB_OFFLINE="1"))
+    assert f"{whisper} is not wholly in the hub's cache and HF_HUB_OFFLINE is set" in line
+
+    pulled = machine.pull(stack)
+    hub.close()
+    assert pulled.returncode == 0, pulled.stderr
+    lines = pulled.stdout.splitlines()
+    assert any(f"downloading {gguf}:{file}: 0 of 0 MB" in line for line in lines)
+    assert [f"{gguf}:{file}", "11", "bytes", "11", "bytes", "fetched"] in [line.split() for line in lines]
+    assert [path.name for path in tmp_path.rglob("snapshots/*/*.gguf")] == [file]
+
+    checked = machine.parle("check", stack, HF_HUB_OFFLINE="1")
+    assert checked.returncode == 0, checked.stderr
+    assert "not downloaded yet" not in checked.stdout
+
+
 def test_offline_the_cache_is_enough_and_without_it_one_line_says_so(machine: Machine) -> None:
     stack = machine.stack()
     [line] = faults(machine.pull(stack, HF_HUB_OFFLINE="1"))
@@ -111,7 +143,7 @@ def test_offline_the_cache_is_enough_and_without_it_one_line_says_so(machine: Ma
 def test_every_missing_model_has_a_line_before_anything_is_fetched(machine: Machine) -> None:
     stack = machine.stack(tts="./other.onnx", stt="wheel:whisper-bas")
     typo, absent = faults(machine.pull(stack))
-    assert "did you mean wheel:whisper-base?" in typo
+    assert "did you mean 'wheel:whisper-base'?" in typo
     assert "other.onnx" in absent
     assert machine.hub.asked == []
 

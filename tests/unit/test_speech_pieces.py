@@ -1,4 +1,4 @@
-"""Silence held back until speech follows, and tempo, in pieces of any size."""
+"""Trimming of silence, and tempo, for speech in pieces of any size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from serve_app.protocols import Audio
 
 RATE = 24_000
 SPEED_ERROR_S = 0.06
-"""What FFmpeg's atempo may add or leave out at the ends: about a window."""
+"""How much FFmpeg's atempo may add or drop at the ends: about a window."""
 
 
 def tone(seconds: float, hertz: float = 440, level: float = 0.3) -> Audio:

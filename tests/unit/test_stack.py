@@ -76,8 +76,11 @@ def _share(engine: str) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        ({"llm": {"engine": "vllm", "model": "a/b", "num_gpus": 0}}, "this engine needs a share of a card, as 0.2"),
-        ({"llm": {"engine": "vllm", "model": "a/b", "num_gpus": 1.5}}, "more than one card a whole number"),
+        (
+            {"llm": {"engine": "vllm", "model": "a/b", "num_gpus": 0}},
+            "this engine needs a share of a card, for example 0.2",
+        ),
+        ({"llm": {"engine": "vllm", "model": "a/b", "num_gpus": 1.5}}, "several cards must be a whole number"),
         ({"llm": {"engine": "llama-cpp", "num_gpus": 0.5}}, "should be 0"),
     ],
     ids=["no share", "no whole card", "an engine of the CPU"],

@@ -1,15 +1,16 @@
-"""Wheels and local names, through `resolve` and `check`. The distributions are small, the faults real."""
+"""Wheels and local names, through `resolve` and `check`, with small distributions and real failures."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,12 @@ import pytest
 from support.fake_wheels import PART_BYTES, install, tiny_model
 from support.paths import ROOT
 
+from serve_app.config.stack import StackArgs
 from serve_app.errors import StackError
-from serve_app.weights.model_names import Catalogue, cache_folder, check, load_catalogue, resolve
-from serve_app.weights.wheels import sha256_of
+from serve_app.weights.model_names import cache_folder, check, resolve
+from serve_app.weights.progress import BytesProgress
+from serve_app.weights.sources import check_weights
+from serve_app.weights.wheels import Catalogue, load_catalogue, sha256_of
 
 
 @dataclass(frozen=True)
@@ -39,19 +43,20 @@ class Tiny:
     def final(self) -> Path:
         return self.cache / "weights" / "tiny" / "model.bin"
 
-    def resolve(self, progress: Callable[[int, int], None] | None = None) -> Path:
+    def resolve(self, progress: BytesProgress | None = None) -> Path:
         return resolve("wheel:tiny", cache_dir=self.cache, catalogue=self.catalogue, progress=progress)
 
     def check(self) -> None:
         check("wheel:tiny", cache_dir=self.cache, catalogue=self.catalogue)
 
     def start(self, body: str, *, wrapper: Sequence[str] = ()) -> subprocess.Popen[str]:
-        """Another process that has `tiny()` = resolve, with a `progress`, and runs `body`."""
+        """Start another process that runs `body`, in which `tiny(progress)` resolves `wheel:tiny`."""
         code = f"""
             import os, resource, sys, time
             from pathlib import Path
             from serve_app.errors import StackError
-            from serve_app.weights.model_names import load_catalogue, resolve
+            from serve_app.weights.model_names import resolve
+            from serve_app.weights.wheels import load_catalogue
             def tiny(progress=None):
                 return resolve("wheel:tiny", cache_dir=Path({str(self.cache)!r}), progress=progress,
                                catalogue=load_catalogue(Path({str(self.table)!r})))
@@ -250,7 +255,7 @@ def test_cache_below_a_file_is_refused(tiny: Tiny, tmp_path: Path) -> None:
 
 
 def test_cache_closed_to_us_is_refused_but_used_when_complete(tiny: Tiny) -> None:
-    """A read-only cache in a container image: fine when filled, whatever its times say."""
+    """A read-only cache in a container image can be used if it is complete, even if its file times changed."""
     weights = tiny.cache / "weights"
     said = "try: print(tiny())\nexcept StackError as error: print(error)"
     weights.mkdir(parents=True)
@@ -272,7 +277,7 @@ def test_cache_closed_to_us_is_refused_but_used_when_complete(tiny: Tiny) -> Non
 
 
 def without_root_rights() -> list[str]:
-    """What to put before a command so that file modes hold for it even as root."""
+    """A command prefix that makes file modes apply to root as well."""
     if os.geteuid():
         return []
     if shutil.which("setpriv") is None:
@@ -334,9 +339,9 @@ def test_corrupted_part_without_a_record_names_every_wheel(tiny: Tiny) -> None:
 
 def test_unknown_wheel_name_offers_the_nearest() -> None:
     for attempt in (check, resolve):
-        with pytest.raises(StackError, match="did you mean wheel:whisper-base"):
+        with pytest.raises(StackError, match="did you mean 'wheel:whisper-base'"):
             attempt("wheel:whisperbase")
-    with pytest.raises(StackError, match=r"there are wheel:whisper-base, wheel:kokoro-82m"):
+    with pytest.raises(StackError, match=r"known: wheel:whisper-base, wheel:kokoro-82m"):
         check("wheel:zzz")
 
 
@@ -365,6 +370,57 @@ def test_name_that_is_nothing_is_refused(name: str) -> None:
     for attempt in (check, resolve):
         with pytest.raises(StackError, match=r"is no model.*wheel:whisper-base"):
             attempt(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("a/b/c.gguf", "a/b:c.gguf"),
+        ("a/b/c/d.gguf", "a/b:c/d.gguf"),
+        ("a/b:Q4_0", "a/b:FILE.gguf"),
+        ("https://hub.example/a/b/resolve/main/c.gguf?download=true", "a/b:c.gguf"),
+        ("https://hub.example/a/b/blob/v1/c/d.gguf", "a/b@v1:c/d.gguf"),
+    ],
+)
+def test_a_file_on_the_hub_that_is_written_otherwise_is_refused_with_the_right_form(name: str, right: str) -> None:
+    for attempt in (check, resolve):
+        with pytest.raises(StackError, match=rf"is no model: .* is written '{re.escape(right)}'$"):
+            attempt(name)
+
+
+@pytest.mark.parametrize(
+    ("stage", "config", "sentence"),
+    [
+        (
+            "llm",
+            {"engine": "llama-cpp", "model": "a/b@v1"},
+            "the engine 'llama-cpp' loads one .gguf file: write 'a/b@v1:FILE.gguf'",
+        ),
+        ("llm", {"engine": "llama-cpp", "model": "a/b:c.bin"}, "loads one .gguf file: write 'a/b:FILE.gguf'"),
+        ("tts", {"engine": "kokoro-onnx", "model": "a/b"}, "loads one .onnx file: write 'a/b:FILE.onnx'"),
+        ("stt", {"engine": "faster-whisper", "model": "a/b:c.bin"}, "loads a whole repository: write 'a/b'."),
+    ],
+)
+def test_an_engine_refuses_the_form_of_name_that_it_cannot_load(
+    stage: str, config: dict[str, str], sentence: str
+) -> None:
+    args = StackArgs.model_validate({stage: config})
+    with pytest.raises(StackError) as refused:
+        check_weights(stage, args.stages()[stage])
+    assert refused.value.message.startswith(f"{stage}.model: ")
+    assert sentence in refused.value.message
+
+
+def test_an_engine_takes_the_form_of_name_that_it_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for stage, config in (
+        ("llm", {"engine": "llama-cpp", "model": "x/b:c.gguf"}),
+        ("tts", {"engine": "kokoro-onnx", "model": "x/b:onnx/model.onnx"}),
+        ("stt", {"engine": "faster-whisper", "model": "x/b@v1"}),
+        ("llm", {"engine": "llama-cpp", "model": "a/b"}),  # a folder of this machine: what is in it the engine says
+    ):
+        check_weights(stage, StackArgs.model_validate({stage: config}).stages()[stage])
 
 
 def test_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,10 @@
 """The CEFR engine that needs no downloaded model: word frequencies, small grammar rules, a few weights.
 
-The model asks five questions of an utterance, "at least A2?" to "at least C2?", each a logistic
-regression on the same features; `scripts/fit_cefr.py` fits it and tells how, `bench/cefr.py` says
-how good it is. The answers of a learner's utterances are averaged and sharpened by a measured
-amount for their number. Recent utterances weigh no more than old ones: within a conversation the
-level does not move, and throwing evidence away only adds noise.
+Five logistic regressions on the same features answer "at least A2?" to "at least C2?" for an utterance.
+`scripts/fit_cefr.py` fits them and explains how, `bench/cefr.py` measures the accuracy. The log-odds of
+a learner's utterances are averaged and multiplied by a gain that depends on how many there are (also
+fitted). Old utterances count as much as recent ones: the level does not change within a conversation,
+and using fewer utterances only adds noise.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from serve_app.stopwatch import timed
 
 DATA_FILE = data_file("cefr_lexical.json")
 
-# No utterance is surer than this of an answer, so that a misheard word cannot outvote a conversation;
-# falling, so that of two levels out of reach the farther one stays the less likely.
+# Limits for one utterance, so that a misheard word cannot outweigh a conversation. They fall from A2 to C2, so that
+# of two levels at the limit the higher one stays the less likely.
 MOST_LOG_ODDS = 4.0 + np.arange(5)[::-1]
 LEAST_LOG_ODDS = -4.0 - np.arange(5)
-REMEMBERED = 4096  # texts whose features are kept: a client sends `earlier` anew with every turn
+REMEMBERED = 4096  # texts whose features are cached: a client sends `earlier` again with every turn
 
 Floats = NDArray[np.float64]
 
 
 class Model(BaseModel):
-    """The fitted numbers; `scripts/fit_cefr.py` says where each comes from."""
+    """The fitted numbers, as written by `scripts/fit_cefr.py`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,9 +45,9 @@ class Model(BaseModel):
     """Per question ("at least A2?" first), per feature, on the raw features."""
     biases: list[float]
     gains: list[float]
-    """What the mean log-odds of 1, 2, ... utterances are multiplied with; the last holds beyond."""
+    """Factors for the mean log-odds of 1, 2, ... utterances; the last one is used for more."""
     agreement: float
-    """How often the level that a text shows is the one its speaker would be given."""
+    """How often the level of a single text is the level of its speaker."""
     penalty: float
 
     @model_validator(mode="after")
@@ -60,16 +60,16 @@ class Model(BaseModel):
         return self
 
     def log_odds(self, x: Floats) -> Floats:
-        """Of "at least A2", ..., "at least C2" for features of shape [..., features]."""
+        """Log-odds of "at least A2", ..., "at least C2" for features of shape [..., features]."""
         odds = x @ np.array(self.weights).T + np.array(self.biases)
-        # The five are fitted apart: a higher level must not be likelier than a lower one.
+        # The five are fitted separately: keep "at least" a higher level from being more likely than a lower one.
         return np.minimum.accumulate(np.clip(odds, LEAST_LOG_ODDS, MOST_LOG_ODDS), axis=-1)
 
     def probabilities(self, log_odds: Floats) -> Floats:
-        """Per level from the log-odds of one learner's utterances, shape [utterances, 5]."""
+        """Probability per level, from the log-odds of one learner's utterances, shape [utterances, 5]."""
         gain = self.gains[min(len(log_odds), len(self.gains)) - 1]
         shown = level_probabilities(gain * log_odds.mean(axis=0))
-        # A level's neighbours share the rest of `agreement`; at the ends there is only one.
+        # What `agreement` leaves goes to the two neighbouring levels; at either end there is only one.
         aside = shown * (1 - self.agreement) / 2
         told = shown - 2 * aside
         told[1:] += aside[:-1]
@@ -80,14 +80,14 @@ class Model(BaseModel):
 
 
 def level_probabilities(log_odds: Floats) -> Floats:
-    """Per level, shape [..., 6], from the falling log-odds of the five questions, shape [..., 5]."""
+    """Probability per level, shape [..., 6], from the decreasing log-odds of the five questions, shape [..., 5]."""
     at_least = 1 / (1 + np.exp(-log_odds))
     edge = np.ones((*log_odds.shape[:-1], 1))
     return -np.diff(np.concatenate([edge, at_least, 0 * edge], axis=-1), axis=-1)
 
 
 def load_model(path: Path = DATA_FILE) -> Model:
-    """Read the data file; raises StackError when it is missing or not what `Model` says."""
+    """Read the data file; raises StackError if it is missing or invalid."""
     try:
         return Model.model_validate_json(path.read_bytes())
     except OSError as error:
@@ -100,13 +100,13 @@ def load_model(path: Path = DATA_FILE) -> Model:
 
 
 class LexicalCefr:
-    """A `CefrEngine`. About a second to make (two word lists), under a millisecond an utterance."""
+    """A `CefrEngine`. Takes about a second to create (two word lists) and under a millisecond an utterance."""
 
     max_batch = 1
 
     def __init__(self, data_file: Path = DATA_FILE) -> None:
         self._model = load_model(data_file)
-        try:  # here, so that importing this module stays cheap and the lists are loaded before the first turn
+        try:  # imported here to keep the import of this module cheap; the lists are loaded before the first turn
             from serve_app.engines.cefr import lexical_features
         except ImportError as error:
             raise StackError(
@@ -123,7 +123,7 @@ class LexicalCefr:
         return [await self.classify(text, earlier) for text, earlier in requests]
 
     async def classify(self, text: str, earlier: Sequence[str] = ()) -> LevelEstimate:
-        """Estimate from all utterances of at least four known words; the others change nothing."""
+        """Estimate from all utterances of at least four known words; shorter ones are ignored."""
         return await asyncio.to_thread(timed(self._estimate), [*earlier, text])
 
     def _estimate(self, texts: list[str]) -> LevelEstimate:

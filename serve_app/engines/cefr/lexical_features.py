@@ -1,9 +1,8 @@
-"""What a Portuguese utterance shows of its speaker's level, as numbers.
+"""Features of a Portuguese utterance that indicate its speaker's level.
 
-Vocabulary: how long the words are and how frequent, on the Zipf scale of wordfreq's "large"
-Portuguese list (6 is "casa", 3 is once in a million words). Subjects: how everyday and how
-personal they are. Grammar: the hardest tense, mood or clitic found, on the scale A1 = 0 .. C2 = 5.
-Connectives: likewise.
+Vocabulary: length and frequency of the words, on the Zipf scale of wordfreq's "large" Portuguese list
+(6 is "casa", 3 is once in a million words). Topic: share of everyday and of personal words. Grammar:
+the hardest tense, mood or clitic found, on the scale A1 = 0 .. C2 = 5. Connectives: the same scale.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from serve_app.engines.cefr.lexical_grammar import Token, constructs, word_set
 from serve_app.package_data import data_file
 
 MIN_WORDS = 4
-"""An utterance of fewer words (fillers and repetitions not counted) tells nothing."""
+"""Shorter utterances are not rated; fillers and repetitions do not count."""
 
 FEATURES = (
     "log_words",
@@ -37,16 +36,16 @@ FEATURES = (
 )
 """The order of `features`."""
 
-MAX_WORDS = 25  # a longer utterance is no sign of a higher level, only of a longer turn
-KEPT_WORDS = 50_000  # look-ups kept; more words than a course needs
+MAX_WORDS = 25  # beyond this, length does not indicate a higher level
+KEPT_WORDS = 50_000  # cached look-ups; more words than a course needs
 EVERYDAY_FILE = data_file("everyday_words.txt")
-EVERYDAY_ZIPF = 5.5  # what a word of the first lessons counts as, however seldom it is written
-FUNCTION_WORD_ZIPF = 6.0  # the ninety or so commonest words say nothing of vocabulary
-ZIPF_FLOOR = 2.5  # rarer says more of the topic than of the level, and the counts are noise
+EVERYDAY_ZIPF = 5.5  # used for words of the first lessons, however rarely they are written
+FUNCTION_WORD_ZIPF = 6.0  # the ninety or so most frequent words say nothing about vocabulary
+ZIPF_FLOOR = 2.5  # rarer words depend on the topic more than on the level, and their counts are noise
 
 FILLERS = word_set("ah ahn ahã aham ã eh éé ehm er hã hein hm hmm hum humm mm mhm né oh ó opa ué uh uhm uhum")
 
-# By level, as we would place them on the CEFR scale; most A1 learners know only e, mas, porque.
+# By level, in our judgement of the CEFR scale; most A1 learners know only e, mas, porque.
 CONNECTIVES: dict[float, str] = {
     1.0: "por isso|então|quando|antes de|depois de|do que|também não|primeiro|de repente",
     2.0: "embora|apesar de|apesar do|apesar da|já que|na minha opinião|talvez|assim que|para que|além disso|"
@@ -63,7 +62,7 @@ CONNECTIVES: dict[float, str] = {
     "malgrado|doravante|máxime|tamanha|tamanho|semelhante|à míngua|não sem antes|dir se ia",
 }
 
-# Beginners speak of themselves and of whom they speak to; what is said of the world at large comes later.
+# Beginners talk about themselves and the person they speak to; general subjects come later.
 PERSONAL = word_set("eu meu minha meus minhas me mim comigo você seu sua nós nosso nossa gente")
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
@@ -73,10 +72,10 @@ _HESITATION = re.compile(r"\b(é|e|o|a|um|uma|de)\s*(?:\.{2,}|…)", re.IGNORECA
 
 @lru_cache(KEPT_WORDS)
 def _look_up(text: str) -> Token:
-    for form in (text, text.replace("ê", "é").replace("ô", "ó")):  # simplemma's list is European: "ingénuo"
+    for form in (text, text.replace("ê", "é").replace("ô", "ó")):  # simplemma's list is European Portuguese: "ingénuo"
         if simplemma.is_known(form, lang="pt"):
             return Token(text, simplemma.lemmatize(form, lang="pt").lower(), True)
-    # It lacks most adverbs in -mente.
+    # simplemma's list lacks most adverbs in -mente.
     adverb = text.endswith("amente") and simplemma.is_known(text.removesuffix("mente"), lang="pt")
     return Token(text, text, adverb)
 
@@ -116,10 +115,10 @@ def _is_everyday(token: Token) -> bool:
 
 @lru_cache(KEPT_WORDS)
 def _ease(token: Token) -> float:
-    """Zipf of a word as vocabulary."""
+    """Zipf frequency of a word, as a measure of vocabulary."""
     if _is_everyday(token):
         return EVERYDAY_ZIPF
-    # A rare form of a common verb ("acordei") is grammar, not vocabulary: take the commoner of the two.
+    # A rare form of a common verb ("acordei") is grammar, not vocabulary: take the more frequent of form and lemma.
     forms = (token.text, token.lemma)
     return max(ZIPF_FLOOR, *(wordfreq.zipf_frequency(form, "pt", wordlist="large") for form in forms))
 
@@ -131,13 +130,13 @@ def _connective(words: list[Token]) -> float:
 
 
 def features(text: str) -> NDArray[np.float64] | None:
-    """The utterance as numbers, shape [len(FEATURES)]; None when it is too short to tell."""
+    """The features of an utterance, shape [len(FEATURES)]; None if it is too short."""
     found = tokens(text)
     if len(found) < MIN_WORDS:
         return None
     words = [token for token, _ in found]
     grammar = constructs(words)
-    # Names and what no dictionary knows (other languages, misheard words) would read as rare, so as C2.
+    # Names and unknown words (other languages, misheard words) would count as rare, that is as C2: leave them out.
     vocabulary = [token for token, name in found if (token.known or _is_everyday(token)) and not name]
     if len(vocabulary) < MIN_WORDS:
         return None

@@ -1,7 +1,7 @@
 """Small rules that find tenses, moods and clitics in Portuguese words, each with its CEFR level.
 
-They look at endings, lemmas and a few neighbouring words; they want a plausible reading, not a
-parse: what they see are transcripts without punctuation, of speakers who make errors.
+They use endings, lemmas and a few neighbouring words. They look for a plausible reading and do not
+parse: the input are transcripts without punctuation, of speakers who make errors.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FUTURE_SUBJUNCTIVE = word_set(
 CONDITIONAL = word_set("faria fariam faríamos diria diriam diríamos traria trariam")
 PLUPERFECT = word_set("fizera dissera tivera estivera viera pudera quisera soubera trouxera houvera")
 NOT_A_VERB = word_set("verão vamos")  # "no verão", "vamos marcar"
-# A present subjunctive counts after one of these only: alone it is an imperative ("fale devagar").
+# A present subjunctive counts only after one of these: alone it is an imperative ("fale devagar").
 SUBJUNCTIVE_TRIGGERS = word_set("que talvez embora caso tomara quem quer onde conquanto quiçá")
 SUBJECTS = word_set("eu você ele ela nós eles elas vocês a gente não me se o")
 BETWEEN = word_set("me te se nos lhe já sempre nunca muito bem só ainda")  # "tinha me avisado"
@@ -56,7 +56,7 @@ class Token:
 
 
 def tense(token: Token) -> str:
-    """The tense or mood of a finite form as far as its ending tells, else an empty string."""
+    """The tense or mood of a finite verb form, from its ending; an empty string if it is ambiguous."""
     word, lemma = token.text, token.lemma
     for name, forms in (
         ("perfect", PERFECT),
@@ -93,7 +93,7 @@ def tense(token: Token) -> str:
 
 
 def _of_verb(token: Token, before: Sequence[str]) -> Iterator[tuple[str, float]]:
-    """The construct that a finite form makes after the words `before` it."""
+    """The construct that a finite verb form makes, given the words before it, and its level."""
     match tense(token):
         case "perfect" | "imperfect":
             yield "past", 1.0
@@ -114,7 +114,7 @@ def _of_verb(token: Token, before: Sequence[str]) -> Iterator[tuple[str, float]]
 
 
 def _of_infinitive(token: Token, before: Sequence[str]) -> Iterator[tuple[str, float]]:
-    """Future subjunctives and personal infinitives, which look like infinitives."""
+    """Future subjunctives and personal infinitives, which have the form of infinitives."""
     if token.lemma[-1] != "r" or token.text not in (token.lemma, token.lemma + "em", token.lemma + "mos"):
         return
     clause = [word for word in before[-3:] if word not in SUBJECTS]
@@ -140,7 +140,7 @@ def _of_pair(token: Token, after: Sequence[str]) -> Iterator[tuple[str, float]]:
 
 
 def constructs(words: Sequence[Token]) -> dict[str, float]:
-    """The grammar found, by name, each with the level (A1 = 0 .. C2 = 5) at which it is first expected."""
+    """The constructs found, by name, each with the level (A1 = 0 .. C2 = 5) at which it is first expected."""
     found: dict[str, float] = {}
     texts = [word.text for word in words]
     for i, token in enumerate(words):

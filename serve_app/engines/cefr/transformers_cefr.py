@@ -1,8 +1,7 @@
 """The CEFR engine `transformers`: a sequence classifier fine-tuned on texts of known level, such as mDeBERTa.
 
-Such models learned from essays. A spoken turn of ten words is far from an essay, so one turn
-says little, and an estimate rests on many: the probabilities of a learner's utterances are
-averaged, each with the weight of its words.
+Such models were trained on essays. A spoken turn of ten words is very different, so one turn says
+little: the probabilities of all of a learner's utterances are averaged, weighted by their words.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from serve_app.protocols import LEVELS, LevelEstimate
 from serve_app.stopwatch import timed
 
 FEWEST_WORDS = 4
-"""Said altogether; less says nothing of a level."""
+"""Fewest words of all utterances together for an estimate."""
 
 LONGEST_TOKENS = 512
-"""What such models were trained with; the rest of a longer utterance is not read."""
+"""The length such models were trained with; the rest of a longer utterance is not read."""
 
 REMEMBERED = 4096
-"""Texts whose probabilities are kept: a client sends `earlier` anew with every turn."""
+"""Texts whose probabilities are cached: a client sends `earlier` again with every turn."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*")
 
@@ -43,13 +42,13 @@ Row = NDArray[np.float64]
 
 
 class TransformersCefr:
-    """A `CefrEngine` over a local folder, labels as the model's config says, in any order or only some.
+    """A `CefrEngine` for a model in a local folder. Its config may name the levels in any order, or only some.
 
-    `labels` says which level a label means where the config does not (LABEL_0, LABEL_1 ...).
-    `share` is of the card's memory. Not float16: mDeBERTa overflows in it.
+    `labels` gives the level of each label if the config does not (LABEL_0, LABEL_1 ...). `share` is of
+    the card's memory. float16 does not work: mDeBERTa overflows in it.
 
     Raises:
-        StackError: not a classifier, or its labels are no CEFR levels, or there is no card.
+        StackError: not a classifier, its labels are not CEFR levels, or there is no card.
     """
 
     def __init__(
@@ -76,12 +75,12 @@ class TransformersCefr:
         self._read(["Um texto."])  # the first pass on a card takes seconds
 
     async def classify_batch(self, requests: Sequence[tuple[str, Sequence[str]]]) -> list[LevelEstimate]:
-        """One padded pass for all texts that were not read lately; see `classify`."""
+        """Run all texts that are not cached through the model together; see `classify`."""
         learners = [[*earlier, text] for text, earlier in requests]
         return await asyncio.get_running_loop().run_in_executor(self._pool, timed(self._estimate), learners)
 
     async def classify(self, text: str, earlier: Sequence[str] = ()) -> LevelEstimate:
-        """Estimate from all utterances, each with the weight of its words; no level under four words altogether."""
+        """Estimate from all utterances, weighted by their words; no level under four words altogether."""
         return (await self.classify_batch([(text, earlier)]))[0]
 
     def _estimate(self, learners: Sequence[Sequence[str]]) -> list[LevelEstimate]:
@@ -97,8 +96,8 @@ class TransformersCefr:
         ]
 
     def _rows(self, texts: set[str]) -> dict[str, Row]:
-        """Per text the probabilities of the levels, shape [6]."""
-        new = sorted(texts - self._remembered.keys(), key=len)  # like lengths together: little padding
+        """The probabilities of the levels, shape [6], by text."""
+        new = sorted(texts - self._remembered.keys(), key=len)  # similar lengths together: little padding
         for first in range(0, len(new), CEFR_TEXTS_AT_ONCE):
             some = new[first : first + CEFR_TEXTS_AT_ONCE]
             self._remembered.update(zip(some, self._read(some), strict=True))
@@ -144,13 +143,13 @@ def _load(model: Path, dtype: torch.dtype) -> tuple[Any, Any]:
 
 
 def _columns(names: Sequence[str], labels: Mapping[str, str]) -> Row:
-    """Which of the model's labels [labels] count for which level [6], as a matrix of 0 and 1."""
+    """Matrix [labels, 6] of 0 and 1: which label of the model is which level."""
     columns = np.zeros((len(names), len(LEVELS)))
     for i, name in enumerate(names):
         level = labels.get(name, name).strip().upper()
         if level not in LEVELS:
             raise StackError(
-                f"cefr: the model calls a level '{name}'; say in the YAML which one it is: cefr.labels: {{{name}: A1}}"
+                f"cefr: the model has a label '{name}'; say in the YAML which level it is: cefr.labels: {{{name}: A1}}"
             )
         columns[i, LEVELS.index(level)] = 1
     return columns

@@ -1,11 +1,11 @@
-"""Chat through llama.cpp's own server (xllamacpp), in process: continuous batching, prompt cache.
+"""Chat through llama.cpp's server (xllamacpp) inside this process: continuous batching, prompt cache.
 
-Each of the server's slots keeps the keys and values of the last conversation it served;
-a conversation that finds its slot taken gets its state back from host memory
-(`prompt_cache_mib`, see llama_slots.py). So a turn's first token costs only the new words of that turn.
+Each slot of the server keeps the keys and values of the last conversation it served. A conversation
+whose slot was taken by another gets its state back from host memory (`prompt_cache_mib`, see
+llama_slots.py). So the first token of a turn costs only the new words of that turn.
 
-What every conversation begins with is read once, by one slot; the others get a copy of
-its state, and so does the next start, through a file of some 30 KB a token.
+The prompt that all conversations begin with is read once, by one slot. Its state is saved to a file
+(about 30 KB a token), from which the other slots and the next start of the server restore it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import hashlib
 import re
 import secrets
 import tempfile
-import threading
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,29 +26,30 @@ from typing import Any
 import httpx
 import xllamacpp
 
+from serve_app.engines.cancel_scope import CancelScope
+from serve_app.engines.llm.context_full import context_full
 from serve_app.engines.llm.llama_slots import Slots
+from serve_app.engines.thread_stream import Put, thread_stream
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
 BATCH_TOKENS = 32
-"""Prompt tokens evaluated at once. A generation can be stopped between two batches, so
-this bounds how long a prompt that nobody waits for goes on: about half a second at the
-60 tokens/s of two cores. Larger batches gained nothing there."""
+"""Prompt tokens evaluated at once. A generation can be stopped only between two batches, so
+this limits how long the prompt of a cancelled request is still read: about half a second at
+the 60 tokens/s of two cores. Larger batches were not faster there."""
 
 QUIET = -1
-"""llama.cpp's verbosity that logs errors only."""
-
-Deliver = Callable[[dict[str, Any] | Exception | None], None]
+"""llama.cpp's verbosity level for errors only."""
 
 
 class LlamaCpp:
     """One GGUF model behind llama.cpp's server.
 
-    `context_tokens` is per slot; `slots` is how many replies are written at once. The prompt
-    is read with `threads`, the reply written with `decode_threads`: llama.cpp's threads wait
-    for each other by spinning, so where speech is made on the same two cores, a reply
-    written with two threads comes three times slower than with one. With `chat_template`
-    (Jinja) a base model that has none can be used.
+    `context_tokens` is per slot; `slots` is how many replies are written at once. The prompt is
+    read with `threads`, the reply written with `decode_threads`. llama.cpp's threads spin while
+    they wait for each other: while speech is synthesized on the same two cores, two decode
+    threads are three times slower than one. `chat_template` (Jinja) is for base models that
+    have none.
     """
 
     def __init__(
@@ -72,11 +73,11 @@ class LlamaCpp:
         params.n_batch = params.n_ubatch = BATCH_TOKENS
         params.cpuparams.n_threads = decode_threads
         params.cpuparams_batch.n_threads = threads
-        params.cache_ram_mib = 0  # llama_slots.py puts conversations aside
+        params.cache_ram_mib = 0  # llama_slots.py keeps the states of conversations without a slot
         params.verbosity = QUIET
         params.ui = False
         params.endpoint_metrics = True
-        # The library opens a port on the loopback address that we do not use; nobody else shall.
+        # The library opens a port on the loopback address; the key keeps other programs from using it.
         key = secrets.token_hex(32)
         params.api_keys = [key]
         self._states = PromptStates(model, state_folder, f"{context_tokens} {chat_template}")
@@ -100,39 +101,27 @@ class LlamaCpp:
                 yield item
 
     async def _stream(self, request: dict[str, Any]) -> AsyncGenerator[TextDelta | Usage, None]:
-        loop = asyncio.get_running_loop()
-        # Bounded by sampling.max_tokens: a callback cannot wait for its reader.
-        items: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
-        closed = threading.Event()
-
-        def deliver(item: dict[str, Any] | Exception | None) -> None:
-            if not closed.is_set():
-                loop.call_soon_threadsafe(items.put_nowait, item)
-
         slot = None if "id_slot" in request else await self._slots.take(request["messages"])
         if slot is not None:
             request = {**request, "id_slot": slot.number}
-        generated = loop.run_in_executor(self._pool, self._generate, request, deliver, closed)
-        if slot is not None:
-            # Not when the stream is closed but when llama.cpp has noticed: until then the slot is not free.
-            generated.add_done_callback(lambda _: self._slots.give_back(slot))
         finish_reason = "stop"
-        try:
-            while (item := await items.get()) is not None:
-                if isinstance(item, Exception):
-                    raise item
+
+        def finished() -> None:
+            # Called when llama.cpp has stopped, not when the stream is closed: only then is the slot free.
+            if slot is not None:
+                self._slots.give_back(slot)
+
+        async with aclosing(thread_stream(self._pool, partial(self._generate, request), finished=finished)) as items:
+            async for item in items:
                 for choice in item.get("choices", ()):
                     finish_reason = choice.get("finish_reason") or finish_reason
                     if text := choice["delta"].get("content"):
                         yield TextDelta(text)
                 if usage := item.get("usage"):
                     yield _usage(usage, item.get("timings") or {}, finish_reason)
-            await asyncio.wait([generated])  # a moment, until its slot is free for what the learner says next
-        finally:
-            closed.set()
 
     async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
-        """Evaluate the prompt and write one token, which is thrown away; `everywhere`: then copy it to every slot."""
+        """Read the prompt and write one token, which is dropped; with `everywhere` copy the state to every slot."""
         request = _request(messages, Sampling(max_tokens=1))
         if not everywhere:
             await self._run(request)
@@ -143,7 +132,7 @@ class LlamaCpp:
             self._states.drop(state)
             state = None
         self._slots.forget()
-        # Also after a restore, when it costs one token: the weights must be in memory before the first learner comes.
+        # Also after a restore, where it costs one token: it brings the weights into memory before the first turn.
         await self._run({**request, "id_slot": 0})
         if state is None:
             draft = self._states.draft(key)
@@ -159,7 +148,7 @@ class LlamaCpp:
                 pass
 
     def _slot(self, slot: int, action: str, file: str) -> bool:
-        """Save or restore a slot's state. False where that fails: the slot must then read the prompt itself."""
+        """Save or restore a slot's state. False if that fails: the slot then has to read the prompt itself."""
         try:
             answer = self._http.post(f"/slots/{slot}", params={"action": action}, json={"filename": file})
         except httpx.HTTPError:
@@ -172,47 +161,53 @@ class LlamaCpp:
         return int(steps[1]) if steps else 0
 
     async def check(self) -> None:
-        """The server lives in this process: where it is lost, so is the replica."""
+        """Nothing to check: the server is part of this process."""
 
     def close(self) -> None:
-        """It ends with this process."""
+        """Nothing to do: the server ends with this process."""
 
-    def _generate(self, request: dict[str, Any], deliver: Deliver, closed: threading.Event) -> None:
-        """Runs in a worker thread until the reply is written or `closed` is set.
+    def _generate(self, request: dict[str, Any], scope: CancelScope, put: Put[dict[str, Any]]) -> None:
+        """Runs in a worker thread until the reply is written or the scope is cancelled; puts one item a token.
 
-        The library calls back for every token and, with `return_progress`, for every
-        batch of the prompt; a true answer ends the generation there.
+        The library calls `on_chunk` for every token and, with `return_progress`, for every
+        batch of the prompt; it stops there if `on_chunk` returns True.
         """
+        failure: StageFailed | None = None
 
         def on_chunk(chunk: dict[str, Any] | list[dict[str, Any]]) -> bool:
+            nonlocal failure
             for part in chunk if isinstance(chunk, list) else [chunk]:
                 if "error" in part or "message" in part:
-                    deliver(_failure(part))
+                    failure = _failure(part)  # raised below: an exception cannot pass through the library
                 else:
-                    deliver(part)
-            return closed.is_set()
+                    put(part)
+            return scope.cancelled or failure is not None
 
-        if closed.is_set():
+        if scope.cancelled:
             return
         try:
             self._server.handle_chat_completions(request, on_chunk)
-            deliver(None)
         except (RuntimeError, ValueError) as error:
-            deliver(StageFailed(f"The tutor's model failed: {error}", stage="llm"))
+            raise StageFailed(f"The tutor's model failed: {error}", stage="llm") from error
+        if failure is not None:
+            raise failure
 
 
 class PromptStates:
-    """Files of slot states. A state fits one model file, one context length, one template and one prompt."""
+    """Files with the states of slots. A state is valid for one model file, context length, template and prompt.
+
+    Without a writable `folder` a temporary one is used: then every start reads the prompt again.
+    """
 
     KEPT = 8
-    """Files; the oldest go. One of the default tutor has 12 MB."""
+    """Number of files kept; the oldest are deleted. That of the default tutor has 12 MB."""
 
     def __init__(self, model: Path, folder: Path | None, form: str) -> None:
         try:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError:
-            folder = None  # read-only: every start reads the prompt itself
+            folder = None  # read-only
         self._own = None if folder is not None else tempfile.TemporaryDirectory(prefix="parle-")
         if self._own is not None:
             folder = Path(self._own.name)
@@ -226,7 +221,7 @@ class PromptStates:
         return hashlib.sha256(f"{self._fits} {list(messages)}".encode()).hexdigest()[:32]
 
     def find(self, key: str) -> str | None:
-        """The file of that state, whole: its name tells its size, since llama.cpp takes half a file for a state."""
+        """The complete file of that state. Its size is part of its name, since llama.cpp accepts a truncated file."""
         for path in self.folder.glob(f"{key}.*.slot"):
             if path.stem == f"{key}.{path.stat().st_size}":
                 return path.name
@@ -237,11 +232,11 @@ class PromptStates:
         (self.folder / name).unlink(missing_ok=True)
 
     def draft(self, key: str) -> str:
-        """Where a state is written before it is whole; two replicas may do so at once."""
+        """A unique name to write a state under before it is complete: two replicas may do so at once."""
         return f"{key}.{secrets.token_hex(4)}.draft"
 
     def keep(self, draft: str, key: str) -> str | None:
-        """Make a written draft the state; None where it cannot be kept, and the next start reads the prompt again."""
+        """Rename a complete draft to its final name; None if that fails, and the next start reads the prompt again."""
         try:
             path = self.folder / draft
             kept = path.rename(self.folder / f"{key}.{path.stat().st_size}.slot")
@@ -267,7 +262,7 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
     }
     if sampling.json_schema is None:
         request["stop"] = list(sampling.stop)
-    else:  # inside JSON the ends of a spoken reply are nothing special; the schema ends it
+    else:  # the texts that end a spoken reply may occur inside JSON; the schema ends it
         schema = {"name": "reply", "strict": True, "schema": dict(sampling.json_schema)}
         request["response_format"] = {"type": "json_schema", "json_schema": schema}
     if sampling.seed is not None:
@@ -276,7 +271,7 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
 
 
 def _usage(usage: dict[str, Any], timings: dict[str, float], finish_reason: str) -> Usage:
-    """`timings` count from when a slot took the request."""
+    """The `timings` of llama.cpp begin when a slot takes the request."""
     cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
     return Usage(
         usage["prompt_tokens"],
@@ -292,7 +287,5 @@ def _failure(part: dict[str, Any]) -> StageFailed:
     error = part.get("error", part)
     message = error.get("message", str(error)) if isinstance(error, dict) else str(error)
     if "context" in message:
-        hint = "lower limits.history_tokens or raise llm.context_tokens"
-        message = f"The conversation is longer than the model's context; {hint}."
-        return StageFailed(message, code="context_full", stage="llm")
+        return context_full()
     return StageFailed(f"The tutor's model failed: {message}", stage="llm")

@@ -1,12 +1,13 @@
-"""Which of llama.cpp's slots reads which conversation, so that a turn reads only its own new words.
+"""Chooses the llama.cpp slot for each conversation, so that a turn reads only its own new words.
 
-llama.cpp picks the slot whose text is most alike. All our conversations begin alike, so with more learners than
-slots each turn would take the slot of another and read its whole conversation anew (2 to 4 s of a short one on
-two cores). Here a conversation goes back to its own slot; where that was taken meanwhile,
-its keys and values were put aside in memory first (30 KB a token) and are brought back, in some tens of milliseconds.
+llama.cpp picks the slot with the most similar text. All our conversations begin with the same prompt, so with
+more learners than slots each turn would take another learner's slot and read its whole conversation again (2 to
+4 s for a short one on two cores). Here a conversation goes back to its own slot. If another conversation needs
+that slot, the keys and values in it are first saved to memory (30 KB a token), and restored later in some tens of
+milliseconds.
 
-A wrong choice costs time, never a wrong reply: llama.cpp compares the tokens itself. A model with a sliding window
-(Gemma 3) keeps too little for that; its conversations are read anew as before.
+A wrong choice costs time but never gives a wrong reply: llama.cpp compares the tokens itself. Models with a
+sliding window (Gemma 3) keep too little for a restored state to help: their conversations are read again.
 """
 
 from __future__ import annotations
@@ -22,38 +23,38 @@ from pathlib import Path
 from serve_app.protocols import Message
 
 SlotAction = Callable[[int, str, str], bool]
-"""(slot, "save" or "restore", file name): True where llama.cpp did it."""
+"""(slot, "save" or "restore", file name): True if llama.cpp did it."""
 
 
 def shared(one: Sequence[Message], other: Sequence[Message]) -> int:
-    """How many messages both begin with."""
+    """How many messages at the beginning are the same in both."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 @dataclass(slots=True)
 class Slot:
-    """One place for a reply in the making, and what it has read."""
+    """One of llama.cpp's slots, and the conversation it has read."""
 
     number: int
     held: tuple[Message, ...] = ()
     busy: bool = False
     used: int = 0
-    """When it was taken last, counted in replies."""
+    """Number of the reply for which it was last taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """A conversation without a slot."""
+    """The saved state of a conversation that has no slot."""
 
     held: tuple[Message, ...]
     state: bytes
 
 
 class Slots:
-    """Lends slots, one a reply, in the order of asking.
+    """Assigns slots to replies, first come, first served.
 
-    `act` saves or restores a slot's state through a file in `folder`, which exists only meanwhile.
-    At most `aside_bytes` of states are put aside; the longest unused goes first.
+    `act` saves or restores a slot's state through a temporary file in `folder`. At most
+    `aside_bytes` of saved states are kept; the least recently used is dropped first.
     """
 
     def __init__(self, count: int, act: SlotAction, folder: Path, aside_bytes: int) -> None:
@@ -67,13 +68,13 @@ class Slots:
         self._replies = 0
 
     def forget(self) -> None:
-        """The prompt has changed: nothing that was read is worth anything."""
+        """Forget what the slots have read, because the prompt has changed."""
         self._aside.clear()
         for slot in self._slots:
             slot.held = ()
 
     async def take(self, messages: Sequence[Message]) -> Slot:
-        """The slot that has read most of `messages`; waits until one is free. To be given back."""
+        """The slot that has read most of `messages`; waits until one is free. Call `give_back` afterwards."""
         await self._free.acquire()
         try:
             async with self._choosing:
@@ -96,7 +97,7 @@ class Slots:
         self._free.release()
 
     def _best(self, messages: Sequence[Message]) -> Slot:
-        """Its own slot; else one where nothing is lost; else the longest unused."""
+        """The conversation's own slot; else one where nothing is lost; else the least recently used."""
 
         def order(slot: Slot) -> tuple[bool, int, int]:
             both = shared(slot.held, messages)
@@ -106,7 +107,7 @@ class Slots:
         return min((slot for slot in self._slots if not slot.busy), key=order)
 
     async def _prepare(self, slot: Slot, messages: Sequence[Message]) -> None:
-        """Put aside what the slot holds, where it would be lost; bring back what was put aside of `messages`."""
+        """Save the slot's state if it would be lost; restore the saved state of `messages` if there is one."""
         here = shared(slot.held, messages)
         wanted = max(self._aside, key=lambda aside: shared(aside.held, messages), default=None)
         if wanted is not None and shared(wanted.held, messages) > here:
@@ -126,7 +127,7 @@ class Slots:
             self._aside.pop(0)
 
     def _save(self, slot: int) -> bytes | None:
-        """None where it cannot be saved: the conversation is read anew when it comes back."""
+        """None if it cannot be saved: the conversation is then read again when it comes back."""
         path = self._file()
         try:
             return path.read_bytes() if self._act(slot, "save", path.name) else None
@@ -142,7 +143,7 @@ class Slots:
             path.write_bytes(state)
             self._act(slot, "restore", path.name)
         except OSError:
-            pass  # read anew
+            pass  # the conversation is read again
         finally:
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)

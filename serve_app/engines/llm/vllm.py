@@ -1,8 +1,7 @@
 """Chat through vLLM's async engine: continuous batching, a prefix cache that all conversations share.
 
-The model runs in a process of vLLM's own; here its requests are made and its tokens
-received. What vLLM raises leaves as our own errors: other processes have no vLLM to
-read its exceptions with.
+The model runs in a process that vLLM starts; this module sends requests and receives tokens.
+vLLM's exceptions are replaced by our own, since to unpickle them other processes would need vLLM.
 """
 
 from __future__ import annotations
@@ -18,13 +17,14 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from serve_app.engines.llm.context_full import context_full
 from serve_app.errors import StackError, StageFailed, first_line
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
 # vLLM reads these when it is imported, and its processes inherit them.
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-# A fork of a process with threads (a Ray replica has many) may never come up.
+# A fork of a process with threads (a Ray replica has many) may hang.
 os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
 
 from vllm import AsyncEngineArgs, SamplingParams
@@ -41,10 +41,10 @@ from vllm.v1.metrics.stats import RequestStateStats, SchedulerStats
 logger = logging.getLogger(__name__)
 
 CPU_BLOCK_TOKENS = 32
-"""Tokens in a block of the prefix cache, of which only whole ones are found again: the least a CPU takes."""
+"""Tokens in a block of the prefix cache, which reuses only whole blocks: the smallest size for a CPU."""
 
 CPU_BATCH_TOKENS = 128
-"""Tokens read at once on a CPU, about a second's work; a generation can be stopped only between two batches."""
+"""Tokens read at once on a CPU, about a second of work; a generation can be stopped only between two batches."""
 
 CPU_KV_CACHE_BYTES = 1 << 30
 
@@ -52,18 +52,18 @@ Format = Literal["auto", "mistral"]
 
 
 class Vllm:
-    """One chat model behind vLLM, text only: the towers of a multimodal model are not loaded.
+    """One chat model behind vLLM, text only: the vision and audio parts of a multimodal model are not loaded.
 
     `model` is a folder in Hugging Face's layout or, with `format` "mistral", in Mistral's own
-    (tekken.json, params.json, consolidated*.safetensors). `share` of a card is the ceiling for
-    weights, cache and work space; two or more whole cards split the model between them.
-    `kv_cache_bytes` is the cache alone; None takes what the share leaves. With
-    `chat_template` (Jinja) a base model that has none can be used.
+    (tekken.json, params.json, consolidated*.safetensors). `share` of a card limits weights, cache
+    and working memory together; two or more whole cards split the model between them.
+    `kv_cache_bytes` is the cache alone; None takes what the share leaves. `chat_template` (Jinja)
+    is for base models that have none.
 
-    May be built in any thread, and belongs to the event loop that uses it first.
+    Can be created in any thread; belongs to the event loop that uses it first.
 
     Raises:
-        StackError: the folder holds no model that vLLM can run here, or memory is short.
+        StackError: vLLM cannot run the model here, or there is not enough memory.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Vllm:
             "language_model_only": True,
             "enforce_eager": not cuda_graphs,
             "kv_cache_memory_bytes": kv_cache_bytes,
-            # A small model left to choose may write white space until its tokens are used up.
+            # Where any white space is allowed, a small model may write it until its tokens are used up.
             "structured_outputs_config": {"backend": "guidance", "disable_any_whitespace": True},
             "disable_log_stats": True,
             "enable_logging_iteration_details": True,
@@ -103,7 +103,7 @@ class Vllm:
         if format == "mistral":
             args |= {"tokenizer_mode": "mistral", "config_format": "mistral", "load_format": "mistral"}
         if device == "cpu":
-            # vLLM would pin its threads to cores and take most of the machine's memory.
+            # By default vLLM would pin its threads to cores and take most of the machine's memory.
             os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
             args |= {
                 "kv_cache_memory_bytes": kv_cache_bytes or CPU_KV_CACHE_BYTES,
@@ -115,7 +115,7 @@ class Vllm:
         elif share is not None:
             args["tensor_parallel_size"] = int(share)
         self._counts = _Counts()
-        # On a CPU vLLM 0.32 dies of a seed where it reads a prompt in parts ("CPU Generator does not use offset").
+        # With a seed, vLLM 0.32 on a CPU fails on a prompt read in parts ("CPU Generator does not use offset").
         self._seeds = device != "cpu"
         try:
             self._engine = AsyncLLM.from_engine_args(
@@ -126,7 +126,7 @@ class Vllm:
         self._context_tokens = context_tokens
         self._chat_template = chat_template
         self._bos = self._missing_bos()
-        # Not guessable, and not to be met again in a later process's log.
+        # Cannot be guessed, and does not occur again in the log of a later process.
         self._request_ids = (f"{secrets.token_hex(4)}-{number}" for number in itertools.count())
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
@@ -138,9 +138,7 @@ class Vllm:
 
     async def _generate(self, prompt: list[int], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
         if len(prompt) >= self._context_tokens:
-            hint = "lower limits.history_tokens or raise llm.context_tokens"
-            message = f"The conversation is longer than the model's context; {hint}."
-            raise StageFailed(message, code="context_full", stage="llm")
+            raise context_full()
         request_id = next(self._request_ids)
         cached = written = 0
         outputs = self._engine.generate(tokens_input(prompt), _params(sampling, self._seeds), request_id)
@@ -155,11 +153,11 @@ class Vllm:
                     if part.finish_reason is not None:
                         yield Usage(len(prompt), cached, written, _finish_reason(output), *_times(output))
         finally:
-            # A reader cancelled just while vLLM takes the request over would leave it behind.
+            # A reader that is cancelled while vLLM accepts the request would leave it running.
             await self._engine.abort(request_id)
 
     async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
-        """Read the prefix and write one token, which is thrown away; every stream finds it in the one cache."""
+        """Read the prefix and write one token, which is dropped; all streams share the cache."""
         async with self._failing():
             prompt = await self._prefix(messages)
             if not prompt:
@@ -169,11 +167,11 @@ class Vllm:
                     pass
 
     async def work_done(self) -> int:
-        """Batches of a prompt and tokens of a reply, as vLLM's scheduler counts them, for closed streams too."""
+        """Prompt batches and reply tokens, as vLLM's scheduler counts them, also those of closed streams."""
         return self._counts.steps
 
     async def running(self) -> int:
-        """Replies that vLLM is writing or has yet to begin, as its scheduler last said."""
+        """Replies that vLLM is writing or has queued, as its scheduler last reported."""
         return self._counts.requests
 
     async def check(self) -> None:
@@ -181,27 +179,27 @@ class Vllm:
             raise RuntimeError("vLLM's process is gone.")
 
     def close(self) -> None:
-        """End vLLM's process; the engine is of no use afterwards."""
+        """Stop vLLM's process; the engine cannot be used afterwards."""
         self._engine.shutdown()
 
     async def _render(self, messages: Sequence[Message]) -> list[int]:
         _, (prompt,) = await self._engine.renderer.render_chat_async(
-            [list(messages)],  # pyright: ignore[reportArgumentType] - a Message has the keys that it wants
+            [list(messages)],  # pyright: ignore[reportArgumentType] - a Message has the keys it needs
             ChatParams(self._chat_template, chat_template_kwargs={"add_generation_prompt": True}),
-            # The length is ours to check: vLLM's own refusal speaks of its options, not of ours.
+            # We check the length ourselves: vLLM's error would name its options, not ours.
             TokenizeParams(max_total_tokens=None, add_special_tokens=False),
         )
-        tokens: list[int] = list(prompt["prompt_token_ids"])  # pyright: ignore - of text there is no other kind
+        tokens: list[int] = list(prompt["prompt_token_ids"])  # pyright: ignore - the only form that text has
         if self._bos is not None and tokens[:1] != [self._bos]:
             tokens.insert(0, self._bos)
         return tokens
 
     async def _prefix(self, messages: Sequence[Message]) -> list[int]:
-        """The tokens with which every conversation that goes on from `messages` begins.
+        """The tokens at the beginning of every conversation that continues `messages`.
 
-        A template may refuse a conversation that does not end with the user, or put the
-        system's words into the user's first message; so two that differ only in what the
-        user says next are rendered and compared.
+        A template may refuse a conversation that does not end with the user, or put the system
+        message into the user's first one. So two conversations that differ only in what the user
+        says next are rendered and compared.
         """
         rendered = []
         for words in ("A", "é"):
@@ -215,11 +213,11 @@ class Vllm:
         return [token for token, _ in same]
 
     def _missing_bos(self) -> int | None:
-        """The token that every prompt must begin with, where the model was trained so.
+        """The token that every prompt must begin with, None if the model needs none.
 
-        That is told by the tokenizer, if it begins a plain text with it, or by the family:
-        Gemma answers the same nonsense to everything without <bos>, and a Gemma tokenizer made
-        from a GGUF file adds none. A prompt that the chat template begins so keeps its one.
+        A model needs it if its tokenizer puts it before a plain text, or if it is a Gemma: without
+        <bos> that answers the same nonsense to everything, and a Gemma tokenizer made from a GGUF
+        file adds none. If the chat template adds the token, it is not added again.
         """
         tokenizer = self._engine.get_tokenizer()
         bos = getattr(tokenizer, "bos_token_id", None)
@@ -230,11 +228,11 @@ class Vllm:
 
     @asynccontextmanager
     async def _failing(self) -> AsyncIterator[None]:
-        """Turns what vLLM raises into a StageFailed that any process can read."""
+        """Turns vLLM's exceptions into a StageFailed, which every process can unpickle."""
         try:
             yield
         except EngineDeadError:
-            message = "The tutor's model was lost; it is started again."
+            message = "The tutor's model was lost; it is being restarted."
             raise StageFailed(message, code="stage_lost", stage="llm") from None
         except (VLLMError, ValueError, RuntimeError, TimeoutError) as error:
             logger.exception("vLLM refused a request or failed")
@@ -242,7 +240,7 @@ class Vllm:
 
 
 class _Counts(StatLoggerBase):
-    """What vLLM's scheduler reports after every step of the model."""
+    """Counts what vLLM's scheduler reports after each step of the model."""
 
     def __init__(self) -> None:
         self.steps = 0
@@ -273,7 +271,7 @@ def _params(sampling: Sampling, seeds: bool) -> SamplingParams:
         max_tokens=sampling.max_tokens,
         repetition_penalty=sampling.repeat_penalty,
         seed=sampling.seed if seeds else None,
-        # Inside JSON the ends of a spoken reply are nothing special; the schema ends it.
+        # The texts that end a spoken reply may occur inside JSON; the schema ends it.
         stop=list(sampling.stop) if schema is None else [],
         structured_outputs=None if schema is None else StructuredOutputsParams(json=dict(schema)),
         output_kind=RequestOutputKind.DELTA,
@@ -281,7 +279,7 @@ def _params(sampling: Sampling, seeds: bool) -> SamplingParams:
 
 
 def _times(output: RequestOutput) -> tuple[float, float]:
-    """Seconds from when the scheduler took the request to its first token, and from there to the last one."""
+    """Seconds from the scheduler's start of the request to its first token, and from there to the last one."""
     times = output.metrics
     if not isinstance(times, RequestStateStats):
         return 0.0, 0.0
@@ -296,6 +294,6 @@ def _finish_reason(output: RequestOutput) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, ValidationError):  # its first line only counts the faults
+    if isinstance(error, ValidationError):  # its first line only says how many errors there are
         return error.errors()[0]["msg"]
     return first_line(error)

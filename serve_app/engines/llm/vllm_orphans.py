@@ -1,7 +1,7 @@
-"""A vLLM plugin, loaded by every process of vLLM's: none outlives the replica that started it.
+"""A vLLM plugin that ends vLLM's processes when the replica that started them is gone.
 
-A replica that is killed cannot end its engine, and vLLM's engine does not look: it would keep
-the card's memory, and the replica that comes instead could not start.
+A replica that is killed cannot stop its engine, and vLLM's engine process does not notice. It would
+keep the card's memory, so that the next replica could not start.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LOOK_S = 1.0
 
 
 def register() -> None:
-    """Called by vLLM in each of its processes, perhaps more than once; does nothing in a replica itself."""
+    """Called by vLLM in each of its processes, perhaps more than once; does nothing in the replica itself."""
     name = "parle-orphans"
     if multiprocessing.parent_process() is None or any(thread.name == name for thread in threading.enumerate()):
         return

@@ -1,7 +1,7 @@
-"""CTranslate2 on CUDA: cuBLAS 12 in a CUDA 13 stack, and a replica's share of the card.
+"""CTranslate2 on CUDA: loads cuBLAS 12 in a CUDA 13 environment, and limits the memory to a share of the card.
 
-CTranslate2's wheel opens `libcublas.so.12` by name, and PyTorch's wheels bring version 13.
-Once the library of the wheel `nvidia-cublas-cu12` is loaded here, that name is found.
+CTranslate2's wheel opens `libcublas.so.12` by name, but PyTorch's wheels bring version 13. Once the
+library of the wheel `nvidia-cublas-cu12` is loaded here, the name resolves to it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from serve_app.errors import StackError, first_line
 from serve_app.gpu.cards import CONTEXT_BYTES, present_cards, smallest
 
 LIBRARIES = ("libcublasLt.so.12", "libcublas.so.12")
-"""In the order in which one needs the other."""
+"""In load order: the second needs the first."""
 
 BINS = "4,3,12"
 """CTranslate2's own bin_growth, min_bin and max_bin of its caching allocator."""
 
 
 def find() -> list[Path]:
-    """The files of cuBLAS 12 among the installed wheels, [] where they are not all there.
+    """The files of cuBLAS 12 among the installed wheels, [] unless all are there.
 
-    `nvidia.cublas` may be spread over several folders: wheels for other CUDA versions share the name.
+    `nvidia.cublas` may consist of several folders, since wheels for other CUDA versions share the name.
     """
     try:
         spec = importlib.util.find_spec("nvidia.cublas")
@@ -41,7 +41,7 @@ def preload() -> None:
     Raises:
         StackError: it is neither among the wheels nor on the system.
     """
-    for library in find() or LIBRARIES:  # without the wheel, the system's own may do
+    for library in find() or LIBRARIES:  # without the wheel, try those of the system
         try:
             ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
         except OSError as error:
@@ -62,10 +62,10 @@ def card_bytes() -> int:
 
 
 def hold(share: float | None, weights_bytes: int) -> None:
-    """Hold CTranslate2 to a share of the card; works until its first allocation on CUDA in this process.
+    """Limit CTranslate2's memory to a share of the card; must be called before its first CUDA allocation.
 
-    It has no limit for what one call takes, which for one window of 30 s is small and constant.
-    What can be bounded is the memory it keeps from call to call: the share, less the weights
+    CTranslate2 has no limit for what one call takes, but for one window of 30 s that is small and
+    constant. What can be limited is the memory it keeps between calls: the share, less the weights
     and the CUDA context. `share` None, or whole cards, sets no limit.
 
     Raises:

@@ -1,17 +1,17 @@
 """SpeechToText through faster-whisper (CTranslate2): Whisper in int8 on a CPU, or in float16 on a GPU.
 
-Silero VAD and an energy gate stand before the model, because Whisper writes fluent
-sentences over silence. Decoding is greedy in temperature (0 only): the default fallback
-through higher temperatures costs 10 s on sub-second clips.
+Silero VAD and an energy gate come before the model, because Whisper writes fluent sentences
+for silence. Only temperature 0 is used: the default fallback to higher temperatures takes 10 s
+on clips under a second.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment
 from faster_whisper.vad import get_speech_timestamps
 
+from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.stt import cublas12
 from serve_app.engines.stt.voice_gate import is_made_up, is_silent
 from serve_app.errors import StackError, first_line
@@ -29,8 +30,8 @@ from serve_app.stopwatch import timed
 class FasterWhisper:
     """One Whisper model; utterances are transcribed one after the other.
 
-    A transcription in progress cannot be interrupted inside a 30 s window, but between two;
-    one that is still waiting is dropped when its caller goes.
+    A transcription in progress can be stopped only between two windows of 30 s; one that is still
+    queued is dropped when its caller is gone.
 
     `compute_type` None is float16 on CUDA and int8 on the CPU; `share` is of the card's memory.
 
@@ -72,21 +73,15 @@ class FasterWhisper:
         *,
         language: str,
         prompt: str | None = None,
-        closed: Sequence[threading.Event] = (),
+        closed: Sequence[Event] = (),
     ) -> list[Transcript]:
         loop = asyncio.get_running_loop()
-        gone = threading.Event()
-
-        def unwanted(i: int) -> Callable[[], bool]:
-            return lambda: gone.is_set() or (bool(closed) and closed[i].is_set())
-
-        try:
+        with CancelScope() as batch:
+            scopes = batch.children(len(audios), closed)
             return [
-                await loop.run_in_executor(self._pool, timed(self._transcribe), audio, language, prompt, unwanted(i))
-                for i, audio in enumerate(audios)
+                await loop.run_in_executor(self._pool, timed(self._transcribe), audio, language, prompt, scope)
+                for audio, scope in zip(audios, scopes, strict=True)
             ]
-        finally:
-            gone.set()
 
     async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
         return (await self.transcribe_batch([audio], language=language, prompt=prompt))[0]
@@ -95,15 +90,15 @@ class FasterWhisper:
         return self._work_done
 
     def _warm(self) -> None:
-        """The first run of a model is slow; the first learner shall not pay for it."""
+        """Run the model once: the first run is slow, and should not be a learner's."""
         silence = np.zeros(STT_SAMPLE_RATE, np.float32)
         options: dict[str, Any] = {"language": "pt", "temperature": 0.0, "max_new_tokens": 2, "vad_filter": False}
         for _ in self._model.transcribe(silence, **options)[0]:
             pass
         get_speech_timestamps(silence)
 
-    def _transcribe(self, audio: Audio, language: str, prompt: str | None, unwanted: Callable[[], bool]) -> Transcript:
-        if unwanted() or is_silent(audio):
+    def _transcribe(self, audio: Audio, language: str, prompt: str | None, scope: CancelScope) -> Transcript:
+        if scope.cancelled or is_silent(audio):
             return Transcript("", no_speech=True)
         options: dict[str, Any] = {
             "language": language,
@@ -115,12 +110,12 @@ class FasterWhisper:
             "condition_on_previous_text": False,
         }
         segments, _ = self._model.transcribe(audio, **options)
-        return _assemble(self._until(unwanted, segments))
+        return _assemble(self._until(scope, segments))
 
-    def _until(self, unwanted: Callable[[], bool], segments: Iterable[Segment]) -> Iterator[Segment]:
+    def _until(self, scope: CancelScope, segments: Iterable[Segment]) -> Iterator[Segment]:
         for segment in segments:  # the library transcribes here, window by window
             self._work_done += 1
-            if unwanted():
+            if scope.cancelled:
                 return
             yield segment
 

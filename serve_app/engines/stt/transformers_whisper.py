@@ -1,27 +1,28 @@
 """SpeechToText through transformers: Whisper checkpoints as OpenAI publishes them, batched across learners.
 
-Three passes over a batch of windows of 30 s: the encoder once; greedy decoding, which reads its
-output (with timestamps: without them Whisper drops whole sentences of a long window); and one
-pass of the decoder over the finished text, which gives each word its place and probability (and
-says how likely the window is to hold no speech at all). The places are those of the published
-recipe: the cross attention of the checkpoint's alignment heads, normalised, and the cheapest
-monotone path through it. In the third pass each row is on its own, so that words of a batch get
-the times that they get alone.
+A batch of windows of 30 s goes through three passes:
 
-transformers' Whisper makes up sentences over silence even with its thresholds, so an energy gate
-and a voice detector stand before it: where nobody speaks, the model is not called.
+1. The encoder.
+2. Greedy decoding, with timestamps: without them Whisper drops whole sentences of a long window.
+3. One pass of the decoder over the finished text, for the time and probability of each word and the
+   probability that the window contains no speech. The times follow the published recipe: the
+   normalised cross attention of the checkpoint's alignment heads, and the cheapest monotone path
+   through it. Rows do not influence each other here, so a word gets the same time in any batch.
+
+transformers' Whisper makes up sentences for silence even with its thresholds. So an energy gate and a
+voice detector come first, and without a voice the model is not called.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import logging
 
+from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.stt.voice_gate import Window, is_made_up, windows
 from serve_app.engines.stt.word_times import token_edges
 from serve_app.engines.torch_device import claim
@@ -51,31 +53,29 @@ FRAME_S = 0.02
 
 MOST_TOKENS_PER_S = 12
 SPARE_TOKENS = 24
-"""More tokens than this for the length of a window are no speech but a loop, which would run to 448 tokens."""
+"""A window with more tokens than its length allows is a decoding loop, which would run to 448 tokens."""
 
 LEAST_HEARD_S = 1.0
-"""A text that ends sooner than this is taken as it is, although there may be voice after it."""
-
-Unwanted = Callable[[int], bool]
+"""If the text ends sooner than this, the voice after it is not transcribed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """Words of one window, times in the recording; `made_up` if Whisper itself doubts that anybody spoke."""
+    """Words of one window, with times in the recording; `made_up` if Whisper itself doubts that anybody spoke."""
 
     words: tuple[Word, ...]
     made_up: bool
     rest: Window | None = None
-    """What was said after the point where Whisper ended its text."""
+    """The voice after the point where Whisper ended its text."""
 
 
 class TransformersWhisper:
     """One Whisper checkpoint in a local folder; up to `max_batch` windows of 30 s go through it together.
 
-    An utterance whose `closed` event is set before its batch starts is not computed; a batch of
-    which nobody wants any stops at the next token. `share` is of the card's memory. On a CPU
-    float16, which is slow there, becomes float32. Without `alignment_heads` in the checkpoint's
-    generation config words are spread evenly over the voice.
+    An utterance that is cancelled before its batch starts is skipped; a batch whose utterances are all
+    cancelled stops at the next token. `share` is of the card's memory. On a CPU float32 replaces
+    float16, which is slow there. Without `alignment_heads` in the checkpoint's generation config the
+    words are spread evenly over the voice.
 
     Raises:
         StackError: the folder holds no multilingual Whisper of transformers, or there is no card.
@@ -107,9 +107,9 @@ class TransformersWhisper:
         ]
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
         self._work_done = 0
-        # The first pass on a card takes seconds. Here, so that it is no learner's.
+        # The first pass on a card takes seconds: done here, so that no learner waits for it.
         second = np.random.default_rng(0).normal(0, 0.1, STT_SAMPLE_RATE).astype(np.float32)
-        self._hear([Window(second, ())], self._prefix(next(iter(self._languages)).strip("<|>"), None), lambda _: False)
+        self._hear([Window(second, ())], self._prefix(next(iter(self._languages)).strip("<|>"), None), [CancelScope()])
         self._work_done = 0
 
     async def transcribe_batch(
@@ -118,18 +118,12 @@ class TransformersWhisper:
         *,
         language: str,
         prompt: str | None = None,
-        closed: Sequence[threading.Event] = (),
+        closed: Sequence[Event] = (),
     ) -> list[Transcript]:
         loop = asyncio.get_running_loop()
-        gone = threading.Event()
-
-        def unwanted(i: int) -> bool:
-            return gone.is_set() or (bool(closed) and closed[i].is_set())
-
-        try:
-            return await loop.run_in_executor(self._pool, timed(self._transcribe), audios, language, prompt, unwanted)
-        finally:
-            gone.set()
+        with CancelScope() as batch:
+            scopes = batch.children(len(audios), closed)
+            return await loop.run_in_executor(self._pool, timed(self._transcribe), audios, language, prompt, scopes)
 
     async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
         return (await self.transcribe_batch([audio], language=language, prompt=prompt))[0]
@@ -139,15 +133,17 @@ class TransformersWhisper:
         return self._work_done
 
     def _transcribe(
-        self, audios: Sequence[Audio], language: str, prompt: str | None, unwanted: Unwanted
+        self, audios: Sequence[Audio], language: str, prompt: str | None, scopes: Sequence[CancelScope]
     ) -> list[Transcript]:
         prefix = self._prefix(language, prompt)
-        waiting = [(i, window) for i, audio in enumerate(audios) if not unwanted(i) for window in windows(audio)]
+        waiting = [
+            (i, window) for i, audio in enumerate(audios) if not scopes[i].cancelled for window in windows(audio)
+        ]
         heard: list[list[_Heard]] = [[] for _ in audios]
-        while waiting := [(i, window) for i, window in waiting if not unwanted(i)]:
+        while waiting := [(i, window) for i, window in waiting if not scopes[i].cancelled]:
             batch, waiting = waiting[: self.max_batch], waiting[self.max_batch :]
             of = [i for i, _ in batch]
-            made = self._hear([window for _, window in batch], prefix, lambda row, of=of: unwanted(of[row]))
+            made = self._hear([window for _, window in batch], prefix, [scopes[i] for i in of])
             for i, one in zip(of, made, strict=True):
                 heard[i].append(one)
                 if one.rest:
@@ -162,35 +158,35 @@ class TransformersWhisper:
         head = [self._start, spoken, self._transcribe_id, self._no_timestamps]
         if not prompt:
             return head
-        # Whisper was trained with at most half of its context, less one, before the text.
+        # In training the prompt took at most half of Whisper's context, less one token.
         before, *said = self._processor.get_prompt_ids(prompt, return_tensors="np").tolist()
         return [before, *said[-(self._model.config.max_target_positions // 2 - 1) :], *head]
 
     @torch.inference_mode()
-    def _hear(self, batch: Sequence[Window], prefix: list[int], unwanted: Unwanted) -> list[_Heard]:
-        """What each window of a batch holds; of those that became unwanted on the way, anything."""
+    def _hear(self, batch: Sequence[Window], prefix: list[int], scopes: Sequence[CancelScope]) -> list[_Heard]:
+        """Transcribe a batch of windows; the result of a window that was cancelled meanwhile is not valid."""
         features = self._processor.feature_extractor(
             [window.audio for window in batch], sampling_rate=STT_SAMPLE_RATE, return_tensors="pt"
         ).input_features
         encoded = self._model.get_encoder()(features.to(self._device, self._dtype)).last_hidden_state
-        written = self._write(encoded, batch, prefix, unwanted)
+        written = self._write(encoded, batch, prefix, scopes)
         # From the end-of-text token on come special tokens only.
         texts = [[token for token in row if token < self._end] for row in written]
-        rows = [row for row in range(len(batch)) if not unwanted(row)]
+        rows = [row for row, scope in enumerate(scopes) if not scope.cancelled]
         heard = [_Heard((), made_up=True)] * len(batch)
         for row, one in zip(rows, self._align(encoded, batch, texts, rows, prefix), strict=True):
             heard[row] = replace(one, rest=self._rest(written[row], batch[row]))
         return heard
 
     def _rest(self, written: list[int], window: Window) -> Window | None:
-        """What of a window its text, with timestamps, leaves out at the end."""
+        """The part of a window after its text (tokens with timestamps), None if there is no voice in it."""
         until = (written[-1] - self._no_timestamps - 1) * FRAME_S if written else 0.0
-        return window.after(until) if until >= LEAST_HEARD_S else None  # so that it comes to an end
+        return window.after(until) if until >= LEAST_HEARD_S else None  # otherwise it might never end
 
     def _write(
-        self, encoded: torch.Tensor, batch: Sequence[Window], prefix: list[int], unwanted: Unwanted
+        self, encoded: torch.Tensor, batch: Sequence[Window], prefix: list[int], scopes: Sequence[CancelScope]
     ) -> list[list[int]]:
-        """Greedy decoding of a batch: the tokens of each row, timestamps among them, without the end."""
+        """Greedy decoding of a batch: the tokens of each row, with timestamps, without the end token."""
         limits = [
             len(prefix) - 1 + SPARE_TOKENS + math.ceil(MOST_TOKENS_PER_S * len(window.audio) / STT_SAMPLE_RATE)
             for window in batch
@@ -198,7 +194,7 @@ class TransformersWhisper:
 
         def ended(length: int) -> list[bool]:
             self._work_done += 1
-            return [length >= limit or unwanted(row) for row, limit in enumerate(limits)]
+            return [length >= limit or scope.cancelled for limit, scope in zip(limits, scopes, strict=True)]
 
         start = torch.tensor([prefix[:-1]] * len(batch), device=self._device)  # all but "no timestamps"
         written = self._model.generate(
@@ -223,7 +219,7 @@ class TransformersWhisper:
         rows: Sequence[int],
         prefix: list[int],
     ) -> Iterator[_Heard]:
-        """Read the texts of `rows` once more: places and probabilities of their words."""
+        """Run the decoder over the finished texts of `rows`: times and probabilities of their words."""
         if not rows:
             return
         longest = max(len(texts[row]) for row in rows)
@@ -234,10 +230,10 @@ class TransformersWhisper:
                 decoder_input_ids=torch.tensor(tokens, device=self._device),
                 use_cache=False,
             ).logits
-        head = len(prefix) - 4  # where the start token stands: after the prompt
+        head = len(prefix) - 4  # index of the start token, after the prompt
         for n, row in enumerate(rows):
             text, window = texts[row], batch[row]
-            # Position p predicts token p + 1, the last one the end.
+            # Position p predicts token p + 1, and the last position the end token.
             stretch = slice(len(prefix) - 1, len(prefix) + len(text))
             predicted = torch.tensor([*text, self._end], device=self._device)
             told = logits[n, stretch].float().log_softmax(-1).gather(-1, predicted[:, None])[:, 0].cpu().numpy()
@@ -254,7 +250,7 @@ class TransformersWhisper:
 
     @contextmanager
     def _attention(self) -> Iterator[dict[int, torch.Tensor]]:
-        """Inside, the decoder keeps its cross attention [rows, heads, tokens, frames] of the alignment layers."""
+        """Collects the decoder's cross attention [rows, heads, tokens, frames] by alignment layer, inside the block."""
         seen: dict[int, torch.Tensor] = {}
 
         def keep(layer: int) -> Callable[..., None]:
@@ -267,7 +263,7 @@ class TransformersWhisper:
         layers = self._model.get_decoder().layers
         hooks = [layers[i].encoder_attn.register_forward_hook(keep(i)) for i in {layer for layer, _ in self._heads}]
         if hooks:
-            self._model.set_attn_implementation("eager")  # the others compute no weights that could be read
+            self._model.set_attn_implementation("eager")  # the others do not return attention weights
         try:
             yield seen
         finally:
@@ -278,9 +274,9 @@ class TransformersWhisper:
     def _words(
         self, text: list[int], told: NDArray[np.float32], edges: NDArray[np.float64], window: Window
     ) -> Iterator[Word]:
-        """What stands between spaces. `told`: log probabilities; token i lies between edges i and i + 1 (seconds).
+        """The words of a text. `told`: log probabilities; token i lies between edges i and i + 1 (seconds).
 
-        A word lasts a frame at least and begins where the one before it has ended, or later.
+        A word lasts at least one frame and does not begin before the previous one has ended.
         """
         said = 0.0
         pieces = list(self._characters(text))
@@ -289,7 +285,7 @@ class TransformersWhisper:
             spelt = pieces[first:last]
             if not (word := "".join(piece for _, _, piece in spelt).strip()):
                 continue
-            # A comma has no sound: it is not part of the word's time and probability.
+            # Punctuation has no sound: it does not count for the word's time and probability.
             voiced = [piece for piece in spelt if any(map(str.isalnum, piece[2]))] or spelt
             begin, finish = voiced[0][0], voiced[-1][1]
             start = max(float(edges[begin]), said)
@@ -300,7 +296,7 @@ class TransformersWhisper:
             yield Word(word, round(start, 2), round(end, 2), round(probability, 3))
 
     def _characters(self, text: list[int]) -> Iterator[tuple[int, int, str]]:
-        """Whole characters between two tokens, since a token may hold only some bytes of one."""
+        """(first token, token after the last, text) of whole characters: a token may hold only some bytes of one."""
         first = 0
         for i in range(1, len(text) + 1):
             piece = self._decode(text[first:i])
@@ -313,7 +309,7 @@ class TransformersWhisper:
 
 
 class _Ended(StoppingCriteria):
-    """Ends the rows of a batch of which the function says so, given the number of tokens so far."""
+    """Ends the rows of a batch for which `ended`, given the number of tokens so far, says True."""
 
     def __init__(self, ended: Callable[[int], list[bool]]) -> None:
         self._ended = ended
@@ -325,7 +321,7 @@ class _Ended(StoppingCriteria):
 def _load(model: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     wrong = f"stt: {model} is no Whisper of transformers"
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # it warns of its own deprecated calls
+    logging.set_verbosity_error()  # it logs warnings about its own deprecated calls
     try:
         config = AutoConfig.from_pretrained(model, local_files_only=True)
         if not isinstance(config, WhisperConfig):

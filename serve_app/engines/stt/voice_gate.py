@@ -1,7 +1,7 @@
-"""What stands before Whisper: an energy gate and Silero VAD, because Whisper writes fluent sentences over silence.
+"""Voice detection before Whisper, which writes fluent sentences for silence: an energy gate and Silero VAD.
 
-Silero is the ONNX model inside faster-whisper's wheel; it needs no torch. Long recordings are
-cut in their pauses into windows that Whisper can take.
+Silero is the ONNX model inside faster-whisper's wheel; it needs no torch. Long recordings are cut
+at pauses into windows that Whisper can take.
 """
 
 from __future__ import annotations
@@ -16,35 +16,36 @@ from serve_app.audio import dbfs
 from serve_app.protocols import STT_SAMPLE_RATE, Audio
 
 SILENCE_DBFS = -60.0
-"""Below this RMS level a recording holds no voice, whatever a model makes of it."""
+"""Below this RMS level a recording contains no voice, whatever a model says."""
 
 NO_SPEECH_PROBABILITY = 0.6
-"""What Whisper wrote is not speech if this likely to be none, and Whisper unsure of its own words besides."""
+"""A text is dropped if Whisper's no-speech probability is above this and it is unsure of its words as well."""
 
 UNSURE_LOG_PROBABILITY = -1.0
-"""Mean log probability per token under which Whisper's own recipe distrusts what it wrote."""
+"""Mean log probability per token below which Whisper's own recipe rejects a text."""
 
 WINDOW_S = 30.0
-"""The longest sound that Whisper takes at once."""
+"""The longest audio that Whisper takes at once."""
 
 MARGIN_S = 0.4
-"""Kept before and after every voiced part; so a longer pause becomes one of twice this."""
+"""Kept before and after every voiced part, so that longer pauses are shortened to twice this."""
 
 PAUSE_MS = 300
-"""A silence this long parts two voiced parts; the closure of a plosive is shorter."""
+"""A silence this long separates two voiced parts; the closure of a plosive is shorter."""
 
 SLACK_S = 0.1
-"""How much earlier or later than Silero's edge a word may begin or end."""
+"""How far a word may begin before or end after the edge that Silero found."""
 
 MISSED_S = 0.7
-"""Whisper sometimes ends a text before the sound ends; this much voice after it is worth another look."""
+"""Whisper sometimes ends its text before the audio ends; this much voice after it is transcribed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A voiced part of a recording inside a window; all in seconds.
 
-    `shift` leads from the window's time to the recording's; `start` and `end` bound the voice, in the window's time.
+    `shift` is added to a time in the window to get that in the recording; `start` and `end` of the voice are times
+    in the window.
     """
 
     shift: float
@@ -60,7 +61,7 @@ class Window:
     pieces: tuple[Piece, ...]
 
     def place(self, start: float, end: float) -> tuple[float, float]:
-        """The times of a word (seconds in the window) in the recording, without the silence around the voice."""
+        """Convert a word's start and end from the window to the recording, clipped to the voiced part."""
 
         def voiced(piece: Piece) -> float:
             return min(end, piece.end) - max(start, piece.start)
@@ -71,7 +72,7 @@ class Window:
         return start + piece.shift, end + piece.shift
 
     def after(self, seconds: float) -> Window | None:
-        """What was said after that time in the window, None where it is too little to be words."""
+        """A window of the voice after that time, None if it is too little to be words."""
         missed = [piece for piece in self.pieces if piece.end - max(piece.start, seconds) > MISSED_S]
         if not missed:
             return None
@@ -85,17 +86,17 @@ class Window:
 
 
 def is_silent(audio: Audio) -> bool:
-    """Nothing that could be a voice: no samples, or none loud enough."""
+    """Whether there are no samples, or none loud enough to be a voice."""
     return len(audio) == 0 or dbfs(audio) < SILENCE_DBFS
 
 
 def is_made_up(no_speech_probability: float, mean_log_probability: float) -> bool:
-    """Whether Whisper wrote words over a sound that holds none, by its own account."""
+    """Whether Whisper's own probabilities say that it wrote words for audio without speech."""
     return no_speech_probability > NO_SPEECH_PROBABILITY and mean_log_probability < UNSURE_LOG_PROBABILITY
 
 
 def windows(audio: Audio) -> list[Window]:
-    """The voiced parts of a recording at 16 kHz, in order, joined into as few windows as hold them; [] if none."""
+    """The voiced parts of a recording at 16 kHz, in order, in as few windows as possible; [] if there are none."""
     if is_silent(audio):
         return []
     options = VadOptions(
@@ -117,7 +118,7 @@ def windows(audio: Audio) -> list[Window]:
         held = 0
 
     for i, (begin, end) in enumerate(voiced):
-        # Neighbours share the pause between them.
+        # The pause between two parts is shared by both.
         first, last = max(begin - margin, edges[i]), min(end + margin, edges[i + 1])
         if pieces and held + last - first > WINDOW_S * STT_SAMPLE_RATE:
             close()

@@ -1,4 +1,4 @@
-"""Where tokens lie in a recording, read from the cross attention of Whisper's alignment heads."""
+"""Times of tokens in a recording, from the cross attention of Whisper's alignment heads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def token_edges(weights: torch.Tensor, tokens: int, median_width: int) -> NDArray[np.float64]:
-    """Where each token begins and the last one ends, in frames, shape [tokens + 1].
+    """Frames where each token begins and the last one ends, shape [tokens + 1].
 
     `weights` is the cross attention [alignment heads, start token .. last text token, frames].
     """
@@ -25,9 +25,9 @@ def token_edges(weights: torch.Tensor, tokens: int, median_width: int) -> NDArra
 def row_starts(cost: NDArray[np.float64]) -> NDArray[np.int64]:
     """The column where the cheapest path enters each row (dynamic time warping).
 
-    The path leads from the first to the last corner of `cost` [rows, columns], one step right,
-    down or both at a time. A row at a time: of all columns to enter a row, the best one for
-    column j minimises (cost of getting there - cost of the row up to there).
+    The path goes from the first to the last corner of `cost` [rows, columns], one step right, down
+    or both at a time. Computed row by row: the best column at which to enter a row minimises
+    (cost of getting there - cost of the row up to there).
     """
     rows, columns = cost.shape
     total = np.cumsum(cost[0])

@@ -1,15 +1,13 @@
 """TextToSpeech through kokoro: Kokoro-82M on PyTorch, 24 kHz.
 
-The library's own pipeline cuts silently what is longer than 510 phonemes, and looks for
-voices on the network. So texts are cut here, by characters first and by phonemes where
-that was not enough, and voices are local files only.
+The library's own pipeline silently drops what is over 510 phonemes, and downloads voices. So texts
+are split here, by characters and if necessary by phonemes, and voices are local files only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import pickle
-import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +17,7 @@ import torch
 from loguru import logger
 
 from serve_app.audio import trim_silence
+from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.torch_device import claim
 from serve_app.engines.tts.kokoro_voices import MAX_CHARACTERS, MAX_PHONEMES, STYLE_SHAPE, load_style
 from serve_app.engines.unused_imports import stand_ins
@@ -27,23 +26,23 @@ from serve_app.protocols import Audio
 from serve_app.sentences import split_long
 from serve_app.stopwatch import timed
 
-with stand_ins("spacy"):  # misaki reads English with it; Portuguese is read by espeak
+with stand_ins("spacy"):  # misaki needs it for English; espeak is used for Portuguese
     from kokoro import KModel, KPipeline
 
 logger.disable("kokoro")  # it logs every text
 
 REPOSITORY = "hexgrad/Kokoro-82M"
-"""Only named: the library chooses by it how some languages are read, and would otherwise warn."""
+"""Nothing is downloaded: the library selects the pronunciation of some languages by it, and warns without it."""
 
 WEIGHTS = "kokoro-v1_0.pth"
 
 
 class KokoroTorch:
-    """One Kokoro model; texts are spoken part by part, callers taking turns.
+    """One Kokoro model; texts are spoken part by part, and callers take turns.
 
-    `model` is a folder as published: config.json, one .pth, and voices/*.pt, of which those
-    of `language` are offered after `voices` (files of `kokoro_voices`). `share` is of the
-    card's memory. A part in progress cannot be interrupted.
+    `model` is a folder as published: config.json, one .pth, and voices/*.pt. Its voices for `language`
+    are offered after `voices` (files as in `kokoro_voices`). `share` is of the card's memory. A part in
+    progress cannot be interrupted.
 
     Raises:
         StackError: the folder is not Kokoro's, a voice cannot be read, or there is no card.
@@ -71,27 +70,24 @@ class KokoroTorch:
             raise StackError(f"tts: there is no voice for Kokoro: none is given and none is in {model / 'voices'}.")
         self._styles = {name: style.to(place) for name, style in styles.items()}
         self.voices: Sequence[str] = tuple(styles)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="kokoro")  # espeak knows one thread
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="kokoro")  # espeak is not thread-safe
         self._work_done = 0
 
     async def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
         loop = asyncio.get_running_loop()
-        closed = threading.Event()
-        try:
+        with CancelScope() as scope:
             for part in split_long(text, MAX_CHARACTERS):
-                for audio in await loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, closed):
+                for audio in await loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, scope):
                     yield audio
-        finally:
-            closed.set()
 
     async def work_done(self) -> int:
         return self._work_done
 
-    def _speak(self, text: str, voice: str, speed: float, closed: threading.Event) -> list[Audio]:
-        """The text in one piece, or in several where it has more phonemes than the model takes."""
+    def _speak(self, text: str, voice: str, speed: float, scope: CancelScope) -> list[Audio]:
+        """Speak the text in one piece, or in several if it has more phonemes than the model takes."""
         pieces: list[Audio] = []
-        for phonemes in [] if closed.is_set() else self._phonemes(text):
-            if closed.is_set():
+        for phonemes in [] if scope.cancelled else self._phonemes(text):
+            if scope.cancelled:
                 break
             output = KPipeline.infer(self._model, phonemes, self._styles[voice], speed)  # pyright: ignore[reportArgumentType] - it is float32
             self._work_done += 1
@@ -100,7 +96,7 @@ class KokoroTorch:
         return pieces
 
     def _phonemes(self, text: str) -> list[str]:
-        """What the model reads for the text: as few strings as fit it, none for what has no sound."""
+        """The phonemes of the text, in as few strings as the model can take; none if the text has no sound."""
         phonemes, _ = self._g2p(text)
         if len(phonemes) > MAX_PHONEMES and len(text) > 1:
             return [piece for half in split_long(text, (len(text) + 1) // 2) for piece in self._phonemes(half)]
@@ -123,7 +119,7 @@ def _load(folder: Path) -> KModel:
         parts = torch.load(weights, map_location="cpu", weights_only=True).keys()
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError, pickle.UnpicklingError) as error:
         raise StackError(f"tts: {folder} is not Kokoro: {first_line(error)}") from error
-    if missing := sorted({name for name, _ in model.named_children()} - parts):  # the library would keep random ones
+    if missing := sorted({name for name, _ in model.named_children()} - parts):  # the library would leave these random
         raise StackError(f"tts: {weights} is not Kokoro: it has no weights '{missing[0]}'.")
     return model
 

@@ -1,15 +1,14 @@
 """TextToSpeech through kokoro-onnx: Kokoro-82M on onnxruntime, 24 kHz.
 
-One voice file a voice: 510 style vectors of 256 float32, one per number of phonemes
-(hexgrad/Kokoro-82M). onnxruntime's threads do not spin while they wait: on a machine
-that also runs the LLM, spinning steals what the LLM needs.
+Each voice is one file: 510 style vectors of 256 float32, one per number of phonemes
+(hexgrad/Kokoro-82M). onnxruntime's threads do not spin while they wait: on a machine that also runs
+the LLM, spinning would take CPU time from it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +18,7 @@ import onnxruntime
 from kokoro_onnx import Kokoro
 from kokoro_onnx.config import SAMPLE_RATE
 
+from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.tts.kokoro_voices import MAX_CHARACTERS, load_style
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
@@ -38,7 +38,7 @@ class KokoroOnnx:
         session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self._styles = {name: load_style(path) for name, path in voices.items()}
         with tempfile.TemporaryDirectory() as folder:
-            # The library reads its voices from one archive of arrays named by voice.
+            # The library reads its voices from one archive, with an array for each voice.
             archive = Path(folder, "voices.npz")
             np.savez(archive, allow_pickle=False, **self._styles)
             self._kokoro = Kokoro.from_session(session, str(archive))
@@ -49,25 +49,22 @@ class KokoroOnnx:
 
     async def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
         loop = asyncio.get_running_loop()
-        closed = threading.Event()
-        try:
+        with CancelScope() as scope:
             for part in split_long(text, MAX_CHARACTERS):
-                audio = await loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, closed)
+                audio = await loop.run_in_executor(self._pool, timed(self._speak), part, voice, speed, scope)
                 if audio is not None:
                     yield audio
-        finally:
-            closed.set()
 
     async def work_done(self) -> int:
         return self._work_done
 
-    def _speak(self, text: str, voice: str, speed: float, closed: threading.Event) -> Audio | None:
-        if closed.is_set():
+    def _speak(self, text: str, voice: str, speed: float, scope: CancelScope) -> Audio | None:
+        if scope.cancelled:
             return None
         try:
             audio, _ = self._kokoro.create(text, self._styles[voice], speed, self._language)
         except ValueError as error:
-            # Nothing pronounceable ("..." or an emoji): there is nothing to say, and that is no failure.
+            # Nothing pronounceable ("..." or an emoji): nothing to say, and not an error.
             if "phonemes" in str(error):
                 return None
             raise

@@ -1,4 +1,4 @@
-"""What both engines of Kokoro-82M share: its voice files, and how much text it takes at once."""
+"""Shared by both engines for Kokoro-82M: its voice files, and how much text it takes at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from serve_app.errors import StackError
 from serve_app.protocols import Audio
 
 MAX_CHARACTERS = 300
-"""Longest text given to the model at once; it takes 510 phonemes, and what is over is cut silently."""
+"""Longest text given to the model at once: it silently drops what is over 510 phonemes."""
 
 MAX_PHONEMES = 510
 
@@ -20,7 +20,7 @@ STYLE_SHAPE = (MAX_PHONEMES, 1, 256)
 
 
 def load_style(path: Path) -> Audio:
-    """One voice: float32 [510, 1, 256].
+    """Read one voice: float32 [510, 1, 256].
 
     Raises:
         StackError: the file is missing or has another size.

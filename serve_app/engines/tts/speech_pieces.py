@@ -1,4 +1,4 @@
-"""Speech that arrives in pieces: where its silence ends, and how fast it is played."""
+"""Filters for speech that arrives in pieces: trims silence, changes the tempo."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 from serve_app.protocols import Audio
 
 FLOOR_DBFS = -50.0
-"""RMS level of a window under which nobody is heard to speak."""
+"""RMS level of a window below which it counts as silence."""
 
 WINDOW_S = 0.01
 
 KEPT_S = 0.04
-"""Silence left before the first and after the last sound."""
+"""Silence kept before the first and after the last sound."""
 
 FRAME_S = 0.04
-"""What the filter is given at once: it holds the last frame back, whatever its length."""
+"""Length of the frames given to the filter, which always holds back the last one."""
 
 
 class SilenceHeldBack:
-    """Lets speech through and holds silence back until speech follows; what follows none is dropped."""
+    """Passes speech on and holds silence back until more speech follows; drops the silence at both ends."""
 
     def __init__(self, sample_rate: int) -> None:
         self._window = round(WINDOW_S * sample_rate)
@@ -34,7 +34,7 @@ class SilenceHeldBack:
         self._spoken = False
 
     def feed(self, piece: Audio) -> Audio:
-        """What can be played now: float32 [samples], [0] where the piece brought nothing but silence."""
+        """What can be played now: float32 [samples], empty if the piece was only silence."""
         audio = np.concatenate([self._held, piece])
         starts = np.arange(0, len(audio), self._window)
         sizes = np.diff(np.append(starts, len(audio)))
@@ -50,17 +50,17 @@ class SilenceHeldBack:
         return audio[start:end]
 
     def finish(self) -> Audio:
-        """What is left at the end: `KEPT_S` of the silence after speech."""
+        """The end of the speech: `KEPT_S` of the silence after it."""
         return self._held[: self._kept] if self._spoken else self._held[:0]
 
     @property
     def silence_s(self) -> float:
-        """How long nothing has been heard since the last sound, in seconds; 0 before the first."""
+        """Silence since the last sound, in seconds; 0 before the first sound."""
         return len(self._held) / self._rate if self._spoken else 0.0
 
 
 class Tempo:
-    """Plays speech `speed` times as fast at the same pitch (FFmpeg's atempo, a WSOLA), piece by piece."""
+    """Makes speech `speed` times as fast at the same pitch, piece by piece (FFmpeg's atempo filter, a WSOLA)."""
 
     def __init__(self, sample_rate: int, speed: float) -> None:
         self._rate = sample_rate
@@ -75,7 +75,7 @@ class Tempo:
         self._graph.configure()
 
     def feed(self, piece: Audio) -> Audio:
-        """What is ready, float32 [samples]; about `FRAME_S` stay inside."""
+        """The output so far, float32 [samples]; about `FRAME_S` stays in the filter."""
         size = round(FRAME_S * self._rate)
         for start in range(0, len(piece), size):
             frame = av.AudioFrame.from_ndarray(piece[start : start + size].reshape(1, -1), "flt", "mono")
@@ -84,7 +84,7 @@ class Tempo:
         return self._ready()
 
     def finish(self) -> Audio:
-        """The rest."""
+        """The rest of the output."""
         self._graph.push(None)
         return self._ready()
 
