@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import psutil
 import ray
-from ray.exceptions import RayError
 
 from serve_app.errors import StackError
 from serve_app.launch.ray_private import SERVE_NAMESPACE, dead_processes
@@ -61,7 +60,7 @@ def start(*, address: str | None, verbose: bool, metrics_port: int = 0) -> Clust
         else:
             _check_reachable(address)
             context = ray.init(address, namespace=SERVE_NAMESPACE, log_to_driver=verbose)
-    except (RuntimeError, ConnectionError, OSError, ValueError, TimeoutError, RayError) as error:
+    except Exception as error:  # Ray raises a bare one where a node does not come up in time
         raise StackError(f"Ray does not start: {last_line(str(error))}") from error
     info = cast(Any, context).address_info
     url = info.get("webui_url")
