@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 
 import click
 
-LEVELS = ("A1", "A2", "B1", "B2", "C1", "C2")
-"""Those of `serve_app.protocols`, which imports numpy: `parle --help` must not wait for that."""
+
+def _level(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    from serve_app.protocols import LEVELS  # imports numpy: `parle --help` must not wait for that
+
+    return None if value is None else click.Choice(LEVELS, case_sensitive=False).convert(value, option, context)
 
 
 @click.command()
@@ -18,7 +21,8 @@ LEVELS = ("A1", "A2", "B1", "B2", "C1", "C2")
 @click.option("--session", help="Continue this conversation.")
 @click.option(
     "--level",
-    type=click.Choice(LEVELS, case_sensitive=False),
+    metavar="A1..C2",
+    callback=_level,
     help="The learner's CEFR level; by default the server estimates it.",
 )
 @click.option("--voice", help="The tutor's voice; GET /api/info lists those of the server.")

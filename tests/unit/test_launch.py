@@ -121,5 +121,6 @@ def test_a_server_that_ignores_the_interrupt_is_killed_with_its_children() -> No
     child.wait(5)
 
 
-def test_the_command_line_knows_every_level() -> None:
-    assert talk.LEVELS == LEVELS
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_command_line_knows_every_level(level: str) -> None:
+    assert talk.talk.make_context("talk", [__file__, "--level", level.lower()]).params["level"] == level

@@ -6,8 +6,8 @@ more learners than slots each turn would take another learner's slot and read it
 that slot, the keys and values in it are first saved to memory (30 KB a token), and restored later in some tens of
 milliseconds.
 
-A wrong choice costs time but never gives a wrong reply: llama.cpp compares the tokens itself. Models with a
-sliding window (Gemma 3) keep too little for a restored state to help: their conversations are read again.
+A wrong choice costs time but never gives a wrong reply: llama.cpp compares the tokens itself. For a model with a
+sliding window (Gemma 3) a state holds only the end of the text, so it helps only a conversation that goes on there.
 """
 
 from __future__ import annotations
