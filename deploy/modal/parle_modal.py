@@ -1,6 +1,6 @@
 """Parle on Modal: `python3 -m modal deploy deploy/modal/parle_modal.py`; README.md beside this file.
 
-Deploying needs the package `modal` and nothing else; what is imported inside the class is there in the image.
+Deploying needs the package `modal` and nothing else; the imports inside the class run in the image.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from pathlib import Path
 import modal
 
 CARDS = {"L4": "L4", "A10G": "A10", "A100": "A100", "H100": "H100"}
-"""PARLE_GPU, and what Modal calls it."""
+"""PARLE_GPU, and Modal's name of the card."""
 STACK = "configs/modal_stack.yaml"
 SOURCE = Path("/parle")
 WEIGHTS = "/weights"
 PORT = 8000
 MINUTES = 60
 TURNS = 8
-"""`limits.max_turns` of the stack: where more containers are allowed, Modal starts another at this many requests."""
+"""`limits.max_turns` of the stack. If more containers are allowed, Modal starts another at this many requests."""
 REQUESTS = 64
-"""At a time to one container. More than its turns, so that Parle itself refuses with 503 what Modal would let wait."""
+"""Concurrent requests to one container. More than TURNS, so that Parle answers 503 instead of Modal queueing them."""
 
 
 def setting(name: str, default: str, known: tuple[str, ...] | None = None) -> str:
-    """A setting of the deploying shell; ends the deployment where it means nothing."""
+    """A setting of the deploying shell; raises SystemExit if it is not valid."""
     value = os.environ.get(name, default)
     if known is not None and value not in known:
         raise SystemExit(f"{name} must be one of {', '.join(known)}, not '{value}'.")
@@ -34,7 +34,7 @@ def setting(name: str, default: str, known: tuple[str, ...] | None = None) -> st
     return value
 
 
-# The container imports this file too, from another place and without the settings: there they decide nothing.
+# The container imports this file too, from another folder and without these settings, which have no effect there.
 here = Path(__file__).resolve()
 root = here.parents[2] if len(here.parents) > 2 and (here.parents[2] / "pyproject.toml").is_file() else SOURCE
 
@@ -54,8 +54,7 @@ environment = {
     "PYTHONUNBUFFERED": "1",
 }
 
-# The layers from what changes least to what changes most. debian_slim brings the C compiler that Triton needs; CUDA
-# is inside the wheels.
+# The layers that change least come first. debian_slim has the C compiler that Triton needs; CUDA is inside the wheels.
 image = (
     modal.Image.debian_slim(python_version="3.11")
     .env(environment)
@@ -67,7 +66,7 @@ image = (
     .add_local_dir(root / "serve_app", f"{SOURCE}/serve_app", copy=True, ignore=["**/__pycache__"])
     .run_commands(f"python -m pip install --no-deps {SOURCE}")
     .add_local_dir(root / "configs", f"{SOURCE}/configs", copy=True)
-    # Into the volume, while the image is built: no card waits for a download.
+    # Downloads into the volume while the image is built, so that no card waits for it.
     .run_commands(f"parle pull {SOURCE}/{STACK}", volumes={WEIGHTS: volume}, secrets=secrets)
 )
 
@@ -93,7 +92,7 @@ class Parle:
 
     @modal.enter()
     def start(self) -> None:
-        """Serve, and speak one turn, before Modal sends the first learner."""
+        """Start the server and run one warm-up turn before Modal sends the first learner."""
         from serve_app.launch import child_process
 
         self.server = child_process.start(SOURCE / STACK, host="0.0.0.0", port=PORT)
@@ -105,11 +104,11 @@ class Parle:
 
     @modal.web_server(PORT, startup_timeout=1 * MINUTES, label="parle", requires_proxy_auth=private)
     def web(self) -> None:
-        """Modal forwards what comes to the port, as it comes."""
+        """Modal forwards requests to the port, and streams the answers."""
 
     @modal.exit()
     def stop(self) -> None:
-        """Let the turns that run end; Modal allows 30 s."""
+        """Let the running turns finish; Modal allows 30 s."""
         from serve_app.launch import child_process
 
         self.stopping.set()
