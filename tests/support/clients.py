@@ -72,6 +72,20 @@ def samples_of(wav_file: bytes) -> Audio:
     return np.frombuffer(frames, "<i2").astype(np.float32) / np.float32(32767)
 
 
+def error_of(turn: Answer) -> tuple[str, str]:
+    """Code and stage of the error that the events end with."""
+    assert set(turn.last.data) == {"code", "message", "stage"}
+    return turn.last.data["code"], turn.last.data["stage"]
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code; the body holds these two fields and nothing else."""
+    body = answer.json()
+    assert set(body) == {"code", "message"}
+    assert len(body["message"]) > 10
+    return answer.status_code, body["code"]
+
+
 # --- SSE ---------------------------------------------------------------------------------------------------
 
 
