@@ -67,11 +67,11 @@ def listen(whisper: FasterWhisper) -> Listener:
     return listening
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     """The stack that a stranger runs, configs/cpu_stack.yaml, with a tutor that replies the same each time.
 
-    Its model is slow: one module of tests/server and one of tests/browser use it, the others `small_server`.
+    Its model is slow: whole turns over each route and what needs a long reply use it, everything else `small_server`.
     """
     folder = tmp_path_factory.mktemp("server")
     stack = yaml.safe_load(CPU_STACK.read_text("utf-8"))

@@ -78,6 +78,19 @@ def error_of(turn: Answer) -> tuple[str, str]:
     return turn.last.data["code"], turn.last.data["stage"]
 
 
+def answered_or_told(turn: Answer, *codes: str) -> None:
+    """The turn was answered whole, or ended with one error of these codes that says what to do."""
+    if turn.last.name == "error":
+        code, _ = error_of(turn)
+        assert code in codes
+        assert "again" in turn.last.data["message"]
+    else:
+        assert turn.last.name == "complete"
+        assert turn.one("complete")["response"] == turn.one("response")["response"] != ""
+        assert turn.all("audio")
+    assert len(turn.all("complete") + turn.all("error")) == 1
+
+
 def refusal(answer: httpx.Response) -> tuple[int, str]:
     """Status and code; the body holds these two fields and nothing else."""
     body = answer.json()

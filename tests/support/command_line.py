@@ -43,7 +43,7 @@ class Ended:
 
 
 class Parle:
-    """The console script's function, called in this process: the same lines and exit codes without a start of Python."""
+    """The console script's function, called in this process: the same lines and exit codes, and no start of Python."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
@@ -60,7 +60,8 @@ class Parle:
         ):
             main()
         assert isinstance(ended.value.code, int)
-        return Ended(ended.value.code, *self._capsys.readouterr())
+        printed = self._capsys.readouterr()
+        return Ended(ended.value.code, printed.out, printed.err)
 
 
 def _leave(code: int) -> NoReturn:
