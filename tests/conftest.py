@@ -107,6 +107,7 @@ def written(stack: dict[str, Any], path: Path) -> Path:
     return path
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What kills stages, changes the stack or ends the server comes after everything that wants it whole."""
 
