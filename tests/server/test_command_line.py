@@ -115,7 +115,10 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Generator[Ends]:
         "no model": with_a_model_that_is_none,
     }
     if not preflight.cards():
-        starts |= {"foreground": partial(bare_serve_run, False), "background": partial(bare_serve_run, True)}
+        starts |= {
+            "foreground": partial(bare_serve_run, False),
+            "as a shell's background job": partial(bare_serve_run, True),
+        }
     with ThreadPoolExecutor(2) as pool:
         ended = {name: pool.submit(start, tmp_path_factory.mktemp("start")) for name, start in starts.items()}
         yield lambda name: ended[name].result()
@@ -142,9 +145,9 @@ def test_a_stage_that_cannot_load_ends_the_start_with_its_own_words(ends: Ends) 
 
 
 @without_gpu
-@pytest.mark.parametrize("how", ["foreground", "background"])
+@pytest.mark.parametrize("how", ["foreground", "as a shell's background job"])
 def test_a_bare_serve_run_of_a_gpu_stack_says_the_same_and_ends(ends: Ends, how: str) -> None:
-    """In the background of a shell it ignores SIGINT."""
+    """A shell's background job ignores SIGINT."""
     assert GPU_LINE in ends(how)
 
 
