@@ -10,6 +10,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -68,41 +69,53 @@ def listen(whisper: FasterWhisper) -> Listener:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """The stack that a stranger runs, configs/cpu_stack.yaml, with a tutor that replies the same each time."""
+    """The stack that a stranger runs, configs/cpu_stack.yaml, with a tutor that replies the same each time.
+
+    Its model is slow: whole turns over each route and what needs a long reply use it, everything else `small_server`.
+    """
     folder = tmp_path_factory.mktemp("server")
     stack = yaml.safe_load(CPU_STACK.read_text("utf-8"))
     for deployment in stack["applications"][0]["deployments"]:
         if deployment["name"] == "TutorLLM":
             deployment["user_config"]["sampling"]["temperature"] = 0.0
-    path = folder / "cpu_stack.yaml"
-    path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
-    with servers.serving(path, folder / "terminal.log") as running:
+    with servers.serving(written(stack, folder / "cpu_stack.yaml"), folder / "terminal.log") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def small_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stack of other choices: a fast base model, no level stage, no WebSocket, tight limits."""
-    folder = tmp_path_factory.mktemp("small-stack")
+    """The CPU stack with a language model of eight times the speed, and limits that a test can reach."""
     stack = yaml.safe_load(CPU_STACK.read_text("utf-8"))
-    application = stack["applications"][0]
-    args = application["args"]
-    args["routes"] = ["sse"]
-    del args["cefr"]
+    args = stack["applications"][0]["args"]
     args["llm"].update(model="wheel:gemma-3-270m", chat_template="transcript", context_tokens=2048)
-    args["limits"] = {"max_audio_s": 8, "max_body_mb": 1, "history_tokens": 500, "reply_tokens": 24, "max_turns": 1}
-    application["deployments"] = [
-        deployment for deployment in application["deployments"] if deployment["name"] != "CefrClassifier"
-    ]
-    path = folder / "small_stack.yaml"
-    path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
-    return path
+    args["limits"] = {"max_audio_s": 20, "max_body_mb": 8, "max_turns": 3}
+    for deployment in stack["applications"][0]["deployments"]:
+        if deployment["name"] == "TutorLLM":
+            deployment["user_config"]["sampling"]["temperature"] = 0.0
+    return written(stack, tmp_path_factory.mktemp("small-stack") / "small_stack.yaml")
 
 
 @pytest.fixture(scope="session")
 def small_server(small_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """One real server for all tests of a session that need one; those marked `harms_server` come last."""
     with servers.serving(small_stack, tmp_path_factory.mktemp("small-server") / "terminal.log") as running:
         yield running
+
+
+def written(stack: dict[str, Any], path: Path) -> Path:
+    path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
+    return path
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What kills stages, changes the stack or ends the server comes after everything that wants it whole."""
+
+    def harm(item: pytest.Item) -> int:
+        marker = item.get_closest_marker("harms_server")
+        return marker.args[0] if marker else 0
+
+    items.sort(key=harm)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from playwright.sync_api import Browser, Playwright, sync_playwright
+from support.known_speech import house_that_knows
 from support.paths import ROOT
-from support.servers import Server
+from support.site_without_ray import Site, site_of
 from support.speech import Speaker
 
 from browser.chromium import ALLOWED, REFUSED, Microphone, chromium
 from browser.learner import Learner, visiting
+from browser.lesson import REPLIES
 
 
 @pytest.fixture(scope="package")
@@ -50,28 +51,23 @@ def deaf_browser(playwright: Playwright) -> Generator[Browser]:
 
 
 @pytest.fixture
-def learner(browser: Browser, server: Server, microphone: Microphone) -> Generator[Learner]:
-    """The page of the server, ready to talk."""
-    with visiting(browser, server.url, microphone) as learner:
+def site(speech: Speaker) -> Iterator[Site]:
+    """The page and its routes over quick stages that know the learner's sentences by their sound."""
+    with site_of(house_that_knows({text: speech(text) for text in REPLIES}, REPLIES)) as site:
+        yield site
+
+
+@pytest.fixture
+def learner(browser: Browser, site: Site, microphone: Microphone) -> Generator[Learner]:
+    """The page of the site, ready to talk."""
+    with visiting(browser, site.url, microphone) as learner:
         learner.open().until("ready")
         yield learner
 
 
 @pytest.fixture(scope="session")
 def screenshots() -> Path:
-    """Where the README finds them; each run takes them anew."""
-    folder = ROOT / "docs/screenshots"
-    folder.mkdir(exist_ok=True)
+    """A folder that git ignores; scripts/keep_screenshots.sh takes them into the README."""
+    folder = ROOT / ".parle/screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-@pytest.fixture(scope="package")
-def quick_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A stack that starts fast, and has a place for one learner only."""
-    stack = yaml.safe_load((ROOT / "configs/cpu_stack.yaml").read_text("utf-8"))
-    args = stack["applications"][0]["args"]
-    args["llm"].update(model="wheel:gemma-3-270m", chat_template="transcript", context_tokens=2048)
-    args["limits"] = {"max_sessions": 1, "history_tokens": 500, "reply_tokens": 40}
-    path = tmp_path_factory.mktemp("quick-stack") / "quick_stack.yaml"
-    path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
-    return path

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Browser
 from support.site_without_ray import Site
 from support.waiting import wait_for
 
 from browser.chromium import Microphone
 from browser.learner import visiting
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Site()
-    try:
-        yield site
-    finally:
-        site.end()
 
 
 def test_the_learner_is_told_and_one_press_keeps_the_server(

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from support import servers
-from support.clients import Talk, ask, talking
-from support.providers import TOKEN, Answer, PublishedApi, TensorDockApi, open_to_all
+from support.clients import Talk, talking
+from support.providers import TOKEN, PublishedApi, TensorDockApi, open_to_all
 from support.speech import Speaker
-from support.waiting import wait_for
 from websockets.exceptions import ConnectionClosed
 
 from serve_app.clouds.machines import URL
@@ -34,26 +32,16 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[PublishedApi]:
         yield api
 
 
-@pytest.fixture
-def both_ways(small_stack: Path, tmp_path: Path) -> Path:
-    """The small stack with a WebSocket."""
-    stack = yaml.safe_load(small_stack.read_text("utf-8"))
-    stack["applications"][0]["args"]["routes"] = ["sse", "websocket"]
-    file = tmp_path / "stack.yaml"
-    file.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
-    return file
-
-
 def stopping(talk: Talk) -> int | None:
     return talk.until("stopping").last.data["in_s"]
 
 
 def test_a_silent_server_stops_its_machine_and_ends(
-    cloud: PublishedApi, both_ways: Path, speech: Speaker, tmp_path: Path
+    cloud: PublishedApi, small_stack: Path, speech: Speaker, tmp_path: Path
 ) -> None:
     recording = speech.recording(SAID)  # before the clock runs
     log = tmp_path / "terminal.log"
-    with servers.serving(both_ways, log, "--stop-after", TWELVE_SECONDS) as server:
+    with servers.serving(small_stack, log, "--stop-after", TWELVE_SECONDS) as server:
         assert cloud.said() == [f"GET /instances/{UUID}"]  # the token was tried before anything started
         with talking(server.url) as talk:
             assert stopping(talk) == 6
@@ -78,19 +66,3 @@ def test_a_silent_server_stops_its_machine_and_ends(
         assert line in text
     assert text.splitlines()[-1].endswith("stopped")
     assert TOKEN not in text
-
-
-def test_a_provider_that_refuses_leaves_a_server_that_serves(
-    cloud: PublishedApi, both_ways: Path, speech: Speaker, tmp_path: Path
-) -> None:
-    recording = speech.recording(SAID)  # before the clock runs
-    log = tmp_path / "terminal.log"
-    with servers.serving(both_ways, log, "--stop-after", TWELVE_SECONDS) as server:
-        cloud.trouble = [Answer(403, {"error": "This token may only look."})]
-        wait_for(lambda: "Serving on; next try in 5 min" in log.read_text("utf-8"), END_S, "the refusal")
-        wait_for(lambda: server.info()["activity"]["stopping_in_s"] is None, 10, "the door to open")
-        assert ask(server.url, recording).last.name == "complete"
-        with talking(server.url) as talk:
-            assert talk.ask(recording).last.name == "complete"
-        assert server.process.is_running()
-    assert "This token may only look." in log.read_text("utf-8")

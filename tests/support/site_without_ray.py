@@ -1,10 +1,12 @@
-"""The web application of a stack in a thread of its own, over stages without models; no Ray."""
+"""The web application of a stack over stages without models, in a thread of its own; real connections, no Ray."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx
@@ -17,33 +19,45 @@ from serve_app.routes import app_for
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.presence import Presence
 from support.servers import free_port
+from support.speech import VOICE_NAMES
 from support.stages import House
 from support.waiting import wait_for
 
 Result = TypeVar("Result")
 
+EVERYTHING: dict[str, Any] = {"routes": ["sse", "websocket", "web"], "cefr": {"engine": "lexical"}}
 
-class Nothing:
-    """What the ways in ask of stages beside turns, of stages that have nothing."""
+
+@dataclass(frozen=True, slots=True)
+class QuickExtras:
+    """What the ways in ask of the stages beside turns."""
+
+    house: House
+    stages: tuple[str, ...]
 
     async def voices(self) -> list[str]:
-        return []
+        return list(VOICE_NAMES)
 
     async def warm(self, history: tuple[Exchange, ...]) -> None: ...
 
     async def ready(self) -> dict[str, bool]:
-        return {"stt": True}
+        return {name: name not in self.house.away for name in self.stages}
 
     async def work(self) -> dict[str, int]:
-        return {}
+        return {work.name: work.made for work in self.house.works if work.name != "cefr"}
 
 
 class Site:
-    """The site and what a test does to it."""
+    """The site and what a test does to it.
 
-    def __init__(self) -> None:
-        self.house = House()
-        self.url = f"http://127.0.0.1:{free_port()}"
+    All routes and all stages, unless `args` (those of a stack file) say otherwise; `port` is a free one by default.
+    """
+
+    def __init__(self, house: House | None = None, *, port: int | None = None, **args: Any) -> None:
+        self.house = house or House()
+        self.args = StackArgs.model_validate({**EVERYTHING, **args})
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self.loop: asyncio.AbstractEventLoop
         self.presence: Presence
         self._up = threading.Event()
@@ -54,11 +68,14 @@ class Site:
         wait_for(lambda: self._server.started, 10, "the site")
 
     async def _serve(self) -> None:
-        args = StackArgs(routes=["sse", "websocket", "web"])
-        lessons = Lessons(self.house.stages(cefr=False), Nothing(), MemoryStore(), args.limits, Observer(args))
+        args = self.args
+        stages = self.house.stages(cefr=args.cefr is not None)
+        extras = QuickExtras(self.house, tuple(args.stages()))
+        lessons = Lessons(stages, extras, MemoryStore(), args.limits, Observer(args))
         self.loop, self.presence = asyncio.get_running_loop(), lessons.presence
-        port = int(self.url.rsplit(":", 1)[1])
-        config = uvicorn.Config(app_for(args, lessons), "127.0.0.1", port, log_level="error", ws="websockets-sansio")
+        config = uvicorn.Config(
+            app_for(args, lessons), "127.0.0.1", self.port, log_level="error", ws="websockets-sansio"
+        )
         self._server = uvicorn.Server(config)
         self._up.set()
         await self._server.serve()
@@ -76,12 +93,42 @@ class Site:
     def reopen(self) -> None:
         self.run(self.presence.reopen())
 
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", timeout=10)
+
+    def info(self) -> dict[str, Any]:
+        return self.get("/api/info").raise_for_status().json()
+
     def activity(self) -> dict[str, Any]:
-        return httpx.get(f"{self.url}/api/info", timeout=10).json()["activity"]
+        return self.info()["activity"]
+
+    def wait_until_idle(self, seconds: float = 10) -> None:
+        """Until no turn runs and no stage is at work."""
+        wait_for(lambda: self.activity()["turns"] == 0 and self.house.running() == 0, seconds, "the end of all turns")
 
     def wait_for_sessions(self, count: int) -> None:
         wait_for(lambda: self.activity()["sessions"] == count, 10, f"{count} sessions")
 
+    def die(self) -> None:
+        """As a killed process does: every connection breaks off, and nobody listens any more."""
+
+        async def abort() -> None:
+            for connection in tuple(self._server.server_state.connections):
+                connection.transport.abort()
+
+        self.run(abort())
+        self.end()
+
     def end(self) -> None:
         self._server.should_exit = True
         self._thread.join(10)
+
+
+@contextmanager
+def site_of(house: House | None = None, **args: Any) -> Iterator[Site]:
+    """A site until the block is left."""
+    site = Site(house, **args)
+    try:
+        yield site
+    finally:
+        site.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
@@ -76,7 +77,7 @@ class Speaker:
         if not path.exists():
             # In a thread of its own, since the caller may run in an event loop.
             said = self._thread.submit(asyncio.run, self._say(text, voice, accent, speed)).result()
-            part = path.with_suffix(".part.npy")
+            part = path.with_suffix(f".{os.getpid()}.npy")
             np.save(part, said)
             part.rename(path)
         return np.load(path)

@@ -89,17 +89,18 @@ class Judge:
 
 @dataclass
 class Writer:
-    """Writes the same reply word by word."""
+    """Writes a reply word by word: the one to that utterance, else always the same."""
 
     work: Work
     reply_text: str = "Que legal! Você gosta muito de futebol. E qual é o seu time?"
+    replies: dict[str, str] = field(default_factory=dict)
     word_s: float = 0.0
     prompt_tokens: int = 100
     requests: list[TutorRequest] = field(default_factory=list)
 
     async def reply(self, request: TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
         self.requests.append(request)
-        deltas = re.findall(r"\s*\S+", self.reply_text)
+        deltas = re.findall(r"\s*\S+", self.replies.get(request.utterance, self.reply_text))
         with self.work.at_work():
             for delta in deltas:
                 await asyncio.sleep(self.word_s)
@@ -135,6 +136,8 @@ class House:
         self.cefr = Judge(Work("cefr", self.log))
         self.llm = Writer(Work("llm", self.log))
         self.tts = Voice(Work("tts", self.log))
+        self.away: set[str] = set()
+        """Stages that say they cannot serve."""
 
     @property
     def works(self) -> list[Work]:

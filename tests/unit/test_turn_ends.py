@@ -187,7 +187,7 @@ async def test_closing_before_the_first_event_starts_nothing() -> None:
     assert house.made() == 0
 
 
-async def test_a_client_that_does_not_read_holds_up_the_work() -> None:
+async def test_a_turn_whose_events_nobody_takes_holds_up_its_work() -> None:
     house = House()
     house.llm.reply_text = "palavra " * 2000
     stream = stream_of(Lesson(house))

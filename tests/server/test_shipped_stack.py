@@ -1,11 +1,11 @@
-"""`POST /api/stream-audio` of a real server: whole turns with real models, as wire.md writes them."""
+"""The stack that a stranger runs: whole turns with its models, as wire.md writes them, over SSE and the WebSocket."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from support.clients import Answer, ask, samples_of
+from support.clients import Answer, ask, samples_of, talking
 from support.servers import Server
 from support.speech import Listener, Speaker, total_word_error_rate, word_error_rate
 
@@ -151,3 +151,55 @@ def test_a_chosen_speed_is_heard(chosen: tuple[Answer, dict[str, Any]], document
 
     # Half as fast is twice as long; the two replies differ, and short texts take up to a third longer a letter.
     assert seconds_per_letter(chosen[0]) > 1.2 * seconds_per_letter(documented)
+
+
+# --- over the WebSocket ------------------------------------------------------------------------------------
+
+FIELDS = {
+    "transcript": {"transcript", "stt_ms", "words", "session_id"},
+    "level": {"level", "confidence", "cefr_ms", "estimate", "probabilities", "utterances", "fixed"},
+    "delta": {"text"},
+    "response": {"response", "llm_ms"},
+    "audio": set(),
+    "status": {"stage"},
+    "complete": {"transcript", "response", "timing"},
+}
+
+
+@pytest.fixture(scope="module")
+def over_websocket(server: Server, speech: Speaker) -> Answer:
+    """A turn over a connection, after whose end the client stays."""
+    with talking(server.url) as talk:
+        return talk.ask(speech.recording(SECOND))
+
+
+def test_a_turn_is_eager_and_ends_with_complete(over_websocket: Answer) -> None:
+    names = over_websocket.names
+    assert names[:4] == ["status stt", "transcript", "level", "status llm"]
+    assert names.index("status tts") < names.index("audio") < names.index("response")
+    assert names[-1] == "complete"
+    assert names.count("complete") == 1
+
+
+def test_text_messages_have_the_fields_of_the_contract(over_websocket: Answer) -> None:
+    for event in over_websocket.events:
+        assert set(event.data) == FIELDS[event.name]
+
+
+def test_what_was_said_is_heard_and_rated(over_websocket: Answer) -> None:
+    assert word_error_rate(SECOND, over_websocket.one("transcript")["transcript"]) <= 0.15
+    assert over_websocket.one("level")["level"] in LEVELS
+
+
+def test_each_binary_message_is_a_wav_file_that_plays_on_its_own(over_websocket: Answer) -> None:
+    pieces = [samples_of(event.wav) for event in over_websocket.all("audio")]
+    assert pieces
+    assert all(abs(samples).max() > 0.05 for samples in pieces)
+
+
+def test_a_listener_understands_the_binary_messages_as_the_responses(
+    over_websocket: Answer, documented: Answer, listen: Listener
+) -> None:
+    turns = (over_websocket, documented)
+    pairs = [(turn.one("response")["response"], listen(turn.audio(), 24_000).text) for turn in turns]
+    assert total_word_error_rate(pairs) <= 0.15, pairs

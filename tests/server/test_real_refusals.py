@@ -1,0 +1,72 @@
+"""What a real server refuses, a case of each kind: what passes through Serve's proxy and the real stages.
+
+tests/unit/test_refusals.py has all of them over quick stages.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from support.clients import ask, asking, error_of, post, refusal, talking
+from support.servers import Server
+from support.speech import Speaker, hum, silence, white_noise
+
+from serve_app.audio import wav
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def question(speech: Speaker) -> bytes:
+    return speech.recording("Onde fica o banheiro, por favor?")
+
+
+@pytest.mark.parametrize("sound", [pytest.param(white_noise(2), id="noise"), pytest.param(hum(2), id="hum")])
+def test_http_answers_a_recording_of_noise_with_an_event(small_server: Server, sound: Any) -> None:
+    turn = ask(small_server.url, wav(sound, 16_000))
+    assert turn.names == ["status stt", "error"]
+    assert error_of(turn) == ("no_speech", "stt")
+
+
+def test_http_refusals_pass_the_proxy(small_server: Server, question: bytes) -> None:
+    """The small stack takes 20 s and 8 MB."""
+    assert refusal(post(small_server.url, b"")) == (400, "no_audio")
+    assert refusal(post(small_server.url, question, {"voice": "robot"})) == (422, "invalid_field")
+    assert refusal(post(small_server.url, wav(silence(21), 16_000))) == (413, "too_long")
+    assert refusal(post(small_server.url, bytes(8_200_000))) == (413, "too_large")
+    assert refusal(small_server.get("/v1/models")) == (404, "not_found")
+
+
+def test_a_websocket_outlives_what_is_no_speech_and_what_is_no_recording(small_server: Server) -> None:
+    with talking(small_server.url) as talk:
+        assert error_of(talk.ask(b"no recording")) == ("bad_audio", "request")
+        assert error_of(talk.ask(wav(silence(2), 16_000))) == ("no_speech", "stt")
+        assert error_of(talk.ask(bytes(8_200_000))) == ("too_large", "request")
+        talk.tell({"type": "settings", "voice": "robot"})
+        assert error_of(talk.until("settings", "error")) == ("invalid_field", "request")
+        talk.tell({"type": "settings", "voice": "pm_alex"})
+        assert talk.until("settings").last.data["voice"] == "pm_alex"
+
+
+def test_a_full_server_refuses_over_either_route_and_disturbs_nobody(small_server: Server, question: bytes) -> None:
+    places = small_server.info()["limits"]["max_turns"]
+    small_server.wait_until_idle()
+    with ExitStack() as opened:
+        late = opened.enter_context(talking(small_server.url))
+        talks = [opened.enter_context(talking(small_server.url)) for _ in range(places - 1)]
+        events = opened.enter_context(asking(small_server.url, question))
+        assert next(events).name == "status"
+        for talk in talks:
+            talk.say(question)
+            assert talk.next().name == "status"
+        answer = post(small_server.url, question)
+        assert refusal(answer) == (503, "busy")
+        assert 1 <= int(answer.headers["retry-after"]) <= 60
+        late.say(question)
+        assert error_of(late.until("error")) == ("busy", "request")
+        for talk in talks:
+            talk.tell({"type": "cancel"})
+        assert [event.name for event in events][-1] == "complete"
+        assert late.ask(question).last.name == "complete"
