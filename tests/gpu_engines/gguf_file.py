@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class GgufFile:
 
 def read(path: Path) -> GgufFile:
     """The whole file: a header, the fields, what each tensor is and where, then the tensors, aligned."""
-    data = np.memmap(path, np.uint8, "r")
+    data = memoryview(path.read_bytes())
     at = 0
 
     def number(letter: str) -> Any:
@@ -62,7 +63,7 @@ def read(path: Path) -> GgufFile:
         nonlocal at
         length = number("Q")
         at += length
-        return data[at - length : at].tobytes().decode()
+        return bytes(data[at - length : at]).decode()
 
     def value(kind: GGUFValueType) -> Any:
         nonlocal at
@@ -92,6 +93,6 @@ def read(path: Path) -> GgufFile:
     for name, shape, kind, offset in found:
         block, block_bytes = GGML_QUANT_SIZES[kind]
         shape[-1] = shape[-1] // block * block_bytes
-        end = start + offset + int(np.prod(shape))
-        tensors[name] = Tensor(kind, data[start + offset : end].reshape(shape))
+        stored = np.frombuffer(data, np.uint8, math.prod(shape), start + offset)
+        tensors[name] = Tensor(kind, stored.reshape(shape))
     return GgufFile(fields, tensors)
