@@ -84,7 +84,10 @@ def logistic(x: Floats, answer: Floats, penalty: float) -> Floats:
     for _ in range(30):
         p = 1 / (1 + np.exp(-x @ weights))
         gradient = x.T @ (p - answer) + ridge @ weights
-        weights -= np.linalg.solve((x.T * (p * (1 - p))) @ x + ridge, gradient)
+        step = np.linalg.solve((x.T * (p * (1 - p))) @ x + ridge, gradient)
+        weights -= step
+        if np.abs(step).max() < 1e-9:
+            break
     return weights
 
 
@@ -125,10 +128,11 @@ def groups(y: Ints, n: int, count: int, rng: np.random.Generator, easy: float = 
     A share `easy` of the rows but the first is replaced by rows from one or two levels below.
     """
     levels = np.repeat(np.arange(len(LEVELS)), count)
-    rows = np.array([rng.choice(np.flatnonzero(y == k), n, replace=False) for k in levels])
+    of_level = [np.flatnonzero(y == level) for level in range(len(LEVELS))]
+    rows = np.array([rng.choice(of_level[k], n, replace=False) for k in levels])
     for i, j in np.argwhere(rng.random(rows.shape) < easy):
         if j > 0:
-            rows[i, j] = rng.choice(np.flatnonzero(y == max(0, levels[i] - rng.integers(1, 3))))
+            rows[i, j] = rng.choice(of_level[max(0, levels[i] - rng.integers(1, 3))])
     return rows, levels
 
 

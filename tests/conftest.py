@@ -25,6 +25,7 @@ from serve_app.weights.model_names import resolve
 
 NEEDS = {"gpu_engines": "torch", "browser": "playwright"}
 collect_ignore = [folder for folder, package in NEEDS.items() if find_spec(package) is None]
+pytest_plugins = ["gpu_engines.vllm_engines"] if find_spec("vllm") else []
 
 RAY_FOLDER = pytest.StashKey[str]()
 

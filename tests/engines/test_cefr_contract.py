@@ -10,7 +10,7 @@ import pytest
 from serve_app.protocols import LEVELS, CefrEngine, LevelEstimate
 
 ENGINES = [
-    *(["lexical"] if find_spec("wordfreq") and find_spec("simplemma") else []),
+    pytest.param("lexical", marks=pytest.mark.cpu_engine),
     *(["transformers"] if find_spec("torch") and find_spec("transformers") else []),
 ]
 """Those whose library is installed here; transformers with random weights: nothing here asks what a text means."""

@@ -102,7 +102,11 @@ def test_only_the_latest_states_are_kept(tmp_path: Path) -> None:
 async def test_a_conversation_finds_what_it_has_read_although_others_took_its_slot(memory_mib: int) -> None:
     """Three learners in turn on two slots: each turn reads its own new words; without memory, its conversation."""
     engine = LlamaCpp(
-        resolve("wheel:qwen2.5-coder-1.5b-instruct"), context_tokens=512, slots=2, prompt_cache_mib=memory_mib
+        resolve("wheel:gemma-3-270m"),
+        context_tokens=512,
+        slots=2,
+        chat_template=tutor_prompt.transcript_template(),
+        prompt_cache_mib=memory_mib,
     )
     said: list[list[Message]] = [[{"role": "system", "content": "Responda com uma frase."}] for _ in range(3)]
     read: list[int] = []

@@ -6,13 +6,12 @@ import asyncio
 import importlib.util
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from support.waiting import at_rest, until_more
 
 from serve_app.config.user_config import TutorPrompt
@@ -39,42 +38,27 @@ LEVEL_SCHEMA = {
     "required": ["level", "words"],
     "additionalProperties": False,
 }
-LIBRARIES = {"llama-cpp": "xllamacpp", "vllm": "vllm"}
+ENGINES = [
+    *([pytest.param("llama-cpp", marks=pytest.mark.cpu_engine)] if importlib.util.find_spec("xllamacpp") else []),
+    *(["vllm"] if importlib.util.find_spec("vllm") else []),
+]
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # an engine belongs to one event loop
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # an engine belongs to one event loop
 
 
-@pytest_asyncio.fixture(
-    scope="module",
-    loop_scope="module",
-    params=[name for name, library in LIBRARIES.items() if importlib.util.find_spec(library)],
-)
-async def engine(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> AsyncIterator[ChatEngine]:
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> ChatEngine:
     """Gemma 3 270M, a base model: small and fast, kept to the lesson by the transcript template."""
-    gguf = resolve("wheel:gemma-3-270m")
-    if request.param == "llama-cpp":
-        from serve_app.engines.llm.llama_cpp import LlamaCpp
+    if request.param == "vllm":
+        return request.getfixturevalue("gemma_vllm")
+    from serve_app.engines.llm.llama_cpp import LlamaCpp
 
-        yield LlamaCpp(gguf, context_tokens=CONTEXT_TOKENS, slots=2, chat_template=tutor_prompt.transcript_template())
-        return
-    from gpu_engines import tiny_llm
-
-    from serve_app.engines.llm.vllm import Vllm
-
-    assert pytestconfig.cache is not None
-    folder = tiny_llm.gemma_270m(gguf, pytestconfig.cache.mkdir("gemma-3-270m"))
-    vllm = await asyncio.to_thread(
-        Vllm,
-        folder,
-        device="cpu",
+    return LlamaCpp(
+        resolve("wheel:gemma-3-270m"),
         context_tokens=CONTEXT_TOKENS,
-        max_replies=2,
-        kv_cache_bytes=1 << 28,
+        slots=2,
         chat_template=tutor_prompt.transcript_template(),
-        cuda_graphs=False,
     )
-    yield vllm
-    await asyncio.to_thread(vllm.close)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +71,12 @@ def batch_tokens(engine: ChatEngine) -> int:
     from serve_app.engines.llm.vllm import CPU_BATCH_TOKENS
 
     return CPU_BATCH_TOKENS
+
+
+@pytest.fixture(scope="module")
+def places(engine: ChatEngine) -> int:
+    """How many replies the engine writes at a time."""
+    return 2 if type(engine).__module__.endswith("llama_cpp") else 4
 
 
 def asking(utterance: str, *history: Exchange) -> list[Message]:
@@ -124,8 +114,8 @@ async def test_a_reply_ends_at_its_limit(engine: ChatEngine) -> None:
     assert (usage.completion_tokens, usage.finish_reason) == (5, "length")
 
 
-async def test_usage_tells_the_time_of_the_work_without_the_wait_for_it(engine: ChatEngine) -> None:
-    """Of three replies, two are written at a time: the third waits for one of them to end."""
+async def test_usage_tells_the_time_of_the_work_without_the_wait_for_it(engine: ChatEngine, places: int) -> None:
+    """Of one reply more than are written at a time, the last waits for one of the others to end."""
 
     async def timed(number: int) -> tuple[float, float, Usage]:
         begun, first = time.perf_counter(), 0.0
@@ -136,14 +126,14 @@ async def test_usage_tells_the_time_of_the_work_without_the_wait_for_it(engine: 
         assert isinstance(usage, Usage)
         return first, time.perf_counter() - begun, usage
 
-    told = await asyncio.gather(*(timed(number) for number in range(3)))
+    told = await asyncio.gather(*(timed(number) for number in range(places + 1)))
     for first_s, whole_s, usage in told:
         assert 0 < usage.prefill_s <= first_s
         assert usage.decode_s > 0
         assert usage.prefill_s + usage.decode_s <= whole_s
     waits = sorted(first_s - usage.prefill_s for first_s, _, usage in told)
     quickest = min(usage.decode_s for _, _, usage in told)
-    assert waits[2] - waits[1] > 0.5 * quickest  # the second one waits at most for the first one's prompt to be read
+    assert waits[-1] - waits[-2] > 0.5 * quickest  # the others wait at most for each other's prompts to be read
 
 
 async def test_a_schema_makes_the_reply_json_of_that_shape_whatever_else_ends_a_reply(engine: ChatEngine) -> None:
@@ -216,9 +206,9 @@ async def test_a_prompt_that_nobody_waits_for_is_not_read_to_its_end(engine: Cha
     assert await at_rest(engine.work_done) - before <= 0.6 * batches
 
 
-async def test_a_closed_stream_frees_its_place(engine: ChatEngine) -> None:
+async def test_a_closed_stream_frees_its_place(engine: ChatEngine, places: int) -> None:
     """More streams are begun and closed than there are slots; the next request is served all the same."""
-    for _ in range(3):
+    for _ in range(places + 1):
         async with aclosing(engine.stream(asking("Conta uma história longa."), STORY)) as stream:
             await anext(stream)
     async with asyncio.timeout(60):

@@ -30,7 +30,10 @@ from serve_app.engines.stt.faster_whisper import FasterWhisper
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
 from serve_app.weights.model_names import resolve
 
-ENGINES = ["faster-whisper", *(["transformers"] if find_spec("torch") and find_spec("transformers") else [])]
+ENGINES = [
+    pytest.param("faster-whisper", marks=pytest.mark.cpu_engine),
+    *(["transformers"] if find_spec("torch") and find_spec("transformers") else []),
+]
 """Those whose library is installed here; both with the weights of Whisper base."""
 
 SENTENCES = spoken.SENTENCES[:10]

@@ -17,14 +17,15 @@ from serve_app.protocols import Audio, TextToSpeechEngine
 from serve_app.sentences import split_long
 from serve_app.weights.model_names import resolve
 
+KOKORO_ONNX = pytest.param("kokoro-onnx", marks=pytest.mark.cpu_engine)
 ENGINES = [
-    "kokoro-onnx",
+    KOKORO_ONNX,
     *(["kokoro"] if find_spec("torch") and find_spec("kokoro") else []),
     *(["qwen3-tts"] if find_spec("torch") and find_spec("faster_qwen3_tts") else []),
 ]
 """Those whose library is installed here; all but kokoro-onnx with small models of random weights."""
 
-understood = pytest.mark.parametrize("engine", ["kokoro-onnx"], indirect=True)
+understood = pytest.mark.parametrize("engine", [KOKORO_ONNX], indirect=True)
 """For tests that ask what is said: of the engines with trained weights."""
 
 TEXT = "Que bom! Você foi à praia com seus amigos. E como estava o mar?"

@@ -25,9 +25,9 @@ DREAMS = {"temperature": 1.0, "top_p": 1.0}
 """A miniature's weights are random: greedily it would say one syllable for ever."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def card() -> Generator[Cluster]:
-    """One node with one logical GPU."""
+    """One node with one logical GPU, which serves one stack after the other."""
     with pytest.MonkeyPatch.context() as patched, tiny_llm.torchvision():
         patched.setenv("RAY_AUTH_MODE", "disabled")
         patched.setenv("RAY_USAGE_STATS_ENABLED", "0")

@@ -1,4 +1,4 @@
-"""The CEFR classifier through transformers, beyond what every CEFR engine must do (tests/test_engine_cefr.py)."""
+"""The CEFR classifier through transformers, beyond its contract (tests/engines/test_cefr_contract.py)."""
 
 from __future__ import annotations
 

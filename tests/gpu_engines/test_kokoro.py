@@ -1,4 +1,4 @@
-"""Kokoro on PyTorch, beyond what every TextToSpeech engine must do (tests/test_engine_tts.py)."""
+"""Kokoro on PyTorch, beyond what every TextToSpeech engine must do (tests/engines/test_tts_contract.py)."""
 
 from __future__ import annotations
 

@@ -6,13 +6,12 @@ from collections.abc import Generator
 
 import pytest
 from gpu_engines import tiny_llm, tiny_qwen3_tts
-from gpu_engines.stacks import DREAMS, ON_CPU, SAID, SMALL_LLM, card, question, serving, whisper_folder
+from gpu_engines.stacks import DREAMS, ON_CPU, SAID, SMALL_LLM, serving
 from ray.cluster_utils import Cluster
 from support.clients import ask
 from support.servers import Server
 from support.speech import word_error_rate
 
-__all__ = ["card", "question", "whisper_folder"]  # fixtures
 pytestmark = pytest.mark.timeout(600)
 
 

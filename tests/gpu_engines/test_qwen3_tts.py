@@ -1,4 +1,4 @@
-"""Qwen3-TTS, beyond what every TextToSpeech engine must do (tests/test_engine_tts.py).
+"""Qwen3-TTS, beyond what every TextToSpeech engine must do (tests/engines/test_tts_contract.py).
 
 Its streaming is run on the CPU, through the library's own generator; see `tiny_qwen3_tts.EagerQwen3Tts`.
 """

@@ -8,15 +8,15 @@ import pickle
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-import pytest_asyncio
 from gpu_engines import tiny_llm
+from gpu_engines.vllm_engines import running
 from support.waiting import at_rest
 
 from serve_app.config.user_config import TutorPrompt
@@ -26,9 +26,8 @@ from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
-from serve_app.weights.model_names import resolve
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # an engine belongs to one event loop
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # an engine belongs to one event loop
 
 GREEDY = Sampling(temperature=0, max_tokens=40)
 SAMPLED = Sampling(temperature=1, top_p=1, max_tokens=16, seed=7, stop=())
@@ -49,41 +48,18 @@ LESSON: list[Message] = [
 
 
 @pytest.fixture(scope="module")
-def gemma(pytestconfig: pytest.Config) -> Path:
-    """The folder of Gemma 3 270M, kept in pytest's cache."""
-    assert pytestconfig.cache is not None
-    return tiny_llm.gemma_270m(resolve("wheel:gemma-3-270m"), pytestconfig.cache.mkdir("gemma-3-270m"))
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def real(gemma: Path) -> AsyncIterator[Vllm]:
-    async for engine in running(
-        lambda: Vllm(
-            gemma,
-            device="cpu",
-            context_tokens=1024,
-            max_replies=4,
-            kv_cache_bytes=1 << 28,
-            chat_template=tutor_prompt.transcript_template(),
-            cuda_graphs=False,
-        )
-    ):
-        yield engine
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def ministral(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Vllm]:
+def ministral(tmp_path_factory: pytest.TempPathFactory) -> Generator[Vllm]:
     """Its file holds no vision tower, though its params.json promises one."""
     folder = tiny_llm.ministral(tmp_path_factory.mktemp("ministral"), tower=False)
-    async for engine in running(lambda: miniature(folder, format="mistral")):
+    with running(lambda: miniature(folder, format="mistral")) as engine:
         yield engine
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def w4a16(gemma: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Vllm]:
+@pytest.fixture(scope="module")
+def w4a16(gemma_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Vllm]:
     """Gemma 3 with vision tower, the language model in 4 bits."""
-    folder = tiny_llm.gemma_multimodal(gemma, tmp_path_factory.mktemp("gemma"), quantized=True)
-    async for engine in running(lambda: miniature(folder)):
+    folder = tiny_llm.gemma_multimodal(gemma_folder, tmp_path_factory.mktemp("gemma"), quantized=True)
+    with running(lambda: miniature(folder)) as engine:
         yield engine
 
 
@@ -99,13 +75,6 @@ def miniature(folder: Path, **options: str) -> Vllm:
             cuda_graphs=False,
             **options,  # pyright: ignore[reportArgumentType]
         )
-
-
-async def running(build: Callable[[], Vllm]) -> AsyncIterator[Vllm]:
-    """Built in a thread, as a stage does it."""
-    engine = await asyncio.to_thread(build)
-    yield engine
-    await asyncio.to_thread(engine.close)
 
 
 async def reply(engine: Vllm, messages: Sequence[Message], sampling: Sampling = GREEDY) -> tuple[str, Usage]:
@@ -126,9 +95,9 @@ async def seconds_until(condition: Callable[[], Awaitable[bool]]) -> float:
     return time.perf_counter() - begun
 
 
-async def test_a_real_model_answers_in_portuguese_to_what_was_said(real: Vllm) -> None:
-    beach, _ = await reply(real, asking("Ontem eu fui na praia."))
-    home, _ = await reply(real, asking("Meu irmão mora em Lisboa."))
+async def test_a_real_model_answers_in_portuguese_to_what_was_said(gemma_vllm: Vllm) -> None:
+    beach, _ = await reply(gemma_vllm, asking("Ontem eu fui na praia."))
+    home, _ = await reply(gemma_vllm, asking("Meu irmão mora em Lisboa."))
     assert any(word in beach.lower() for word in ("praia", "mar", "onda", "sol", "areia"))
     portuguese = {"você", "que", "seu", "é", "um", "onde", "foi", "como", "em", "ele", "mora", "com"}
     for text in (beach, home):
@@ -136,27 +105,28 @@ async def test_a_real_model_answers_in_portuguese_to_what_was_said(real: Vllm) -
     assert beach != home
 
 
-async def test_a_second_turn_finds_the_first_in_the_cache_and_is_answered_otherwise(real: Vllm) -> None:
+async def test_a_second_turn_finds_the_first_in_the_cache_and_is_answered_otherwise(gemma_vllm: Vllm) -> None:
     said = "Eu gosto de futebol."
-    alone, _ = await reply(real, asking("E você?"))
-    text, first = await reply(real, asking(said))
-    later, second = await reply(real, asking("E você?", Exchange(said, text.strip(), "A2")))
+    alone, _ = await reply(gemma_vllm, asking("E você?"))
+    text, first = await reply(gemma_vllm, asking(said))
+    later, second = await reply(gemma_vllm, asking("E você?", Exchange(said, text.strip(), "A2")))
     assert second.cached_tokens > 0.9 * first.prompt_tokens
     assert later != alone
 
 
-async def test_a_prompt_begins_with_the_token_that_gemma_needs(real: Vllm) -> None:
+async def test_a_prompt_begins_with_the_token_that_gemma_needs(gemma_vllm: Vllm) -> None:
     """Without <bos> it says the same nonsense to everything, and this tokenizer adds none."""
-    tokenizer = real._engine.get_tokenizer()
-    first, *others = await real._render([{"role": "user", "content": "[A2] Oi"}])
+    tokenizer = gemma_vllm._engine.get_tokenizer()
+    first, *others = await gemma_vllm._render([{"role": "user", "content": "[A2] Oi"}])
     assert first == tokenizer.bos_token_id
     assert tokenizer.encode(tokenizer.decode(others)) == others
 
 
-async def test_a_reply_ends_before_a_stop_string(real: Vllm) -> None:
-    whole, _ = await reply(real, asking("Ontem eu fui na praia."), Sampling(temperature=0, max_tokens=16, stop=()))
+async def test_a_reply_ends_before_a_stop_string(gemma_vllm: Vllm) -> None:
+    sixteen = Sampling(temperature=0, max_tokens=16, stop=())
+    whole, _ = await reply(gemma_vllm, asking("Ontem eu fui na praia."), sixteen)
     stop = whole.split()[2]
-    text, usage = await reply(real, asking("Ontem eu fui na praia."), Sampling(temperature=0, stop=(stop,)))
+    text, usage = await reply(gemma_vllm, asking("Ontem eu fui na praia."), Sampling(temperature=0, stop=(stop,)))
     assert text == whole[: whole.index(stop)]
     assert usage.finish_reason == "stop"
 
@@ -165,28 +135,28 @@ def test_a_seed_reaches_vllm_but_on_a_cpu_which_it_would_kill() -> None:
     assert (_params(SAMPLED, seeds=True).seed, _params(SAMPLED, seeds=False).seed) == (7, None)
 
 
-async def test_a_seed_does_no_harm_to_prompts_that_are_read_in_parts(real: Vllm) -> None:
+async def test_a_seed_does_no_harm_to_prompts_that_are_read_in_parts(gemma_vllm: Vllm) -> None:
     questions = [f"Hoje é dia {number}. " * 30 for number in range(3)]
-    replies = await asyncio.gather(*(reply(real, asking(question), SAMPLED) for question in questions))
+    replies = await asyncio.gather(*(reply(gemma_vllm, asking(question), SAMPLED) for question in questions))
     assert all(usage.completion_tokens == SAMPLED.max_tokens for _, usage in replies)
-    await real.check()
+    await gemma_vllm.check()
 
 
-async def test_a_real_model_fills_a_schema(real: Vllm) -> None:
-    text, usage = await reply(real, asking("Eu fui na praia."), Sampling(temperature=0, json_schema=SCHEMA))
+async def test_a_real_model_fills_a_schema(gemma_vllm: Vllm) -> None:
+    text, usage = await reply(gemma_vllm, asking("Eu fui na praia."), Sampling(temperature=0, json_schema=SCHEMA))
     fits(text)
     assert usage.finish_reason == "stop"
 
 
-async def test_four_replies_are_written_at_once(real: Vllm) -> None:
+async def test_four_replies_are_written_at_once(gemma_vllm: Vllm) -> None:
     """The model's steps overlap: at some moment vLLM has all four in hand."""
     most = 0
 
     async def write(number: int) -> Usage:
         nonlocal most
         usage = None
-        async for item in real.stream(asking(f"Eu tenho {number} gatos. Conta uma história."), SAMPLED):
-            most = max(most, await real.running())
+        async for item in gemma_vllm.stream(asking(f"Eu tenho {number} gatos. Conta uma história."), SAMPLED):
+            most = max(most, await gemma_vllm.running())
             usage = item
         assert isinstance(usage, Usage)
         return usage
@@ -196,27 +166,27 @@ async def test_four_replies_are_written_at_once(real: Vllm) -> None:
     assert most == 4
 
 
-async def test_closing_a_stream_frees_vllm_within_a_fifth_of_a_second(real: Vllm) -> None:
-    async with aclosing(real.stream(asking("Conta uma história longa."), STORY)) as stream:
+async def test_closing_a_stream_frees_vllm_within_a_fifth_of_a_second(gemma_vllm: Vllm) -> None:
+    async with aclosing(gemma_vllm.stream(asking("Conta uma história longa."), STORY)) as stream:
         for _ in range(3):
             await anext(stream)
-        assert await real.running() == 1
-        done = await real.work_done()
+        assert await gemma_vllm.running() == 1
+        done = await gemma_vllm.work_done()
         closing = time.perf_counter()
-    await seconds_until(lambda: _is_idle(real))
+    await seconds_until(lambda: _is_idle(gemma_vllm))
     assert time.perf_counter() - closing < 0.2
-    assert await at_rest(real.work_done) - done <= 4
+    assert await at_rest(gemma_vllm.work_done) - done <= 4
 
 
-async def test_a_reader_cancelled_at_any_moment_leaves_nothing_behind(real: Vllm) -> None:
+async def test_a_reader_cancelled_at_any_moment_leaves_nothing_behind(gemma_vllm: Vllm) -> None:
     for delay in (0, 0.001, 0.005, 0.02, 0.1, 0.3):
-        reading = asyncio.create_task(reply(real, asking(f"Conta uma história de {delay}."), STORY))
+        reading = asyncio.create_task(reply(gemma_vllm, asking(f"Conta uma história de {delay}."), STORY))
         await asyncio.sleep(delay)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-    assert await seconds_until(lambda: _is_idle(real)) < 5
-    assert real._engine.get_num_unfinished_requests() == 0
+    assert await seconds_until(lambda: _is_idle(gemma_vllm)) < 5
+    assert gemma_vllm._engine.get_num_unfinished_requests() == 0
 
 
 async def test_a_ministral_in_mistrals_format_is_loaded_without_its_vision_tower(ministral: Vllm) -> None:
@@ -251,20 +221,20 @@ async def test_what_is_warmed_is_how_every_conversation_begins(name: str, reques
     assert later.cached_tokens > usage.cached_tokens
 
 
-async def test_a_lost_process_is_told_in_an_error_that_needs_no_vllm(real: Vllm) -> None:
-    """The last to use this engine: it kills vLLM's process."""
-    await real.check()
-    (core,) = [child for child in psutil.Process().children() if _holds(child, real)]
-    reading = asyncio.create_task(reply(real, asking("Conta uma história."), STORY))
-    await seconds_until(lambda: _is_busy(real))
+@pytest.mark.kills_vllm
+async def test_a_lost_process_is_told_in_an_error_that_needs_no_vllm(gemma_vllm: Vllm) -> None:
+    await gemma_vllm.check()
+    (core,) = [child for child in psutil.Process().children() if _holds(child, gemma_vllm)]
+    reading = asyncio.create_task(reply(gemma_vllm, asking("Conta uma história."), STORY))
+    await seconds_until(lambda: _is_busy(gemma_vllm))
     core.kill()
     with pytest.raises(StageFailed) as lost:
         await asyncio.wait_for(reading, 60)
     assert (lost.value.code, lost.value.stage) == ("stage_lost", "llm")
     with pytest.raises(RuntimeError):
-        await real.check()
+        await gemma_vllm.check()
     with pytest.raises(StageFailed) as again:
-        await reply(real, asking("Oi."))
+        await reply(gemma_vllm, asking("Oi."))
     assert again.value.code == "stage_lost"
 
     reads = "import pickle, sys; e = pickle.load(sys.stdin.buffer); print(e.code, 'vllm' in sys.modules)"
@@ -273,7 +243,7 @@ async def test_a_lost_process_is_told_in_an_error_that_needs_no_vllm(real: Vllm)
     assert output.decode().split() == ["stage_lost", "False"]
 
 
-async def test_a_folder_without_a_model_is_refused_by_name(tmp_path: Path, gemma: Path) -> None:
+async def test_a_folder_without_a_model_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"config\.json"):
         Vllm(tmp_path, device="cpu")
     with pytest.raises(StackError, match=r"params\.json"):

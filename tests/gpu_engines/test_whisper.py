@@ -1,4 +1,4 @@
-"""Whisper through transformers, beyond what every SpeechToText engine must do (tests/test_engine_stt.py)."""
+"""Whisper through transformers, beyond what every SpeechToText engine must do (tests/engines/test_stt_contract.py)."""
 
 from __future__ import annotations
 
