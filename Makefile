@@ -44,13 +44,14 @@ test-browser: $(VENV)/.dev ## the page in Chromium, with a microphone that speak
 	$(BIN)/python -m pytest tests/browser $(call JUNIT,browser) $(ARGS)
 
 test-gpu-engines: $(GPU_VENV)/.done ## the GPU engines on this CPU, tiny checkpoints through the real libraries (5 GB of its own)
-	HF_HUB_OFFLINE=1 $(GPU_BIN)/python -m pytest tests/gpu_engines tests/engines/test_stt_contract.py tests/engines/test_cefr_contract.py tests/engines/test_llm_contract.py tests/engines/test_tts_contract.py $(call JUNIT,gpu-engines) $(ARGS)
+	HF_HUB_OFFLINE=1 $(GPU_BIN)/python -m pytest -m "not cpu_engine" tests/gpu_engines $(wildcard tests/engines/test_*_contract.py) $(call JUNIT,gpu-engines) $(ARGS)
 
 resolve-gpu: .parle/gpu-resolved ## resolve the GPU stacks' environment from its pins, installing nothing
 
-lint: $(VENV)/.dev ## ruff
+lint: $(VENV)/.dev ## ruff, and what may import what
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: $(VENV)/.dev ## pyright, standard
 	$(BIN)/pyright
@@ -74,8 +75,8 @@ bench-capacity: $(VENV)/.dev ## docs/scaling.md and docs/startup.md: how many ta
 bench-gpu-engines: $(GPU_VENV)/.done ## what batching gains, on this CPU
 	$(GPU_BIN)/python -m bench.batching --save bench/batching.json
 
-rehearse: $(VENV)/.dev ## carry out the CPU image's recipe in a clean Debian (as root, with debootstrap; 8 GB)
-	$(BIN)/python deploy/docker/rehearse.py .parle/rehearsal --run
+rehearse: ## build the CPU image from its Dockerfile and take a turn from a container (as root; Debian's buildah; 15 GB)
+	deploy/docker/rehearse.sh cpu
 
 clean: ## remove the environments; the joined weights stay in ~/.cache/parle
 	rm -rf $(VENV) $(GPU_VENV)
