@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
-from support.known_speech import house_that_knows
+from support.known_speech import Tones, house_that_knows
 from support.paths import ROOT
 from support.site_without_ray import Site, site_of
 from support.speech import Speaker
@@ -55,6 +55,13 @@ def site(speech: Speaker) -> Iterator[Site]:
     """The page and its routes over quick stages that know the learner's sentences by their sound."""
     with site_of(house_that_knows({text: speech(text) for text in REPLIES}, REPLIES)) as site:
         yield site
+
+
+@pytest.fixture
+def slow_voice(site: Site) -> None:
+    """Answers that last long enough to be interrupted."""
+    assert isinstance(site.house.tts, Tones)
+    site.house.tts.letter_s = 0.1
 
 
 @pytest.fixture

@@ -9,23 +9,30 @@ import pytest
 
 from browser.learner import Learner
 
-FIRST = "Meu irmão gosta de jogar futebol no parque."
-SECOND = "Ontem eu fui ao mercado e comprei frutas e leite."
-THIRD = "Minha namorada fala português muito bem."
-QUESTION = "Onde fica o banheiro, por favor?"
+# Short, since they are spoken and answered in real time.
+FIRST = "Eu gosto de futebol."
+SECOND = "Ontem eu comprei frutas."
+THIRD = "Onde fica o banheiro?"
+
+# What one sees in the screenshots, and what a real model has to understand.
+BROTHER = "Meu irmão gosta de jogar futebol no parque."
+MARKET = "Ontem eu fui ao mercado e comprei frutas e leite."
+GIRLFRIEND = "Minha namorada fala português muito bem."
 
 REPLIES = {
-    FIRST: "Que legal! O meu irmão também gosta de futebol. Ele joga no parque todo fim de semana?",
-    SECOND: "Que bom! Frutas fazem bem. Você comprou banana ou manga?",
-    THIRD: "Que ótimo! Vocês conversam em português em casa?",
-    QUESTION: "Fica no fim do corredor, à direita. Você quer mais alguma coisa?",
+    FIRST: "Que legal! Você joga ou assiste?",
+    SECOND: "Que bom! Banana ou manga?",
+    THIRD: "Fica ali, à direita. Mais alguma coisa?",
+    BROTHER: "Que legal! E você, também gosta de futebol?",
+    MARKET: "Que bom! Quais frutas você comprou?",
+    GIRLFRIEND: "Que ótimo! Vocês conversam em português em casa?",
 }
 
 
-def answered_aloud(learner: Learner) -> dict[str, Any]:
-    """Say FIRST: it is written down, answered, and the answer is heard without gaps. The event `complete`."""
+def answered_aloud(learner: Learner, text: str) -> dict[str, Any]:
+    """Say it: it is written down, answered, and the answer is heard without gaps. The event `complete`."""
     learner.forget_states()
-    complete = learner.ask(FIRST)
+    complete = learner.ask(text)
     assert learner.sees_line(complete["transcript"])
     assert learner.sees_line(complete["response"])
     assert in_order(["listening", "understanding", "thinking", "speaking", "ready"], learner.states)

@@ -15,7 +15,7 @@ from support.site_without_ray import Site, site_of
 
 from browser.chromium import Microphone
 from browser.learner import Learner, visiting
-from browser.lesson import FIRST, REPLIES, SECOND, THIRD, answered_aloud
+from browser.lesson import BROTHER, FIRST, GIRLFRIEND, MARKET, REPLIES, SECOND, THIRD, answered_aloud
 
 PHONE: dict[str, Any] = {
     "viewport": {"width": 360, "height": 740},
@@ -38,7 +38,7 @@ CUT_OFF = (
 
 
 def test_a_turn_over_quick_stages_is_heard_and_answered_word_for_word(learner: Learner) -> None:
-    complete = answered_aloud(learner)
+    complete = answered_aloud(learner, FIRST)
     assert (complete["transcript"], complete["response"]) == (FIRST, REPLIES[FIRST])
 
 
@@ -53,6 +53,7 @@ def test_three_turns_are_one_conversation(learner: Learner) -> None:
     assert chart.is_visible()
 
 
+@pytest.mark.usefixtures("slow_voice")
 def test_speaking_again_interrupts_the_answer(learner: Learner) -> None:
     learner.say(FIRST)
     learner.until("speaking")
@@ -65,6 +66,7 @@ def test_speaking_again_interrupts_the_answer(learner: Learner) -> None:
     assert learner.samples_played > played
 
 
+@pytest.mark.usefixtures("slow_voice")
 def test_the_voice_is_silent_as_soon_as_the_learner_speaks(learner: Learner) -> None:
     learner.say(FIRST)
     learner.until("speaking")
@@ -80,6 +82,7 @@ def test_the_voice_is_silent_as_soon_as_the_learner_speaks(learner: Learner) -> 
     learner.until("ready")
 
 
+@pytest.mark.usefixtures("slow_voice")
 def test_the_stop_button_stops_the_answer_and_the_next_turn_works(learner: Learner) -> None:
     learner.say(FIRST)
     learner.until("speaking")
@@ -175,6 +178,7 @@ def test_the_page_speaks_english_where_the_browser_does(browser: Browser, site: 
 # --- by keyboard, by screen reader, on a phone -------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("slow_voice")
 def test_the_keyboard_alone_is_enough(learner: Learner, microphone: Microphone) -> None:
     keyboard = learner.page.keyboard
     seconds = microphone.says(FIRST)
@@ -377,7 +381,7 @@ def test_axe_finds_nothing_serious_and_the_screenshots_are_taken(
     with visiting(browser, site.url, microphone, device_scale_factor=2) as learner:
         learner.open().until("ready")
         assert not serious(learner)
-        for text in (FIRST, SECOND, THIRD):
+        for text in (BROTHER, MARKET, GIRLFRIEND):
             learner.ask(text)
         learner.page.mouse.move(0, 0)
         assert not serious(learner)
