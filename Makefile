@@ -12,6 +12,8 @@ JUNIT = $(if $(CI),--junitxml=.parle/junit-$(1).xml)
 export PIP_CONSTRAINT := $(PINS)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export RAY_USAGE_STATS_ENABLED := 0
+# uv writes no bytecode unless told to, and every process of ours would compile its imports again.
+unexport PYTHONDONTWRITEBYTECODE
 # uv does the installing (seconds instead of minutes) and does not read pip's settings: pass on what is set for pip.
 ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
@@ -86,7 +88,7 @@ $(BIN)/uv: $(PINS)
 	$(BIN)/pip install --quiet uv
 
 $(VENV)/.cpu: pyproject.toml $(PINS) | $(BIN)/uv
-	$(BIN)/uv pip install --python $(BIN)/python -c $(PINS) -e '.[cpu]'
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -c $(PINS) -e '.[cpu]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(PINS) | $(BIN)/uv

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytest_asyncio
 from support.speech import VOICE_NAMES
 
 from serve_app.cefr import CefrClassifier
@@ -23,6 +24,8 @@ from serve_app.protocols import Audio, Speech, TextDelta, Transcript, Usage
 from serve_app.stopwatch import timed
 from serve_app.stt import SpeechToText
 from serve_app.tts import CLAUSE_PAUSE_S, SENTENCE_PAUSE_S, TextToSpeech
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # an engine belongs to one event loop
 
 
 async def started(deployment: Any, config: Any, user_config: dict[str, Any]) -> Any:
@@ -41,9 +44,9 @@ async def reconfigured(replica: Any, user_config: dict[str, Any]) -> None:
 # --- TextToSpeech ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def tts() -> Any:
-    return asyncio.run(started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {"voice": "pm_alex"}))
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tts() -> Any:
+    return await started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {"voice": "pm_alex"})
 
 
 async def said(tts: Any, text: str, voice: str | None = None, speed: float | None = None) -> list[Speech]:
@@ -182,12 +185,12 @@ async def test_of_a_batch_each_transcript_tells_the_work_on_all(monkeypatch: pyt
 # --- TutorLLM ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def llm() -> Any:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def llm() -> Any:
     config = LlamaCppConfig(
         engine="llama-cpp", model="wheel:gemma-3-270m", chat_template="transcript", context_tokens=1024, slots=1
     )
-    return asyncio.run(started(TutorLLM, config, {"sampling": {"temperature": 0}}))
+    return await started(TutorLLM, config, {"sampling": {"temperature": 0}})
 
 
 async def replied(llm: Any, request: TutorRequest) -> tuple[str, Usage]:
