@@ -124,7 +124,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Groups:
-    """For `pytest -n 2 --dist loadgroup`: a process takes all tests that share a real server, or those of a file.
+    """For `pytest -n 2 --dist loadgroup`: one process takes all tests that share a real server, or those of a file.
 
     The longest come first, so that the two processes end together.
     """
@@ -132,8 +132,8 @@ class Groups:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         for item in items:
-            folder = folder_of(item)
-            item.add_marker(pytest.mark.xdist_group("server" if folder == "server" else item.path.stem))
+            shared = [name for name in ("small_server", "server") if name in getattr(item, "fixturenames", ())]
+            item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
         items.sort(key=lambda item: LONGEST_FIRST.index(folder_of(item)))
 
 

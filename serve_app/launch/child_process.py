@@ -83,12 +83,14 @@ def await_ready(server: Server, url: str, timeout_s: float) -> None:
         StackError: the server has ended (its output says why), or is not ready in time.
     """
 
-    def ready() -> bool:
-        with suppress(httpx.HTTPError):
-            return httpx.get(f"{url}/readyz", timeout=10).status_code == 200
-        return False
+    with httpx.Client(timeout=10, limits=httpx.Limits(max_keepalive_connections=0)) as client:
 
-    await_that(server, ready, timeout_s)
+        def ready() -> bool:
+            with suppress(httpx.HTTPError):
+                return client.get(f"{url}/readyz").status_code == 200
+            return False
+
+        await_that(server, ready, timeout_s)
 
 
 def await_that(server: Server, ready: Callable[[], bool], timeout_s: float) -> None:

@@ -100,8 +100,8 @@ async def test_what_cannot_be_pronounced_yields_nothing_and_fails_nothing(
 
 @understood
 async def test_a_long_text_is_spoken_whole_with_or_without_marks(engine: TextToSpeechEngine, listen: Listener) -> None:
-    text = f"{' '.join((LONG_SENTENCES * 2)[:10])}. {'. '.join(LONG_SENTENCES * 2)[:400]}"
-    assert 850 < len(text) < 1000
+    text = f"{' '.join((LONG_SENTENCES * 2)[:10])}. {'. '.join(LONG_SENTENCES)[:150]}"
+    assert len(text) > 600  # without marks alone it is longer than what Kokoro takes at once
     parts = await speak(engine, text, speed=1.25)
     assert len(parts) >= len(text) / MAX_CHARACTERS
     # Transcribed part by part: what is to be judged is the voice, not Whisper's windows.

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
-from modal._runtime.asgi import web_server_proxy
 from support.clients import ask
+from support.modal_proxy import proxying
 from support.servers import Server, free_port
 from support.speech import Listener, Speaker, word_error_rate
 
@@ -28,25 +24,10 @@ from serve_app.launch import child_process
 GREETING = "Bom dia! Eu quero praticar português."
 
 
-@contextmanager
-def proxying(url: str) -> Generator[str]:
-    """The ASGI application with which Modal's runtime forwards a request to @modal.web_server's port."""
-    forward = web_server_proxy("127.0.0.1", int(url.rpartition(":")[2]))
-    port = free_port()
-    front = uvicorn.Server(uvicorn.Config(forward, host="127.0.0.1", port=port, log_level="warning", lifespan="on"))
-    thread = threading.Thread(target=front.run, daemon=True)
-    thread.start()
-    while not front.started:
-        assert thread.is_alive()
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    front.should_exit = True
-    thread.join(10)
-
-
 @pytest.fixture(scope="module")
 def proxy(small_server: Server) -> Generator[str]:
-    with proxying(small_server.url) as url:
+    """The way of a request on Modal: its runtime forwards what comes in to the server's port."""
+    with proxying(int(small_server.url.rpartition(":")[2]), free_port()) as url:
         yield url
 
 
