@@ -49,7 +49,7 @@ def nodes() -> Generator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def server(nodes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+def cluster_server(nodes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     folder = tmp_path_factory.mktemp("cluster")
     stack = yaml.safe_load((ROOT / "configs/cluster_stack.yaml").read_text("utf-8"))
     stack["applications"][0]["args"].update(ON_CPU)
@@ -77,17 +77,17 @@ def raylet_of(node: Any) -> int:
 
 
 def test_a_node_that_dies_costs_at_most_the_turns_that_ran_on_it(
-    nodes: Cluster, server: Server, question: bytes
+    nodes: Cluster, cluster_server: Server, question: bytes
 ) -> None:
     [other] = nodes.worker_nodes
     for node in (nodes.head_node, other):
         for deployment in REPLICATED:
             assert len(below(raylet_of(node), deployment)) == 1, f"{deployment} must be on both nodes"
     assert below(raylet_of(nodes.head_node), "Ingress"), "conversations must not die with another node"
-    first = ask(server.url, question, session_id="aula")
+    first = ask(cluster_server.url, question, session_id="aula")
     assert first.last.name == "complete"
 
-    with asking(server.url, question, session_id="aula", order="eager") as events:
+    with asking(cluster_server.url, question, session_id="aula", order="eager") as events:
         seen = [next(events)]
         nodes.remove_node(other, allow_graceful=False)
         during = Answer([*seen, *events])
@@ -98,17 +98,17 @@ def test_a_node_that_dies_costs_at_most_the_turns_that_ran_on_it(
 
     def answers() -> bool:
         nonlocal answered
-        turn = ask(server.url, question, session_id="aula")
+        turn = ask(cluster_server.url, question, session_id="aula")
         answered_or_told(turn, *LOST)
         answered = answered + 1 if turn.last.name == "complete" else 0
         return answered == 3
 
     wait_for(answers, 60, "three turns in a row on the node that is left")
-    level = ask(server.url, question, session_id="aula").one("level")
+    level = ask(cluster_server.url, question, session_id="aula").one("level")
     assert level["utterances"] >= 5, "the conversation went on where it was"
 
 
-def test_a_node_that_comes_gets_its_replicas(nodes: Cluster, server: Server, question: bytes) -> None:
+def test_a_node_that_comes_gets_its_replicas(nodes: Cluster, cluster_server: Server, question: bytes) -> None:
     node = nodes.add_node(**NODE)
     wait_for(lambda: all(below(raylet_of(node), name) for name in REPLICATED), 90, "replicas on the new node")
-    assert ask(server.url, question).last.name == "complete"
+    assert ask(cluster_server.url, question).last.name == "complete"
