@@ -28,8 +28,6 @@ collect_ignore = [folder for folder, package in NEEDS.items() if find_spec(packa
 pytest_plugins = ["gpu_engines.vllm_engines"] if find_spec("vllm") else []
 
 RAY_FOLDER = pytest.StashKey[str]()
-TESTS = Path(__file__).parent
-LONGEST_FIRST = ("server", "engines", "gpu_engines", "browser", "unit")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,8 +37,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     config.stash[RAY_FOLDER] = os.environ["RAY_TMPDIR"] = folder
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        config.pluginmanager.register(Groups(), "groups")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -121,25 +117,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return marker.args[0] if marker else 0
 
     items.sort(key=harm)
-
-
-class Groups:
-    """For `pytest -n 2 --dist loadgroup`: one process takes all tests that share a real server, or those of a file.
-
-    The longest come first, so that the two processes end together.
-    """
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
-            shared = [name for name in ("small_server", "server") if name in getattr(item, "fixturenames", ())]
-            item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.path.stem))
-        items.sort(key=lambda item: LONGEST_FIRST.index(folder_of(item)))
-
-
-def folder_of(item: pytest.Item) -> str:
-    """The folder of `tests` that the test stands in."""
-    return item.path.relative_to(TESTS).parts[0]
 
 
 @pytest.hookimpl(wrapper=True)
