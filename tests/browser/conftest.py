@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
-from support.known_speech import Tones, house_that_knows
+from support.known_speech import KnownSpeech, Tones, house_that_knows
 from support.paths import ROOT
 from support.site_without_ray import Site, site_of
 from support.speech import Speaker
@@ -53,7 +53,10 @@ def deaf_browser(playwright: Playwright) -> Generator[Browser]:
 @pytest.fixture
 def site(speech: Speaker) -> Iterator[Site]:
     """The page and its routes over quick stages that know the learner's sentences by their sound."""
-    with site_of(house_that_knows({text: speech(text) for text in REPLIES}, REPLIES)) as site:
+    house = house_that_knows({text: speech(text) for text in REPLIES}, REPLIES)
+    assert isinstance(house.stt, KnownSpeech)
+    house.stt.takes_s, house.llm.word_s = 0.4, 0.08  # each state of the page lasts long enough to be seen
+    with site_of(house) as site:
         yield site
 
 

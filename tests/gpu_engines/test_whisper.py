@@ -128,10 +128,10 @@ async def test_more_than_a_window_is_heard_whole_and_every_word_has_its_place(
 
 async def test_the_prompt_says_how_names_are_written(engine: TransformersWhisper, speech: Speaker) -> None:
     audio = speech("O meu amigo Luís estuda com a Tereza.")
-    assert "Luiz" not in (await hear(engine, audio)).text
-    told = await hear(engine, audio, prompt="Luiz e Tereza são meus amigos.")
-    assert word_error_rate("O meu amigo Luiz estuda com a Tereza.", told.text) <= 0.15
-    assert "Luiz" in told.text
+    for name in ("Luiz", "Luís"):
+        told = await hear(engine, audio, prompt=f"{name} e Tereza são meus amigos.")
+        assert word_error_rate(f"O meu amigo {name} estuda com a Tereza.", told.text) <= 0.15
+        assert name in told.text
 
 
 async def test_a_prompt_longer_than_the_context_keeps_its_end(engine: TransformersWhisper, speech: Speaker) -> None:
