@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import psutil
 import ray
+from ray.exceptions import RayError
 
 from serve_app.errors import StackError
 from serve_app.launch.ray_private import SERVE_NAMESPACE, dead_processes
@@ -19,6 +20,7 @@ from serve_app.launch.ray_private import SERVE_NAMESPACE, dead_processes
 OBJECT_STORE_BYTES = 200_000_000
 """Ray's default is 30 % of the memory; a turn's audio passes between stages in pieces far below 1 MB."""
 REACH_S = 5.0
+START_ERRORS = (RuntimeError, ConnectionError, OSError, ValueError, TimeoutError, RayError)
 GRACE_S = 3.0
 """How long Ray's processes may take to end by themselves after a shutdown."""
 VITAL = ("gcs_server", "raylet")
@@ -60,7 +62,10 @@ def start(*, address: str | None, verbose: bool, metrics_port: int = 0) -> Clust
         else:
             _check_reachable(address)
             context = ray.init(address, namespace=SERVE_NAMESPACE, log_to_driver=verbose)
-    except Exception as error:  # Ray raises a bare one where a node does not come up in time
+    except Exception as error:
+        # Ray raises a bare Exception where a node does not come up in time; any other kind is a fault of ours.
+        if not isinstance(error, START_ERRORS) and type(error) is not Exception:
+            raise
         raise StackError(f"Ray does not start: {last_line(str(error))}") from error
     info = cast(Any, context).address_info
     url = info.get("webui_url")
