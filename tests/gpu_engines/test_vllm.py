@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,8 @@ from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")  # an engine belongs to one event loop
-needs_four_bit_kernel = pytest.mark.skipif(
-    "avx512f" not in Path("/proc/cpuinfo").read_text("utf-8"),
-    reason="vLLM's build for CPUs without AVX-512 has no kernel for weights of 4 bits",
-)
+FOUR_BIT_KERNEL = "avx512f" in Path("/proc/cpuinfo").read_text("utf-8")
+"""Without AVX-512 vLLM's build for CPUs loads weights of 4 bits and has no kernel that multiplies by them."""
 
 GREEDY = Sampling(temperature=0, max_tokens=40)
 SAMPLED = Sampling(temperature=1, top_p=1, max_tokens=16, seed=7, stop=())
@@ -60,9 +58,9 @@ def ministral(tmp_path_factory: pytest.TempPathFactory) -> Generator[Vllm]:
 
 
 @pytest.fixture(scope="module")
-def w4a16(gemma_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Vllm]:
-    """Gemma 3 with vision tower, the language model in 4 bits."""
-    folder = tiny_llm.gemma_multimodal(gemma_folder, tmp_path_factory.mktemp("gemma"), quantized=True)
+def multimodal_gemma(gemma_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Vllm]:
+    """Gemma 3 with vision tower, the language model in 4 bits where the CPU can run them."""
+    folder = tiny_llm.gemma_multimodal(gemma_folder, tmp_path_factory.mktemp("gemma"), quantized=FOUR_BIT_KERNEL)
     with running(lambda: miniature(folder)) as engine:
         yield engine
 
@@ -202,15 +200,26 @@ async def test_a_ministral_in_mistrals_format_is_loaded_without_its_vision_tower
     fits(text)
 
 
-@needs_four_bit_kernel
-async def test_a_multimodal_gemma_in_four_bits_writes_text(w4a16: Vllm) -> None:
-    _, usage = await reply(w4a16, LESSON, Sampling(temperature=0, max_tokens=6, stop=()))
+async def test_a_multimodal_gemma_writes_text(multimodal_gemma: Vllm) -> None:
+    _, usage = await reply(multimodal_gemma, LESSON, Sampling(temperature=0, max_tokens=6, stop=()))
     assert usage.completion_tokens == 6
-    text, _ = await reply(w4a16, LESSON, Sampling(temperature=1, json_schema=SCHEMA, seed=1))
+    text, _ = await reply(multimodal_gemma, LESSON, Sampling(temperature=1, json_schema=SCHEMA, seed=1))
     fits(text)
 
 
-@pytest.mark.parametrize("name", ["ministral", pytest.param("w4a16", marks=needs_four_bit_kernel)])
+async def test_a_multimodal_gemma_in_four_bits_is_loaded_as_such(
+    request: pytest.FixtureRequest, gemma_folder: Path, tmp_path: Path
+) -> None:
+    with ExitStack() as closing:
+        if FOUR_BIT_KERNEL:
+            engine: Vllm = request.getfixturevalue("multimodal_gemma")  # and it writes
+        else:
+            folder = tiny_llm.gemma_multimodal(gemma_folder, tmp_path, quantized=True)
+            engine = closing.enter_context(running(lambda: miniature(folder)))
+        assert engine._engine.vllm_config.model_config.quantization == "compressed-tensors"
+
+
+@pytest.mark.parametrize("name", ["ministral", "multimodal_gemma"])
 async def test_what_is_warmed_is_how_every_conversation_begins(name: str, request: pytest.FixtureRequest) -> None:
     """Also where the template puts the system's words into the user's turn, and refuses to end with the tutor's."""
     engine: Vllm = request.getfixturevalue(name)
