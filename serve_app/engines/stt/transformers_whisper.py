@@ -17,17 +17,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -37,19 +35,15 @@ from transformers import (
     WhisperForConditionalGeneration,
     WhisperProcessor,
 )
-from transformers.modeling_outputs import BaseModelOutput
 from transformers.utils import logging
 
 from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.stt.voice_gate import Window, is_made_up, windows
-from serve_app.engines.stt.word_times import token_edges
+from serve_app.engines.stt.word_aligner import FRAME_S, WordAligner, encoder_output
 from serve_app.engines.torch_device import claim
 from serve_app.errors import StackError, StageFailed, first_line
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
 from serve_app.stopwatch import timed
-
-FRAME_S = 0.02
-"""One position of the encoder's output."""
 
 MOST_TOKENS_PER_S = 12
 SPARE_TOKENS = 24
@@ -102,9 +96,7 @@ class TransformersWhisper:
         self._start: int = generation.decoder_start_token_id
         end = generation.eos_token_id
         self._end: int = end[0] if isinstance(end, list) else end
-        self._heads: list[tuple[int, int]] = [
-            (layer, head) for layer, head in getattr(generation, "alignment_heads", None) or ()
-        ]
+        self._aligner = WordAligner(self._model, self._processor.tokenizer, end=self._end, device=self._device)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
         self._work_done = 0
         # The first pass on a card takes seconds: done here, so that no learner waits for it.
@@ -174,8 +166,12 @@ class TransformersWhisper:
         texts = [[token for token in row if token < self._end] for row in written]
         rows = [row for row, scope in enumerate(scopes) if not scope.cancelled]
         heard = [_Heard((), made_up=True)] * len(batch)
-        for row, one in zip(rows, self._align(encoded, batch, texts, rows, prefix), strict=True):
-            heard[row] = replace(one, rest=self._rest(written[row], batch[row]))
+        if not rows:
+            return heard
+        aligned = self._aligner.align(encoded[rows], [texts[row] for row in rows], [batch[row] for row in rows], prefix)
+        for row, one in zip(rows, aligned, strict=True):
+            made_up = is_made_up(one.no_speech, one.log_probability)
+            heard[row] = _Heard(one.words, made_up, self._rest(written[row], batch[row]))
         return heard
 
     def _rest(self, written: list[int], window: Window) -> Window | None:
@@ -198,7 +194,7 @@ class TransformersWhisper:
 
         start = torch.tensor([prefix[:-1]] * len(batch), device=self._device)  # all but "no timestamps"
         written = self._model.generate(
-            encoder_outputs=_output(encoded),
+            encoder_outputs=encoder_output(encoded),
             decoder_input_ids=start,
             language=next(name for name, number in self._languages.items() if number == prefix[-3]),
             task="transcribe",
@@ -210,102 +206,6 @@ class TransformersWhisper:
             stopping_criteria=StoppingCriteriaList([_Ended(ended)]),
         )
         return [[token for token in row if token != self._end] for row in written[:, start.shape[1] :].tolist()]
-
-    def _align(
-        self,
-        encoded: torch.Tensor,
-        batch: Sequence[Window],
-        texts: Sequence[list[int]],
-        rows: Sequence[int],
-        prefix: list[int],
-    ) -> Iterator[_Heard]:
-        """Run the decoder over the finished texts of `rows`: times and probabilities of their words."""
-        if not rows:
-            return
-        longest = max(len(texts[row]) for row in rows)
-        tokens = [[*prefix, *texts[row], *[self._end] * (longest - len(texts[row]))] for row in rows]
-        with self._attention() as seen:
-            logits = self._model(
-                encoder_outputs=_output(encoded[list(rows)]),
-                decoder_input_ids=torch.tensor(tokens, device=self._device),
-                use_cache=False,
-            ).logits
-        head = len(prefix) - 4  # index of the start token, after the prompt
-        for n, row in enumerate(rows):
-            text, window = texts[row], batch[row]
-            # Position p predicts token p + 1, and the last position the end token.
-            stretch = slice(len(prefix) - 1, len(prefix) + len(text))
-            predicted = torch.tensor([*text, self._end], device=self._device)
-            told = logits[n, stretch].float().log_softmax(-1).gather(-1, predicted[:, None])[:, 0].cpu().numpy()
-            no_speech = logits[n, head].float().softmax(-1)[self._no_timestamps - 1].item()
-            columns = math.ceil(len(window.audio) / STT_SAMPLE_RATE / FRAME_S)
-            if text and self._heads:
-                weights = torch.stack([seen[layer][n, head_] for layer, head_ in self._heads])
-                edges = token_edges(
-                    weights[:, head : stretch.stop, :columns], len(text), self._model.config.median_filter_width
-                )
-            else:
-                edges = np.linspace(0, columns, len(text) + 1)
-            yield _Heard(tuple(self._words(text, told, edges * FRAME_S, window)), is_made_up(no_speech, told.mean()))
-
-    @contextmanager
-    def _attention(self) -> Iterator[dict[int, torch.Tensor]]:
-        """Collects the decoder's cross attention [rows, heads, tokens, frames] by alignment layer, inside the block."""
-        seen: dict[int, torch.Tensor] = {}
-
-        def keep(layer: int) -> Callable[..., None]:
-            def hook(_module: Any, _inputs: Any, outputs: Any) -> None:
-                seen[layer] = outputs[1]
-
-            return hook
-
-        fast = self._model.config._attn_implementation
-        layers = self._model.get_decoder().layers
-        hooks = [layers[i].encoder_attn.register_forward_hook(keep(i)) for i in {layer for layer, _ in self._heads}]
-        if hooks:
-            self._model.set_attn_implementation("eager")  # the others do not return attention weights
-        try:
-            yield seen
-        finally:
-            self._model.set_attn_implementation(fast)
-            for hook in hooks:
-                hook.remove()
-
-    def _words(
-        self, text: list[int], told: NDArray[np.float32], edges: NDArray[np.float64], window: Window
-    ) -> Iterator[Word]:
-        """The words of a text. `told`: log probabilities; token i lies between edges i and i + 1 (seconds).
-
-        A word lasts at least one frame and does not begin before the previous one has ended.
-        """
-        said = 0.0
-        pieces = list(self._characters(text))
-        starts = [n for n, (_, _, piece) in enumerate(pieces) if piece.startswith(" ") or n == 0]
-        for first, last in zip(starts, [*starts[1:], len(pieces)], strict=True):
-            spelt = pieces[first:last]
-            if not (word := "".join(piece for _, _, piece in spelt).strip()):
-                continue
-            # Punctuation has no sound: it does not count for the word's time and probability.
-            voiced = [piece for piece in spelt if any(map(str.isalnum, piece[2]))] or spelt
-            begin, finish = voiced[0][0], voiced[-1][1]
-            start = max(float(edges[begin]), said)
-            said = end = max(float(edges[finish]), start + FRAME_S)
-            if window.pieces:
-                start, end = window.place(start, end)
-            probability = float(np.exp(told[begin:finish]).mean())
-            yield Word(word, round(start, 2), round(end, 2), round(probability, 3))
-
-    def _characters(self, text: list[int]) -> Iterator[tuple[int, int, str]]:
-        """(first token, token after the last, text) of whole characters: a token may hold only some bytes of one."""
-        first = 0
-        for i in range(1, len(text) + 1):
-            piece = self._decode(text[first:i])
-            if "\N{REPLACEMENT CHARACTER}" not in piece:
-                yield first, i, piece
-                first = i
-
-    def _decode(self, tokens: list[int]) -> str:
-        return self._processor.tokenizer.decode(tokens, clean_up_tokenization_spaces=False)
 
 
 class _Ended(StoppingCriteria):
@@ -338,10 +238,6 @@ def _load(model: Path, dtype: torch.dtype) -> tuple[Any, Any]:
     if not getattr(weights.generation_config, "lang_to_id", None):
         raise StackError(f"stt: {model} is an English-only Whisper; a multilingual one is needed.")
     return weights.eval(), processor
-
-
-def _output(encoded: torch.Tensor) -> BaseModelOutput:
-    return BaseModelOutput(last_hidden_state=encoded)  # pyright: ignore[reportArgumentType] - it names one tensor type
 
 
 def _assemble(parts: Sequence[_Heard]) -> Transcript:
