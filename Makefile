@@ -37,8 +37,7 @@ test: $(VENV)/.dev ## build what the tests need and run them; ARGS="tests/unit -
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit $(call JUNIT,unit)
-	$(BIN)/python -m pytest tests/engines tests/server $(call JUNIT,test)
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder tests/server tests/engines tests/unit $(call JUNIT,test)
 endif
 
 test-browser: $(VENV)/.dev ## the page in Chromium, with a microphone that speaks Portuguese (installs Debian's; as root)

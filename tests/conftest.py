@@ -27,6 +27,7 @@ NEEDS = {"gpu_engines": "torch", "browser": "playwright"}
 collect_ignore = [folder for folder, package in NEEDS.items() if find_spec(package) is None]
 pytest_plugins = ["gpu_engines.vllm_engines"] if find_spec("vllm") else []
 
+SERVERS = "tests/server/"
 RAY_FOLDER = pytest.StashKey[str]()
 
 
@@ -35,12 +36,29 @@ def pytest_configure(config: pytest.Config) -> None:
 
     A bare `serve run` joins the Ray last noted in the common folder, and waits without end for one that was killed.
     """
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
+        os.nice(10)  # what stands beside the servers takes what they leave
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     config.stash[RAY_FOLDER] = os.environ["RAY_TMPDIR"] = folder
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[RAY_FOLDER], ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist is not everywhere
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n 2`: the real servers one after the other in the first process, everything else by file in the others.
+
+    Two servers side by side would want the same ports of Ray, and starve each other's models.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class ServersInOneProcess(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return SERVERS if nodeid.startswith(SERVERS) else super()._split_scope(nodeid)
+
+    return ServersInOneProcess(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -76,10 +76,10 @@ def at_least(audios: list[Audio], seconds: float) -> Audio:
 async def test_the_same_weights_hear_the_same_through_both_libraries(
     engine: TransformersWhisper, whisper: FasterWhisper, said: list[Audio]
 ) -> None:
-    ours = await engine.transcribe_batch(said, language="pt")
-    theirs = await whisper.transcribe_batch(said, language="pt")
+    ours = await engine.transcribe_batch(said[:14], language="pt")
+    theirs = await whisper.transcribe_batch(said[:14], language="pt")
     errors = [
-        total_word_error_rate((text, one.text) for text, one in zip(SENTENCES, heard, strict=True))
+        total_word_error_rate((text, one.text) for text, one in zip(SENTENCES[:14], heard, strict=True))
         for heard in (ours, theirs)
     ]
     print(f"word error rates: {errors[0]:.3f} transformers, {errors[1]:.3f} faster-whisper")  # noqa: T201
@@ -92,7 +92,7 @@ async def test_the_same_weights_hear_the_same_through_both_libraries(
         if [word.text for word in mine.words] == [word.text for word in yours.words]
         for one, other in zip(mine.words, yours.words, strict=True)
     ]
-    assert len(pairs) > 100
+    assert len(pairs) > 80
     assert np.mean([abs(one.start - other.start) < 0.15 for one, other in pairs]) > 0.9
     assert np.mean([abs(one.end - other.end) < 0.15 for one, other in pairs]) > 0.8
     assert np.mean([abs(one.probability - other.probability) < 0.1 for one, other in pairs]) > 0.9

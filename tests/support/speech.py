@@ -16,12 +16,16 @@ from typing import Literal
 import av
 import numpy as np
 
-from serve_app.audio import wav
+from serve_app.audio import decode, wav
 from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript
 from serve_app.weights.model_names import resolve
+from support.containers import encode_pieces
 from support.paths import ROOT
 
+RECORDINGS = ROOT / "tests/data/speech"
+BIT_RATE = 32_000
+LONGEST_S = 120
 VOICES_FOLDER = ROOT / "serve_app/data/voices"
 VOICE_NAMES = ("pf_dora", "pm_alex", "pm_santa")
 
@@ -59,28 +63,41 @@ Listener = Callable[[Audio, int], Transcript]
 """Transcribes samples of a rate."""
 
 
+def file_name(text: str, voice: str, accent: Accent) -> str:
+    """Of a recording: the first words for whoever reads the folder, a hash of the whole text."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    words = "-".join(re.findall(r"[a-z]+", plain)[:8])
+    return f"{words}-{hashlib.sha256(text.encode()).hexdigest()[:6]}.{voice}.{accent}.ogg"
+
+
 def voice_files() -> dict[str, Path]:
     return {name: VOICES_FOLDER / f"{name}.bin" for name in VOICE_NAMES}
 
 
 class Speaker:
-    """Says texts, float32 at 16 kHz. What was said once is kept in `folder`."""
+    """Says texts, float32 at 16 kHz.
+
+    Recordings lie in tests/data/speech. What is not there is said by Kokoro, two seconds of a core for one of speech,
+    and kept in `folder`; scripts/keep_speech.py copies it from there.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._engines: dict[Accent, KokoroOnnx] = {}
         self._thread = ThreadPoolExecutor(1)
 
-    def __call__(self, text: str, voice: str = "pf_dora", *, accent: Accent = "pt-br", speed: float = 1.0) -> Audio:
-        named = f"{text}|{voice}|{accent}|{speed}|{self._model_name}"
-        path = self._folder / f"{hashlib.sha256(named.encode()).hexdigest()[:24]}.npy"
+    def __call__(self, text: str, voice: str = "pf_dora", *, accent: Accent = "pt-br") -> Audio:
+        name = file_name(text, voice, accent)
+        path = RECORDINGS / name
+        if not path.exists():
+            path = self._folder / name
         if not path.exists():
             # In a thread of its own, since the caller may run in an event loop.
-            said = self._thread.submit(asyncio.run, self._say(text, voice, accent, speed)).result()
-            part = path.with_suffix(f".{os.getpid()}.npy")
-            np.save(part, said)
+            said = self._thread.submit(asyncio.run, self._say(text, voice, accent)).result()
+            part = path.with_suffix(f".{os.getpid()}")
+            part.write_bytes(encode_pieces("ogg", "libopus", STT_SAMPLE_RATE, [said], BIT_RATE))
             part.rename(path)
-        return np.load(path)
+        return decode(path.read_bytes(), max_seconds=LONGEST_S)
 
     def recording(self, text: str, voice: str = "pf_dora", *, accent: Accent = "pt-br") -> bytes:
         """The speech as a WAV file."""
@@ -90,15 +107,11 @@ class Speaker:
     def _model(self) -> Path:
         return resolve("wheel:kokoro-82m")
 
-    @cached_property
-    def _model_name(self) -> str:
-        return f"{self._model.name}-{self._model.stat().st_size}"
-
-    async def _say(self, text: str, voice: str, accent: Accent, speed: float) -> Audio:
+    async def _say(self, text: str, voice: str, accent: Accent) -> Audio:
         if accent not in self._engines:
             self._engines[accent] = KokoroOnnx(self._model, voices=voice_files(), language=accent)
         engine = self._engines[accent]
-        parts = [part async for part in engine.synthesize(text, voice=voice, speed=speed)]
+        parts = [part async for part in engine.synthesize(text, voice=voice, speed=1)]
         return resampled(np.concatenate(parts), engine.sample_rate, STT_SAMPLE_RATE)
 
 
