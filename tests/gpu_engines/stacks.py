@@ -21,8 +21,8 @@ from serve_app.weights.model_names import resolve
 SAID = "Eu gosto de café e de pão com queijo."
 ON_CPU = {"device": "cpu"}
 SMALL_LLM = {"context_tokens": 1024, "max_replies": 4, "cuda_graphs": False, **ON_CPU}
-DREAMS = {"temperature": 1.0, "top_p": 1.0, "max_tokens": 12}
-"""A miniature's weights are random: greedily it would say one syllable for ever. Of the voice a little is enough."""
+DREAMS = {"temperature": 1.0, "top_p": 1.0}
+"""A miniature's weights are random: greedily it would say one syllable for ever."""
 
 
 @pytest.fixture(scope="session")

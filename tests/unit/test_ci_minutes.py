@@ -60,7 +60,7 @@ def test_the_junit_files_of_a_target_are_read_from_its_rule():
 
 
 def test_the_table_lists_what_it_was_given():
-    text = table({"lint": 6.0, "test": 90.0}, {"test": StepTests(2, "test_slow[x]", 7.0)})
+    text = table({"lint": 6.0, "test": 90.0}, {"test": StepTests(2, "test_slow[x]", 7.0)}, 93.0)
     assert "| test | 1.5 | 2 | `test_slow[x]`, 7 s |" in text
     assert "| **all** | **1.6** | **2** | |" in text
     assert listed(f"<!-- ci-minutes -->\n{text}\n<!-- /ci-minutes -->") == ["lint", "test"]
