@@ -80,7 +80,7 @@ class TutorLLM:
 
     async def reply(self, request: tutor_prompt.TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
         """Write the tutor's reply: deltas, then one Usage. Closing the stream aborts the generation."""
-        sampling = replace(self._sampling, max_tokens=request.max_tokens)
+        sampling = replace(self._sampling, max_tokens=request.max_tokens, form=request.form)
         messages = tutor_prompt.messages(self._prompt, request)
         with stage_errors("llm"):
             async with aclosing(self._engine.stream(messages, sampling)) as stream:

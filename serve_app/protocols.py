@@ -110,6 +110,17 @@ class Message(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyForm:
+    """The form a reply must have: the rest of a sentence if `sentence`, then one question, and nothing else.
+
+    The question begins with one of `questions` (any words, if empty).
+    """
+
+    sentence: bool = True
+    questions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """Sampling parameters of the LLM."""
 
@@ -124,6 +135,8 @@ class Sampling:
     """Texts that end the reply, which is one paragraph: "[" begins the next level tag, "Aluno:" the next turn."""
     json_schema: Mapping[str, Any] | None = None
     """If given, the reply is JSON of this schema."""
+    form: ReplyForm | None = None
+    """If given, the reply keeps to it; not together with `json_schema`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +163,10 @@ class Usage:
 
 class ChatEngine(Protocol):
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
-        """Write the reply: deltas, then one Usage. Closing the stream aborts the generation."""
+        """Write the reply: deltas, then one Usage. Closing the stream aborts the generation.
+
+        If the last message is the assistant's, the model goes on from there, and the deltas hold only what it adds.
+        """
         ...
 
     async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:

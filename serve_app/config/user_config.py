@@ -69,11 +69,23 @@ class TtsSettings(Strict):
     speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
 
 
+class TeachingSettings(Strict):
+    """What rules decide of the tutor's reply; what is off is left to the LLM, of which a large one needs less help."""
+
+    openings: bool = True
+    """The first words: fitting the mood, not said lately, and spoken at once."""
+    recast: bool = True
+    """What the learner said, said back without its errors."""
+    questions: bool = True
+    """Which words the tutor's question may begin with, so that questions vary."""
+
+
 class IngressSettings(Strict):
     """`user_config` of Ingress."""
 
     level: CefrLevel | None = None
     """Level assumed for new learners; A2 if not given."""
+    teaching: TeachingSettings = TeachingSettings()
     limits: dict[str, float] = Field(default_factory=dict)
     """Limits that replace those of `args.limits`."""
 

@@ -1,10 +1,11 @@
 """One turn of a lesson: speech in, events out. The only place that knows the order.
 
-    audio -> transcript -> level -> reply ─┬─> deltas ──────────────> response
-                                           └─> pieces -> speech -> audio ...   -> complete
+    audio -> transcript -> level -> plan -> reply ─┬─> deltas ──────────────> response
+                                                   └─> pieces -> speech -> audio ...   -> complete
 
-The reply is cut into pieces while it is being written, and the first piece is spoken while the rest is still being
-written. Closing `events()` cancels the work in every stage.
+The beginning of the reply is planned by rules and sent at once; the LLM writes on from there. The reply is cut into
+pieces while it is being written, and the first piece is spoken while the rest is still being written. Closing
+`events()` cancels the work in every stage.
 
 `Turn` runs one turn: its events, its end, and the conversation's update. `_Pipeline` calls the stages and holds the
 working state (transcript, level, reply so far), `SpeechSender` that of the audio. All measurements go to
@@ -26,9 +27,10 @@ from serve_app.lesson.events import Complete, Delta, Event, Failed, Heard, Level
 from serve_app.lesson.speech_cutter import Pace, PieceCutter
 from serve_app.lesson.speech_sender import SpeechSender
 from serve_app.lesson.stage_protocols import Stages, Utterance
-from serve_app.lesson.turn_record import TurnRecord, TurnRecorder
-from serve_app.lesson.tutor_prompt import TutorRequest
+from serve_app.lesson.turn_record import StageCall, TurnRecord, TurnRecorder
+from serve_app.lesson.tutor_prompt import DEFAULT_LEVEL, TutorRequest
 from serve_app.protocols import STT_SAMPLE_RATE, Usage
+from serve_app.teaching.planner import Plan, Said
 
 logger = logging.getLogger("ray.serve")
 
@@ -39,7 +41,8 @@ WAITING_EVENTS = 64
 class Turn:
     """Answers one utterance of a conversation.
 
-    `pace` is shared by the turns of a process: it learns how fast the voice is synthesised. `trimmed` is called when
+    `pace` is shared by the turns of a process: it learns how fast the voice is synthesised. `planner` decides how the
+    reply begins; without it the LLM writes all of it. `trimmed` is called when
     the conversation lost its older half, so that the LLM's prompt cache can be warmed while the learner listens;
     `ended` is called with the measurements of each turn.
     """
@@ -52,6 +55,7 @@ class Turn:
         pace: Pace,
         *,
         default_level: str | None = None,
+        planner: Callable[[Said], Plan] | None = None,
         trimmed: Callable[[Conversation], None] = lambda _: None,
         ended: Callable[[TurnRecord], None] = lambda _: None,
     ) -> None:
@@ -60,6 +64,7 @@ class Turn:
         self._limits = limits
         self._pace = pace
         self._default_level = default_level
+        self._planner = planner
         self._trimmed = trimmed
         self._ended = ended
 
@@ -80,7 +85,7 @@ class Turn:
 
     async def _run(self, utterance: Utterance, waiting: asyncio.Queue[Event | None]) -> None:
         recorder = TurnRecorder(utterance)
-        pipeline = _Pipeline(self._stages, self._limits, self._pace, utterance, recorder, waiting)
+        pipeline = _Pipeline(self._stages, self._limits, self._pace, utterance, recorder, waiting, self._planner)
         try:
             await self._finish(pipeline, utterance, recorder, waiting)
         finally:
@@ -137,6 +142,7 @@ class _Pipeline:
         utterance: Utterance,
         recorder: TurnRecorder,
         waiting: asyncio.Queue[Event | None],
+        planner: Callable[[Said], Plan] | None,
     ) -> None:
         self._stages = stages
         self._limits = limits
@@ -144,6 +150,7 @@ class _Pipeline:
         self._utterance = utterance
         self._recorder = recorder
         self._waiting = waiting
+        self._planner = planner
         self._cutter = PieceCutter(pace)
         self._more_text = asyncio.Event()
         self._spoken_parts = 0
@@ -187,20 +194,13 @@ class _Pipeline:
         await self._waiting.put(Level(self.level, estimate, call.milliseconds, fixed=fixed is not None))
 
     async def _write(self, conversation: Conversation) -> None:
-        """Let the LLM write the reply; every delta goes to the client and to the cutter."""
-        request = TutorRequest(self.transcript, self.level, conversation.exchanges, self._limits.reply_tokens)
+        """Send the beginning of the reply that is planned, and let the LLM write what is left."""
+        plan = self._plan(conversation)
         with self._recorder.calling("llm") as call:
-            async with aclosing(self._stages.llm.reply(request)) as reply:
-                async for item in reply:
-                    if isinstance(item, Usage):
-                        self.usage = item
-                        call.received_usage(item)
-                        continue
-                    call.received()
-                    self.reply += item.text
-                    self._cutter.feed(item.text)
-                    self._more_text.set()
-                    await self._waiting.put(Delta(item.text))
+            if plan is not None and plan.begin:
+                await self._add(plan.begin)
+            if plan is None or plan.form is not None:
+                await self._write_on(conversation, plan, call)
         self.reply = self.reply.strip()
         if not self.reply:
             raise StageFailed("The tutor found no answer; please say that again.", code="empty_reply", stage="llm")
@@ -208,6 +208,33 @@ class _Pipeline:
         self._cutter.finish()
         self._more_text.set()
         await self.speech.release()
+
+    async def _write_on(self, conversation: Conversation, plan: Plan | None, call: StageCall) -> None:
+        begin, form = (plan.begin, plan.form) if plan is not None else ("", None)
+        limit = self._limits.reply_tokens
+        request = TutorRequest(self.transcript, self.level, conversation.exchanges, limit, begin, form)
+        async with aclosing(self._stages.llm.reply(request)) as reply:
+            async for item in reply:
+                if isinstance(item, Usage):
+                    self.usage = item
+                    call.received_usage(item)
+                    continue
+                call.received()
+                await self._add(item.text)
+
+    def _plan(self, conversation: Conversation) -> Plan | None:
+        if self._planner is None:
+            return None
+        replies = tuple(exchange.tutor for exchange in conversation.exchanges if exchange.tutor)
+        level = self.level or DEFAULT_LEVEL
+        return self._planner(Said(self.transcript, self.transcript, level, replies, conversation.utterances))
+
+    async def _add(self, text: str) -> None:
+        """More of the reply, for the client and for the voice."""
+        self.reply += text
+        self._cutter.feed(text)
+        self._more_text.set()
+        await self._waiting.put(Delta(text))
 
     async def _speak(self) -> None:
         """Synthesise the pieces of the reply one after the other, each as soon as the cutter returns it."""

@@ -14,7 +14,7 @@ from functools import cache
 from serve_app.config.user_config import TutorPrompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.package_data import data_file
-from serve_app.protocols import Message
+from serve_app.protocols import Message, ReplyForm
 
 DEFAULT_LEVEL = "A2"
 """Used until there is an estimate: easy to follow without being childish."""
@@ -22,12 +22,17 @@ DEFAULT_LEVEL = "A2"
 
 @dataclass(frozen=True, slots=True)
 class TutorRequest:
-    """One utterance to answer in at most `max_tokens`. `history` is oldest first; `level` None: not known yet."""
+    """One utterance to answer in at most `max_tokens`. `history` is oldest first; `level` None: not known yet.
+
+    `begin` is the beginning of the reply, from which the model goes on in the form `form`.
+    """
 
     utterance: str
     level: str | None = None
     history: tuple[Exchange, ...] = ()
     max_tokens: int = 90
+    begin: str = ""
+    form: ReplyForm | None = None
 
 
 @cache
@@ -53,7 +58,8 @@ def prefix(prompt: TutorPrompt) -> list[Message]:
 def messages(prompt: TutorPrompt, request: TutorRequest) -> list[Message]:
     """The chat messages that ask for the reply to `request`."""
     said = [*request.history, Exchange(request.utterance, "", request.level)]
-    return prefix(prompt) + _dialogue(said)
+    begun: list[Message] = [{"role": "assistant", "content": request.begin}] if request.begin else []
+    return prefix(prompt) + _dialogue(said) + begun
 
 
 def history_messages(prompt: TutorPrompt, history: Sequence[Exchange]) -> list[Message]:

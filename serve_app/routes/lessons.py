@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -25,6 +26,7 @@ from serve_app.lesson.turn import Turn
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
 from serve_app.routes.presence import OpenConnection, Presence
+from serve_app.teaching.planner import Plan, Said, plan
 
 logger = logging.getLogger("ray.serve")
 
@@ -89,6 +91,7 @@ class Lessons:
         self._yaml_limits = limits
         self._pace = Pace()
         self._default_level: CefrLevel | None = None
+        self._planner: Callable[[Said], Plan] = plan
         self._voices: list[str] = []
         self._warmings: dict[str, asyncio.Task[None]] = {}
         self.limits = limits
@@ -99,6 +102,8 @@ class Lessons:
         limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
         self.limits = limits
         self._default_level = wanted.level
+        of = wanted.teaching
+        self._planner = partial(plan, openings_on=of.openings, recast=of.recast, questions=of.questions)
 
     async def ready(self) -> dict[str, bool]:
         """Per stage, whether it can serve."""
@@ -214,6 +219,7 @@ class Lessons:
             self.limits,
             self._pace,
             default_level=self._default_level,
+            planner=self._planner,
             trimmed=self._start_warming,
             ended=self._observer.turn_ended,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import re
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -19,7 +20,7 @@ from serve_app.errors import StackError, StageFailed
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.tutor_prompt import TutorRequest
-from serve_app.protocols import ChatEngine, Message, Sampling, TextDelta, Usage
+from serve_app.protocols import ChatEngine, Message, ReplyForm, Sampling, TextDelta, Usage
 from serve_app.weights.model_names import resolve
 
 CONTEXT_TOKENS = 1024
@@ -146,6 +147,23 @@ async def test_a_schema_makes_the_reply_json_of_that_shape_whatever_else_ends_a_
     assert len(answer["words"]) == 2
     assert set(answer["words"]) <= {"[", "mar"}
     assert usage.finish_reason == "stop"
+
+
+async def test_a_begun_reply_is_gone_on_with_in_the_form_asked_for(engine: ChatEngine) -> None:
+    said = Exchange("Eu moro em Porto Alegre.", "", "A2")
+    for form, shape in (
+        (ReplyForm(True, ("Onde", "O que")), r" ?[^?.!]+\. (Onde|O que) [^?.!]+\?"),
+        (ReplyForm(False, ("Com quem",)), r" ?Com quem [^?.!]+\?"),
+        (ReplyForm(False), r" ?[^?.!]+\?"),
+    ):
+        request = TutorRequest(said.learner, said.level, begin="Que bom. Você mora", form=form)
+        sampling = Sampling(temperature=0, max_tokens=60, form=form)
+        text, usage = await reply(engine, tutor_prompt.messages(PROMPT, request), sampling)
+        if usage.finish_reason == "stop":
+            assert re.fullmatch(shape, text), text
+        else:  # a model so small may find no end
+            assert re.match(shape.split("[^")[0], text), text
+        assert "Você mora" not in text[:10]
 
 
 async def test_an_engine_at_work_is_not_lost(engine: ChatEngine) -> None:

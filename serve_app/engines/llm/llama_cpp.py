@@ -31,7 +31,7 @@ from serve_app.engines.llm.context_full import context_full
 from serve_app.engines.llm.llama_slots import Slots
 from serve_app.engines.thread_stream import Put, thread_stream
 from serve_app.errors import StackError, StageFailed
-from serve_app.protocols import Message, Sampling, TextDelta, Usage
+from serve_app.protocols import Message, ReplyForm, Sampling, TextDelta, Usage
 
 BATCH_TOKENS = 32
 """Prompt tokens evaluated at once. A generation can be stopped only between two batches, so
@@ -260,6 +260,8 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
         "max_tokens": sampling.max_tokens,
         "repeat_penalty": sampling.repeat_penalty,
     }
+    if sampling.form is not None:
+        request["grammar"] = _grammar(sampling.form)
     if sampling.json_schema is None:
         request["stop"] = list(sampling.stop)
     else:  # the texts that end a spoken reply may occur inside JSON; the schema ends it
@@ -268,6 +270,13 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
     if sampling.seed is not None:
         request["seed"] = sampling.seed
     return request
+
+
+def _grammar(form: ReplyForm) -> str:
+    """The form in GBNF, llama.cpp's grammar language."""
+    begin = " | ".join(f'"{words} "' for words in form.questions) or '""'
+    sentence = r'[^?.!\n]+ "." " " ' if form.sentence else '" "? '
+    return f'root ::= {sentence}({begin}) [^?.!\\n]+ "?"'
 
 
 def _usage(usage: dict[str, Any], timings: dict[str, float], finish_reason: str) -> Usage:

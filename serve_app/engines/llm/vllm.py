@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from serve_app.engines.llm.context_full import context_full
 from serve_app.errors import StackError, StageFailed, first_line
-from serve_app.protocols import Message, Sampling, TextDelta, Usage
+from serve_app.protocols import Message, ReplyForm, Sampling, TextDelta, Usage
 
 # vLLM reads these when it is imported, and its processes inherit them.
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
@@ -183,9 +183,13 @@ class Vllm:
         self._engine.shutdown()
 
     async def _render(self, messages: Sequence[Message]) -> list[int]:
+        goes_on = bool(messages) and messages[-1]["role"] == "assistant"
         _, (prompt,) = await self._engine.renderer.render_chat_async(
             [list(messages)],  # pyright: ignore[reportArgumentType] - a Message has the keys it needs
-            ChatParams(self._chat_template, chat_template_kwargs={"add_generation_prompt": True}),
+            ChatParams(
+                self._chat_template,
+                chat_template_kwargs={"add_generation_prompt": not goes_on, "continue_final_message": goes_on},
+            ),
             # We check the length ourselves: vLLM's error would name its options, not ours.
             TokenizeParams(max_total_tokens=None, add_special_tokens=False),
         )
@@ -273,9 +277,21 @@ def _params(sampling: Sampling, seeds: bool) -> SamplingParams:
         seed=sampling.seed if seeds else None,
         # The texts that end a spoken reply may occur inside JSON; the schema ends it.
         stop=list(sampling.stop) if schema is None else [],
-        structured_outputs=None if schema is None else StructuredOutputsParams(json=dict(schema)),
+        structured_outputs=_structure(sampling),
         output_kind=RequestOutputKind.DELTA,
     )
+
+
+def _structure(sampling: Sampling) -> StructuredOutputsParams | None:
+    if sampling.json_schema is not None:
+        return StructuredOutputsParams(json=dict(sampling.json_schema))
+    return StructuredOutputsParams(regex=_regex(sampling.form)) if sampling.form is not None else None
+
+
+def _regex(form: ReplyForm) -> str:
+    sentence = r"[^?.!\n]+\. " if form.sentence else " ?"
+    begin = "(" + "|".join(form.questions) + ") " if form.questions else ""
+    return rf"{sentence}{begin}[^?.!\n]+\?"
 
 
 def _times(output: RequestOutput) -> tuple[float, float]:

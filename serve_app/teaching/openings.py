@@ -1,0 +1,46 @@
+"""The first words of a reply, written here and not by a model, so that they fit the mood and can be spoken at once.
+
+The voice keeps their sound (see serve_app.tts), so they cost no synthesis.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache
+
+from serve_app.package_data import data_file
+
+LATELY = 5
+"""An opening is not said again within so many replies, as far as there are others."""
+
+
+@cache
+def openings() -> dict[str, list[str]]:
+    """The openings of each kind of utterance, see `serve_app.teaching.utterance_kind`."""
+    return json.loads(data_file("teaching/openings.json").read_text("utf-8"))
+
+
+def all_openings() -> list[str]:
+    return [opening for of_kind in openings().values() for opening in of_kind]
+
+
+def fresh(choices: Sequence[str], replies: Sequence[str], lately: int = LATELY) -> str:
+    """The first of `choices` that none of the latest replies (oldest first) holds, else the one longest unsaid.
+
+    Each conversation begins with another one: which, is decided by what was said in it so far.
+    """
+    start = sum(map(ord, replies[0])) % len(choices) if replies else 0
+    turned = [*choices[start:], *choices[:start]]
+
+    def last_said(choice: str) -> int:
+        return max((number for number, reply in enumerate(replies) if choice in reply), default=-1)
+
+    unsaid = [choice for choice in turned if last_said(choice) < len(replies) - lately]
+    return unsaid[0] if unsaid else min(turned, key=last_said)
+
+
+def of_replies(replies: Sequence[str]) -> Iterator[str]:
+    """The openings that the replies begin with."""
+    for reply in replies:
+        yield from (opening for opening in all_openings() if reply.startswith(opening))

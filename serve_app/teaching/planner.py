@@ -1,0 +1,176 @@
+"""Plans the tutor's reply before the model writes it: what code can decide, code decides.
+
+A small model opens every reply alike, praises bad news, answers in the first person and repeats its questions. So the
+opening, the corrected repetition of what was said (recast) and the words a question may begin with are given to it;
+it writes what is left. The beginning is known as soon as the transcript is, and can be spoken at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+from serve_app.package_data import data_file
+from serve_app.protocols import ReplyForm
+from serve_app.teaching.openings import fresh, openings
+from serve_app.teaching.said_before import answer_from
+from serve_app.teaching.second_person import SaidBack, said_back, sentences
+from serve_app.teaching.utterance_kind import Kind, kind_of
+
+QUESTION_WORDS = ("Onde", "Quando", "Por que", "Quem", "O que", "Qual", "Como", "Com quem", "O que mais", "Você")
+LATELY = 4
+"""A question does not begin with a word that began one of so many questions before."""
+
+_NAME = re.compile(r"\b(?:[Mm]eu nome é|[Mm]e chamo|[Ee]u chamo|[Ee]u sou [oa]) ([A-ZÀ-Ú][\wÀ-ú]+)")
+_NAME_SENTENCE = re.compile(
+    r"^\W*(?:oi|olá)?[\s,.!]*(?:eu )?(?:meu nome é|me chamo|chamo) [\wÀ-ú]+\W*(?:e\b)?\s*", re.IGNORECASE
+)
+_ABOUT_TUTOR = (
+    (re.compile(r"\be você\W*$|\be (?:a senhora|tu)\W*$", re.IGNORECASE), "Eu"),
+    (re.compile(r"\bvocê acha\b", re.IGNORECASE), "Eu acho que"),
+    (re.compile(r"\bvocê gosta\b", re.IGNORECASE), "Eu gosto"),
+    (re.compile(r"\bvocê prefere\b", re.IGNORECASE), "Eu prefiro"),
+    (re.compile(r"\bvocê conhece\b", re.IGNORECASE), "Eu conheço"),
+    (re.compile(r"\bvocê tem\b", re.IGNORECASE), "Eu tenho"),
+    (re.compile(r"\bvocê mora\b", re.IGNORECASE), "Eu moro"),
+)
+_QUESTION = re.compile(r"[^.!?…]*\?")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The reply as far as it is decided.
+
+    `opening` is spoken first; `begin` begins with it and is what the model goes on from. `form` is how it goes on:
+    None where `begin` is the whole reply and no model is asked.
+    """
+
+    kind: Kind
+    opening: str = ""
+    begin: str = ""
+    form: ReplyForm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a plan is made from. `corrected` is the utterance without the errors that were found, else the same.
+
+    `replies` are the tutor's earlier ones and `utterances` the learner's, oldest first.
+    """
+
+    utterance: str
+    corrected: str
+    level: str
+    replies: tuple[str, ...] = ()
+    utterances: tuple[str, ...] = ()
+
+
+WordAnswer = Callable[[str, str], tuple[str, bool] | None]
+
+
+def plan(said: Said, *, openings_on: bool = True, recast: bool = True, questions: bool = True) -> Plan:
+    """The plan for one utterance. A switch that is off leaves its part to the model."""
+    kind = kind_of(said.utterance)
+    made = _PLANS.get(kind, _statement)(said, kind, recast)
+    opening = made.opening if openings_on else ""
+    begin = f"{opening} {made.begin}".strip()
+    form = made.form if questions else (replace(made.form, questions=()) if made.form else None)
+    return Plan(kind, opening, begin, form)
+
+
+def _statement(said: Said, kind: Kind, recast: bool) -> Plan:
+    name = _NAME.search(said.utterance)
+    opening = f"Prazer, {name[1]}!" if name else _opening(kind, said)
+    back = _recast(said) if recast else SaidBack("", whole=False)
+    if back.whole:
+        return Plan(kind, opening, f"{back.text}.", _question(said))
+    if back.text:
+        return Plan(kind, opening, back.text, _question(said, sentence=True))
+    return Plan(kind, opening, "", _question(said, sentence=kind == "neutral" and not _recast_lately(said)))
+
+
+def _recast(said: Said) -> SaidBack:
+    """What was said, said back to the learner: whole where an error was found in it, else its beginning.
+
+    A beginner's sentence without a known error may hold an unknown one, so the model says the rest. From B1 on a
+    sentence is said back every other time at most, since a partner who repeats everything is tiring.
+    """
+    spoken, right = sentences(_NAME_SENTENCE.sub("", said.utterance)), sentences(_NAME_SENTENCE.sub("", said.corrected))
+    changed = [new for old, new in zip(spoken, right, strict=False) if old != new]
+    for sentence in changed:
+        back = said_back(sentence)
+        if back.text:
+            return back
+    if said.level >= "B1" and _recast_lately(said):
+        return SaidBack("", whole=False)
+    for sentence in reversed(right):
+        back = said_back(sentence)
+        if back.text:
+            return _start(back) if said.level < "B1" else back
+    return SaidBack("", whole=False)
+
+
+def _start(back: SaidBack) -> SaidBack:
+    """Up to the verb after "você": from there on the model can mend what the rules did not see."""
+    words = back.text.split()
+    at = next((number for number, word in enumerate(words) if word.lower() in ("você", "vocês")), 0)
+    return SaidBack(" ".join(words[: min(len(words) - 1, at + 2)]), whole=False)
+
+
+def _recast_lately(said: Said) -> bool:
+    return bool(said.replies) and re.search(r"\b[Vv]ocês? \w+", said.replies[-1].split("?")[0]) is not None
+
+
+def _asked(said: Said, kind: Kind, recast: bool) -> Plan:
+    if known := answer_from(said.utterance, said.utterances):
+        return Plan(kind, "", f"{known}.", _question(said))
+    for asked, begin in _ABOUT_TUTOR:
+        if asked.search(said.utterance):
+            return Plan(kind, "", begin, _question(said, sentence=True))
+    return Plan(kind, _opening(kind, said), "", _question(said, sentence=True))
+
+
+def _fixed(said: Said, kind: Kind, recast: bool) -> Plan:
+    """A reply without a model: the opening and a question from the list of the level."""
+    return Plan(kind, _opening(kind, said), "" if kind == "goodbye" else _listed_question(said))
+
+
+def _repeated(said: Said, kind: Kind, recast: bool) -> Plan:
+    last = _QUESTION.findall(said.replies[-1]) if said.replies else []
+    return Plan(kind, _opening(kind, said), last[-1].strip() if last else _listed_question(said))
+
+
+_PLANS = {
+    "question": _asked,
+    "goodbye": _fixed,
+    "greeting": _fixed,
+    "thanks": _fixed,
+    "off_task": _fixed,
+    "foreign": _fixed,
+    "repeat": _repeated,
+}
+
+
+def _opening(kind: Kind, said: Said) -> str:
+    return fresh(openings()[kind], said.replies)
+
+
+@cache
+def _questions() -> dict[str, list[str]]:
+    return json.loads(data_file("teaching/questions.json").read_text("utf-8"))
+
+
+def _listed_question(said: Said) -> str:
+    listed = _questions()
+    return fresh(listed.get(said.level, listed["C1"]), said.replies, lately=len(said.replies))
+
+
+def _question(said: Said, *, sentence: bool = False) -> ReplyForm:
+    """How the model goes on: the rest of a sentence if `sentence`, then a question that begins as none did lately."""
+    asked = [question.strip() for reply in said.replies[-LATELY:] for question in _QUESTION.findall(reply)]
+    by_length = sorted(QUESTION_WORDS, key=len, reverse=True)
+    begun = {next((word for word in by_length if question.startswith(word)), "") for question in asked}
+    return ReplyForm(sentence, tuple(word for word in QUESTION_WORDS if word not in begun))

@@ -1,0 +1,141 @@
+"""What kind of utterance a tutor has to answer, decided by words: a question, good or bad news, a goodbye ...
+
+It decides how the reply opens, before a model has written anything; so where words do not show a mood, it is neutral.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from wordfreq import zipf_frequency
+
+Kind = Literal[
+    "grave", "sad", "glad", "neutral", "question", "greeting", "goodbye", "thanks", "repeat", "foreign", "off_task"
+]
+"""grave: death, illness, violence. sad: other bad news. neutral: any other statement. repeat: the learner did not
+understand. foreign: not Portuguese. off_task: asks the tutor to be or do something else."""
+
+
+def _words(*patterns: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(patterns)})\b", re.IGNORECASE)
+
+
+_GRAVE = _words(
+    r"morr(?:eu|eram|endo|er)",
+    r"mort[oae]s?",
+    r"falec\w+",
+    r"enterro|velório|funeral|luto",
+    r"câncer|cancro|tumor|infarto|derrame|avc",
+    r"(?:está|estão|estava|foi|fui|internad[oa]s?|ficou) (?:internad[oa] )?(?:no|ao|para o|pro|em um) hospital",
+    r"internad[oa]s?",
+    r"acidente",
+    r"assalt(?:ad\w+|aram|ou|o)",
+    r"demitid[oa]s?|demitiram|desempregad[oa]s?|perd\w+ (?:o|meu|o meu) (?:emprego|trabalho)",
+    r"divórcio|divorci\w+|se separ\w+|me separei|separação|terminou comigo|traiu",
+    r"guerra|aborto|suicídio|depressão|deprimid[oa]",
+    r"abandon(?:ou|aram)|incêndio|enchente|terremoto",
+)
+_SAD = _words(
+    r"doentes?|gripad[oa]|febre|dor(?:es)? de \w+|dói|doem|doendo|machuc\w+|cirurgia|operação não",
+    r"trist\w+|sozinh[oa]s?|solidão|chor(?:o|ei|ou|ando|ar)|infelizmente|saudades?|medo|preocupad[oa]s?|nervos[oa]s?",
+    r"(?:muito|tão|estou|está|fiquei|super|bem) (?:muito )?(?:cansad|estressad|chatead|ansios|frustrad)[oa]",
+    r"(?:tão|estou|me sinto|senti) mal",
+    r"perd(?:i|eu|emos|eram) (?:o|a|os|as|um|uma|meu|minha|meus|minhas|todo|muito|dinheiro|tudo|no)",
+    r"roub(?:ou|aram|ad[oa]s?)|furt(?:aram|ou|ad[oa])",
+    r"quebr(?:ei|ou|ada|ado)|brig(?:uei|ou|amos|aram|a)|discuti(?:mos)? com|ca(?:í|iu) (?:da|do|na|no|e)",
+    r"reprov(?:ei|ou|ad[oa])|não (?:passei|consegui|deu certo|d[ou]rm\w+|ajud\w+|consigo|gostei)|fracass\w+",
+    r"problemas? (?:com|no|na|de)|péssim[oa]|horrível|terrível|pior (?:dia|semana)|ninguém|atras(?:ei|ad[oa])",
+    r"deu errado|cancel(?:aram|ou|ad[oa])|estrag(?:ou|ada|ado|uei)|exigente|barulh\w+|difíc(?:il|eis) (?:para|pra) mim",
+    r"sinto falta|senti falta|com raiva|irritad[oa]|esqueci (?:a|o|as|os|minha|meu)",
+)
+_GLAD = _words(
+    r"ador(?:o|ei|amos|ou)|am(?:o|ei)|feliz(?:es)?|content\w+|(?<!porto )alegr\w+|animad[oa]s?|orgulhos[oa]",
+    r"(?:gost(?:o|a|ei|amos)|gostando) (?:muito|demais|bastante|tanto)",
+    r"ganh(?:ei|ou|amos)|pass(?:ei|ou|amos) (?:na|no|em|de ano|nas)|consegui(?:u|mos)? (?:um|o|a|uma|emprego)",
+    r"férias|festa|casamento|aniversário|nasc(?:eu|imento)|bebê|namor\w+|noiv\w+|cas(?:ei|ar|amos)|grávida|promovid[oa]",
+    r"delíci\w+|delicios[oa]s?|divertid[oa]s?|maravilh\w+|sensacional|ótim[oa]s?|incrível|incríveis|lind[oa]s?|perfeit[oa]",
+    r"(?:fui|vou|fomos|vamos|viaj\w+) (?:\w+ )?(?:viajar|à praia|na praia|para a praia|ao cinema|ao show)",
+    r"melhor (?:dia|viagem|amig[oa])|sonho|primeira vez|comemor\w+|apaixonad[oa]",
+)
+_NEGATION = _words("não", "nunca", "nem", "ninguém", "nada", "se eu", "sem", "infelizmente", "mas", "queria")
+_GOODBYE = re.compile(
+    r"^\W*(?:(?:então|bom|ok|obrigad[oa]|tá|certo|bem)[\s,.!]+)*"
+    r"(?:tchau|adeus|até (?:logo|amanhã|mais|breve|a próxima|segunda|depois)|preciso ir|tenho que ir|boa noite e|bye)",
+    re.IGNORECASE,
+)
+_THANKS = re.compile(r"^\W*(?:muito )?(?:obrigad[oa]|valeu)\b[^?]{0,25}$", re.IGNORECASE)
+_REPEAT = _words(
+    r"(?:pode|podia|poderia)(?: você)? (?:repetir|falar (?:mais )?devagar|dizer de novo)",
+    r"não (?:te )?(?:entendi|compreendi)",
+    r"repet(?:e|ir),? por favor|fal(?:a|e) mais devagar|como assim",
+)
+_GREETING = re.compile(
+    r"^\W*(?:oi|olá|ei|hola|bom dia|boa tarde|boa noite|tudo bem)\b[\s,.!?]*"
+    r"(?:(?:lia|professora|tudo bem|tudo bom|como vai(?: você)?|como está|bom dia|boa tarde|boa noite)\b[\s,.!?]*)*$",
+    re.IGNORECASE,
+)
+_OFF_TASK = _words(
+    r"(?:ignor[ea]|esqueç[ao]|esquece) (?:\w+ ){0,3}(?:instruç\w+|regras?|ordens|comandos?)",
+    r"(?:system|sistema) prompt|suas instruções|instruções anteriores",
+    r"(?:respond[ae]|fal[ae]|escrev[ae]) (?:\w+ ){0,3}em (?:inglês|espanhol|francês|alemão|código)",
+    r"você (?:não é mais|agora é|é agora|vai ser)|finj[ae] (?:que|ser)|fal[ae] como (?:um|uma)",
+    r"código python|em python|escrev[ae] (?:um|uma|o) (?:código|programa|lista|poema|redação|e-?mail)",
+    r"(?:mud[ae]|aument[ae]|coloqu[ae]|ponh[ae]|defin[ae]) (?:o )?(?:meu|seu) nível",
+    r"ignore (?:all|previous|your)|you are now|pretend",
+)
+_QUESTION_WORD = re.compile(
+    r"^\W*(?:(?:e|mas|então|lia|professora|oi|ah)[\s,]+)*"
+    r"(?:o que|que|qual|quais|quem|quando|onde|aonde|de onde|como|por que|quant\w+|em que|de que|de qual|para onde"
+    r"|você (?:acha|gosta|conhece|tem|sabe|pode|lembra|já|prefere))\b",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r"[\"'“‘«].*?[\"'”’»]")
+_WORD = re.compile(r"[^\W\d_]+")
+_SMALL = frozenset(
+    "|a|o|e|de|me|no|do|se|as|os|da|na|em|um|te|la|en|el|es|por|para|como|come|are|is|so|tu|vai".split("|")  # noqa: SIM905
+)
+"""Words that are as frequent in another language."""
+
+
+def kind_of(utterance: str) -> Kind:
+    """The kind of an utterance, by its words."""
+    if _OFF_TASK.search(utterance):
+        return "off_task"
+    if _GOODBYE.search(utterance):
+        return "goodbye"
+    if _THANKS.search(utterance):
+        return "thanks"
+    if _REPEAT.search(utterance):
+        return "repeat"
+    if is_foreign(utterance):
+        return "foreign"
+    if _GREETING.search(utterance):
+        return "greeting"
+    if asks(utterance):
+        return "question"
+    if _GRAVE.search(utterance):
+        return "grave"
+    if _SAD.search(utterance):
+        return "sad"
+    return "glad" if _GLAD.search(utterance) and not _NEGATION.search(utterance) else "neutral"
+
+
+def asks(utterance: str) -> bool:
+    """Whether the utterance ends with a question; speech is often written without its mark."""
+    last = re.split(r"(?<=[.!?…])\s+", utterance.strip())[-1]
+    if re.search(r",? (?:né|certo|viu|sabe|não é)\?$", last, re.IGNORECASE):
+        return False
+    return last.endswith("?") or (_QUESTION_WORD.match(last) is not None and len(last.split()) <= 12)
+
+
+def is_foreign(utterance: str) -> bool:
+    """Most words are more at home in English or Spanish than in Portuguese; what is quoted does not count."""
+    words = [word.lower() for word in _WORD.findall(_QUOTED.sub(" ", utterance))]
+    words = [word for word in words if word not in _SMALL]
+    if len(words) < 2:
+        return False
+    foreign = sum(
+        max(zipf_frequency(word, "en"), zipf_frequency(word, "es")) > zipf_frequency(word, "pt") + 0.8 for word in words
+    )
+    return foreign / len(words) > 0.5
