@@ -199,6 +199,8 @@ class _Pipeline:
         with self._recorder.calling("llm") as call:
             if plan is not None and plan.begin:
                 await self._add(plan.begin)
+                if plan.begin.endswith((".", "!", "?")):
+                    self._cutter.feed(" ")  # it ends a sentence, so the voice need not wait for what follows
             if plan is None or plan.form is not None:
                 await self._write_on(conversation, plan, call)
         self.reply = self.reply.strip()

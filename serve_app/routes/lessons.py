@@ -26,7 +26,8 @@ from serve_app.lesson.turn import Turn
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
 from serve_app.routes.presence import OpenConnection, Presence
-from serve_app.teaching.planner import Plan, Said, plan
+from serve_app.teaching import planner
+from serve_app.teaching.planner import Plan, Said
 
 logger = logging.getLogger("ray.serve")
 
@@ -91,7 +92,8 @@ class Lessons:
         self._yaml_limits = limits
         self._pace = Pace()
         self._default_level: CefrLevel | None = None
-        self._planner: Callable[[Said], Plan] = plan
+        self._planner: Callable[[Said], Plan] = planner.plan
+        planner.warm()
         self._voices: list[str] = []
         self._warmings: dict[str, asyncio.Task[None]] = {}
         self.limits = limits
@@ -103,7 +105,7 @@ class Lessons:
         self.limits = limits
         self._default_level = wanted.level
         of = wanted.teaching
-        self._planner = partial(plan, openings_on=of.openings, recast=of.recast, questions=of.questions)
+        self._planner = partial(planner.plan, openings_on=of.openings, recast=of.recast, questions=of.questions)
 
     async def ready(self) -> dict[str, bool]:
         """Per stage, whether it can serve."""

@@ -81,6 +81,11 @@ def plan(said: Said, *, openings_on: bool = True, recast: bool = True, questions
     return Plan(kind, opening, begin, form)
 
 
+def warm() -> None:
+    """Load the word lists, half a second of work, before the first turn needs them."""
+    plan(Said("Eu moro em Recife.", "Eu moro em Recife.", "A2"))
+
+
 def _statement(said: Said, kind: Kind, recast: bool) -> Plan:
     name = _NAME.search(said.utterance)
     opening = f"Prazer, {name[1]}!" if name else _opening(kind, said)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import simplemma
 from wordfreq import zipf_frequency
 
 from serve_app.teaching.second_person import said_back, sentences
@@ -15,14 +14,20 @@ _ABOUT_LEARNER = re.compile(r"\b(eu|meus?|minhas?|comigo|me|nós|a gente|mim)\b"
 _FREQUENT = 6.0
 """Zipf frequency of words that say nothing about the subject ("de", "em", "como")."""
 
-_ASKING = frozenset(
-    ("lembrar", "saber", "dizer", "mesmo", "falar", "chamar", "nome", "qual", "quem", "quando", "onde", "quanto")
-)
+_ASKING = ("lembrar", "saber", "dizer", "mesmo", "falar", "chamar", "nome", "qual", "quem", "quando", "onde", "quanto")
 
 
-def _lemmas(text: str) -> set[str]:
+def _stem(word: str) -> str:
+    """The part that the forms of a word share: "moro", "mora", "morava" -> "mor"."""
+    return word[: max(3, len(word) - 3)] if len(word) > 4 else word[:3]
+
+
+def _stems(text: str) -> set[str]:
     words = (word.lower() for word in _WORD.findall(text))
-    return {simplemma.lemmatize(word, "pt") for word in words if zipf_frequency(word, "pt") < _FREQUENT}
+    return {_stem(word) for word in words if zipf_frequency(word, "pt") < _FREQUENT and len(word) > 2}
+
+
+_ASKING_STEMS = frozenset(map(_stem, _ASKING))
 
 
 def answer_from(question: str, utterances: Sequence[str]) -> str:
@@ -32,11 +37,11 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
     """
     if not _ABOUT_LEARNER.search(question):
         return ""
-    wanted = _lemmas(question)
+    wanted = _stems(question)
     best, best_score = "", 0.0
     for number, sentence in enumerate(part for said in utterances for part in sentences(said)):
-        shared = wanted & _lemmas(sentence)
-        score = len(shared - _ASKING) + 0.4 * len(shared & _ASKING) + number * 1e-3
+        shared = wanted & _stems(sentence)
+        score = len(shared - _ASKING_STEMS) + 0.4 * len(shared & _ASKING_STEMS) + number * 1e-3
         if score > max(best_score, 0.99) and not sentence.rstrip().endswith("?"):
             back = said_back(sentence)
             if back.whole:

@@ -135,7 +135,9 @@ def is_foreign(utterance: str) -> bool:
     words = [word for word in words if word not in _SMALL]
     if len(words) < 2:
         return False
-    foreign = sum(
-        max(zipf_frequency(word, "en"), zipf_frequency(word, "es")) > zipf_frequency(word, "pt") + 0.8 for word in words
-    )
+    foreign = sum(_elsewhere(word) > zipf_frequency(word, "pt") + 0.8 for word in words)
     return foreign / len(words) > 0.5
+
+
+def _elsewhere(word: str) -> float:
+    return max(zipf_frequency(word, language, "small") for language in ("en", "es"))

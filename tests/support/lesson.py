@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -20,6 +20,7 @@ from serve_app.lesson.turn import Turn
 from serve_app.lesson.turn_record import TurnRecord
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Audio, Speech, TextDelta, Transcript, Usage
+from serve_app.teaching.planner import Plan, Said
 from support.stages import Ears, House, Voice, Writer
 
 SILENCE = np.zeros(16_000, np.float32)
@@ -28,7 +29,15 @@ SILENCE = np.zeros(16_000, np.float32)
 class Lesson:
     """Turns of one learner over one set of stages."""
 
-    def __init__(self, house: House, *, cefr: bool = True, default_level: str | None = None, **limits: Any) -> None:
+    def __init__(
+        self,
+        house: House,
+        *,
+        cefr: bool = True,
+        default_level: str | None = None,
+        planner: Callable[[Said], Plan] | None = None,
+        **limits: Any,
+    ) -> None:
         self.house = house
         self.store = MemoryStore()
         self.trimmed: list[Conversation] = []
@@ -38,6 +47,7 @@ class Lesson:
             Limits(**limits),
             Pace(),
             default_level=default_level,
+            planner=planner,
             trimmed=self.trimmed.append,
         )
 
