@@ -11,6 +11,7 @@ import wave
 from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
+from itertools import chain, groupby
 
 import av
 import av._core
@@ -19,17 +20,21 @@ import numpy as np
 from av.container import InputContainer
 
 from serve_app.errors import BadAudio, TooLarge
+from serve_app.microphone import SILENCE_DBFS, brought_close, one_channel
 from serve_app.protocols import STT_SAMPLE_RATE, Audio
 
-ACCEPTED = "webm (opus, vorbis), ogg (opus, vorbis, flac), mp4 or m4a (aac, alac, opus), mp3, flac or wav"
+ACCEPTED = (
+    "webm (opus, vorbis), ogg (opus, vorbis, flac, speex), mp4, m4a or 3gp (aac, alac, opus, amr), mp3, flac, wav, "
+    "amr, aiff, caf, au, w64, gsm or wma"
+)
 """The formats `decode` takes, for its messages."""
 
-SILENCE_DBFS = -120.0
-"""What `dbfs` returns for digital silence: finite, so that it can be logged and compared."""
-
-_PCM = ("u8", "s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be", "f64le", "f64be")
+_PCM = ("u8", "s8", "s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "f32le", "f32be", "f64le", "f64be")
 _CODECS = (
     *("opus", "vorbis", "aac", "alac", "flac", "mp3", "mp3float"),
+    # Phones, telephony and dictation machines.
+    *("amrnb", "amrwb", "speex", "gsm", "gsm_ms", "g722", "g726", "wmav1", "wmav2", "wmavoice"),
+    *("adpcm_ima_wav", "adpcm_ima_qt", "adpcm_ms", "adpcm_yamaha"),
     *(f"pcm_{sample}" for sample in (*_PCM, "alaw", "mulaw")),
 )
 
@@ -37,7 +42,7 @@ _CODECS = (
 # formats, and no protocol is allowed to those that can refer to other files. The codec list keeps video and
 # cover pictures of strangers away from the decoders while FFmpeg probes.
 _CONTAINER_OPTIONS = {
-    "format_whitelist": "matroska,ogg,mov,mp3,aac,flac,wav",
+    "format_whitelist": "matroska,ogg,mov,mp3,aac,flac,wav,amr,aiff,caf,au,w64,gsm,asf",
     "protocol_whitelist": "none",
     "codec_whitelist": ",".join(_CODECS),
 }
@@ -58,7 +63,10 @@ _MAX_ALLOCATION = 64 * 2**20
 
 
 def decode(data: bytes, *, max_seconds: float) -> Audio:
-    """Decode a whole recording held in memory; channels are averaged.
+    """Decode a whole recording held in memory, to one channel at a level that can be understood.
+
+    Channels are averaged, unless that cancels the sound; a constant offset is removed, a quiet recording is raised
+    (`serve_app.microphone`).
 
     The content decides, not a MIME type. Of a damaged or truncated file, what can be decoded is returned; of
     several sound tracks, the first. Time and memory are bounded by `max_seconds`, not by the recording.
@@ -107,35 +115,36 @@ def _decode_first_track(container: InputContainer, size: int, max_seconds: float
     if declared is not None and declared > max_seconds + _PADDING_S:
         raise TooLarge(f"The recording lasts {declared:.1f} s; the limit is {max_seconds:g} s.", code="too_long")
 
-    pieces: list[Audio] = []
-    resampler: av.AudioResampler | None = None
-    source: tuple[int, str, str] | None = None
-    for frame in _frames(container, stream, max_seconds):
-        # A track may change its form on the way (joined mp3 or aac files, HE-AAC); a resampler cannot.
-        form = (frame.sample_rate, frame.layout.name, frame.format.name)
-        if resampler is None or form != source:
-            if resampler is not None:
-                pieces.extend(_mono(resampled) for resampled in resampler.resample(None))
-            # The layout is kept and averaged afterwards: FFmpeg's own downmix to float weighs channels and can
-            # exceed 1. Packed on purpose: PyAV 18.1 reads past the planes of a planar frame of 8 channels.
-            resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=STT_SAMPLE_RATE)
-            source = form
-        frame.pts = None  # gaps and jumps of the timestamps are not sound
-        pieces.extend(_mono(resampled) for resampled in resampler.resample(frame))
-    if resampler is not None:
-        pieces.extend(_mono(resampled) for resampled in resampler.resample(None))
-
-    audio = np.concatenate(pieces) if pieces else silence(0, STT_SAMPLE_RATE)
+    parts = [one_channel(part) for part in _resampled(_frames(container, stream, max_seconds))]
+    audio = np.concatenate(parts) if parts else silence(0, STT_SAMPLE_RATE)
     if not audio.size:
         raise _bad("The recording holds no sound that can be decoded")
-    return audio
+    return brought_close(audio)
+
+
+def _resampled(frames: Iterator[av.AudioFrame]) -> Iterator[Audio]:
+    """The frames at 16 kHz, [samples, channels], in as many parts as the track has forms."""
+    # A track may change its form on the way (joined mp3 or aac files, HE-AAC); a resampler cannot.
+    for (_, layout, _), alike in groupby(frames, _form):
+        # The layout is kept and one channel made of it afterwards: FFmpeg's own downmix to float weighs channels and
+        # can exceed 1. Packed on purpose: PyAV 18.1 reads past the planes of a planar frame of 8 channels.
+        # In frames of a second, since some codecs have 500 a second, and each costs more than its samples.
+        resampler = av.AudioResampler("flt", layout, STT_SAMPLE_RATE, frame_size=STT_SAMPLE_RATE)
+        made = [one for frame in chain(alike, (None,)) for one in resampler.resample(frame)]
+        if made:
+            samples = [one.to_ndarray().reshape(-1, one.layout.nb_channels) for one in made]
+            yield np.concatenate(samples, dtype=np.float32)
+
+
+def _form(frame: av.AudioFrame) -> tuple[int, str, str]:
+    return frame.sample_rate, frame.layout.name, frame.format.name
 
 
 def _declared_seconds(container: InputContainer, stream: av.AudioStream, size: int) -> float | None:
     """The duration that the container states, in seconds; None where it states none worth believing."""
     kind, bit_rate = container.format.name, stream.codec_context.bit_rate or 0
     # These have no such field, or may miss it, and FFmpeg then divides the size by the nominal bit rate.
-    if kind in ("mp3", "aac") or (kind.startswith("matroska") and bit_rate):
+    if kind in ("mp3", "aac", "amr", "gsm") or (kind.startswith("matroska") and bit_rate):
         return None
     if stream.duration is not None and stream.time_base is not None:
         seconds = float(stream.duration * stream.time_base)
@@ -143,8 +152,8 @@ def _declared_seconds(container: InputContainer, stream: av.AudioStream, size: i
         seconds = container.duration / av.time_base
     else:
         return None
-    if kind == "wav" and bit_rate:
-        # A WAV file written to a pipe claims a size that it could not know.
+    if kind in ("wav", "w64", "aiff", "caf", "au") and bit_rate:
+        # A file written to a pipe claims a size that it could not know.
         seconds = min(seconds, 8 * size / bit_rate)
     return seconds
 
@@ -175,15 +184,8 @@ def _frames(container: InputContainer, stream: av.AudioStream, max_seconds: floa
             seconds += frame.samples / frame.sample_rate
             if seconds > max_seconds + _PADDING_S:
                 raise TooLarge(f"The recording is longer than the limit of {max_seconds:g} s.", code="too_long")
+            frame.pts = None  # gaps and jumps of the timestamps are not sound
             yield frame
-
-
-def _mono(frame: av.AudioFrame) -> Audio:
-    """The mean of a packed float frame's channels, clipped to -1..1; NaN and infinities become 0."""
-    samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
-    finite = np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    # float64: two channels at the largest float32 must not overflow.
-    return finite.mean(axis=1, dtype=np.float64).clip(-1.0, 1.0).astype(np.float32)
 
 
 def pcm16(audio: Audio) -> bytes:

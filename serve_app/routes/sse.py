@@ -9,7 +9,6 @@ from typing import Any, cast, get_args
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from serve_app.config.stack import Order
@@ -17,6 +16,7 @@ from serve_app.errors import BadAudio, InvalidField
 from serve_app.lesson.events import sse
 from serve_app.lesson.stage_protocols import Utterance
 from serve_app.routes.lessons import Choice, Lessons, turn_id_of
+from serve_app.routes.upload_form import read_form
 
 ROUTE = "sse"
 AUDIO_FIELDS = ("audio", "file")
@@ -76,25 +76,26 @@ async def _read_form(request: Request, lessons: Lessons) -> tuple[bytes, dict[st
         InvalidField: a field was sent twice or as a file.
     """
     request = Request(request.scope, _counted(request.receive, lessons))
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise BadAudio("Send the recording as multipart/form-data, in the field 'audio'.", code="no_audio")
+    fields: dict[str, Any] = {}
+    recording = None
+    form = await read_form(request, max_files=2, max_fields=20)
     try:
-        async with request.form(max_files=2, max_fields=20) as form:
-            fields: dict[str, Any] = {}
-            recording = None
-            for name, value in form.multi_items():
-                if name in AUDIO_FIELDS:
-                    if not isinstance(value, UploadFile):
-                        raise BadAudio(f"The field '{name}' must be a file, not text.", code="no_audio")
-                    if recording is not None:
-                        raise InvalidField("One recording at a time: the form has two.")
-                    recording = await value.read()
-                elif isinstance(value, UploadFile) or name in fields:
-                    raise InvalidField(f"The field '{name}' must be sent once, as text.")
-                else:
-                    fields[name] = value
-    except HTTPException as error:
-        raise BadAudio(f"The form cannot be read: {error.detail}", code="bad_form") from None
+        for name, value in form.multi_items():
+            if name in AUDIO_FIELDS:
+                if not isinstance(value, UploadFile):
+                    raise BadAudio(
+                        f"The field '{name}' must be a file, not text: give its part a filename or an audio/... type.",
+                        code="no_audio",
+                    )
+                if recording is not None:
+                    raise InvalidField("One recording at a time: the form has two.")
+                recording = await value.read()
+            elif isinstance(value, UploadFile) or name in fields:
+                raise InvalidField(f"The field '{name}' must be sent once, as text.")
+            else:
+                fields[name] = value
+    finally:
+        await form.close()
     if recording is None:
         raise BadAudio("There is no recording: send it in the field 'audio'.", code="no_audio")
     return recording, fields

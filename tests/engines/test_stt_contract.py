@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from support import speech as spoken
+from support.paths import ROOT
 from support.speech import (
     VOICE_NAMES,
     Accent,
@@ -26,6 +27,7 @@ from support.speech import (
 )
 from support.waiting import until_more
 
+from serve_app.audio import decode
 from serve_app.engines.stt.faster_whisper import FasterWhisper
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
 from serve_app.weights.model_names import resolve
@@ -145,6 +147,12 @@ async def test_speech_after_a_pause_keeps_its_times(engine: SpeechToTextEngine, 
     transcript = await hear(engine, audio)
     assert word_error_rate(SENTENCES[0], transcript.text) <= 0.2
     assert transcript.words[0].start == pytest.approx(2.6, abs=0.5)
+
+
+async def test_speech_at_minus_65_dbfs_is_understood(engine: SpeechToTextEngine) -> None:
+    audio = decode((ROOT / "tests/data/recordings/quiet.flac").read_bytes(), max_seconds=60)
+    transcript = await hear(engine, audio)
+    assert word_error_rate("Eu moro em Lisboa com a minha irmã e dois gatos.", transcript.text) <= 0.2
 
 
 MANY = (SENTENCES * 2)[:13]

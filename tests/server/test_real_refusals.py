@@ -50,6 +50,13 @@ def test_a_websocket_outlives_what_is_no_speech_and_what_is_no_recording(small_s
         assert talk.until("settings").last.data["voice"] == "pm_alex"
 
 
+@pytest.mark.parametrize("size", [9_000, 1_200_000])
+def test_a_websocket_handshake_may_have_long_headers(small_server: Server, size: int) -> None:
+    with talking(small_server.url, Cookie="a=" + size * "x") as talk:
+        talk.tell({"type": "cancel"})
+        assert talk.until("cancelled").last.name == "cancelled"
+
+
 def test_a_full_server_refuses_over_either_route_and_disturbs_nobody(small_server: Server, question: bytes) -> None:
     places = small_server.info()["limits"]["max_turns"]
     small_server.wait_until_idle()

@@ -189,9 +189,11 @@ class Talk:
 
 
 @contextmanager
-def talking(url: str) -> Iterator[Talk]:
+def talking(url: str, **headers: str) -> Iterator[Talk]:
     """An open connection to the server at that http:// address."""
     # A reader that lags must not hold up the server's pings.
     address = url.replace("http", "ws", 1) + "/ws/stream"
-    with connect(address, max_size=None, open_timeout=PATIENCE_S, max_queue=None) as connection:
+    with connect(
+        address, max_size=None, open_timeout=PATIENCE_S, max_queue=None, additional_headers=headers
+    ) as connection:
         yield Talk(connection)

@@ -38,6 +38,12 @@ FORMATS: dict[str, tuple[str, str, int, dict[str, str]]] = {
     "mp3": ("mp3", "libmp3lame", 44_100, {}),
     "flac": ("flac", "flac", 44_100, {}),
     "wav-s16": ("wav", "pcm_s16le", 16_000, {}),
+    "wav-adpcm": ("wav", "adpcm_ima_wav", 16_000, {}),  # dictation machines
+    "caf-ima4": ("caf", "adpcm_ima_qt", 44_100, {}),
+    "caf-alac": ("caf", "alac", 44_100, {}),
+    "aiff": ("aiff", "pcm_s16be", 44_100, {}),
+    "au-mulaw": ("au", "pcm_mulaw", 8_000, {}),
+    "wma": ("asf", "wmav2", 44_100, {}),
 }
 
 
@@ -63,7 +69,7 @@ def encode(name: str, audio: Samples) -> bytes:
     # A real file: to move moov to the front, the muxer reads back what it wrote.
     with tempfile.NamedTemporaryFile() as file:
         with av.open(file.name, "w", format=kind, options=options) as container:
-            _add_audio(container, codec, [audio], rate)
+            _add_audio(container, codec, [audio], rate, bit_rate=64_000 if codec == "wmav2" else 0)
         return file.read()
 
 

@@ -22,7 +22,7 @@ from serve_app import audio as sound
 from serve_app.errors import BadAudio, TooLarge
 from serve_app.protocols import STT_SAMPLE_RATE, Audio
 
-NEEDS_ITS_END = {"mp4-aac", "mp4-opus"}  # moov comes last: half a file has no index
+NEEDS_ITS_END = {"mp4-aac", "mp4-opus", "caf-alac"}  # half a file has no index
 FINDS_ITS_FEET = {"mp3", "adts-aac"}  # every frame has a header: the second half decodes too
 TWO_HOURS = 7_200
 
@@ -84,7 +84,7 @@ def test_coded_multichannel_sound_is_downmixed(name: str, channels: int) -> None
 
 def test_channels_are_averaged_without_clipping() -> None:
     tone = (0.9 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)).astype(np.float32)
-    for left, right, expected in ((tone, tone, tone), (tone, -tone, 0 * tone), (tone, 0 * tone, tone / 2)):
+    for left, right, expected in ((tone, tone, tone), (tone, -tone / 4, 0.375 * tone), (tone, 0 * tone, tone / 2)):
         heard = sound.decode(raw_wav(np.stack([left, right], axis=1), 16_000, "f32"), max_seconds=60)
         np.testing.assert_allclose(heard, expected, atol=1e-6)
 
@@ -98,7 +98,8 @@ def test_float_samples_over_full_scale_nan_and_infinity_are_tamed() -> None:
         heard = sound.decode(data, max_seconds=60)
         assert np.isfinite(heard).all()
         assert np.abs(heard).max() <= 1.0
-        np.testing.assert_allclose(heard[:900], samples[:900], atol=1e-6)
+        # The peaks count, clipped, in the mean that is taken off.
+        np.testing.assert_allclose(heard[:900], samples[:900], atol=1e-3)
 
 
 def test_the_first_of_two_tracks_is_taken() -> None:

@@ -13,7 +13,7 @@ from support.clients import Talk, ask, asking, error_of, post, refusal, talking
 from support.containers import encode_pieces
 from support.known_speech import house_that_knows
 from support.site_without_ray import Site, site_of
-from support.speech import silence
+from support.speech import silence, white_noise
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -38,7 +38,7 @@ def two_hours() -> bytes:
 
 @pytest.fixture(scope="module")
 def question() -> bytes:
-    return wav(np.full(16_000, 0.1, np.float32), 16_000)
+    return wav(white_noise(1.0, rms=0.1), 16_000)
 
 
 # --- HTTP --------------------------------------------------------------------------------------------------

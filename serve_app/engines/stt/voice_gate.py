@@ -12,11 +12,14 @@ from itertools import pairwise
 import numpy as np
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
-from serve_app.audio import dbfs
+from serve_app.microphone import voice_level
 from serve_app.protocols import STT_SAMPLE_RATE, Audio
 
 SILENCE_DBFS = -60.0
-"""Below this RMS level a recording contains no voice, whatever a model says."""
+"""Where not even the loudest 0.3 s reach this level there is no voice, whatever a model says.
+
+Quiet recordings have been raised before, by `serve_app.audio.decode`.
+"""
 
 NO_SPEECH_PROBABILITY = 0.6
 """A text is dropped if Whisper's no-speech probability is above this and it is unsure of its words as well."""
@@ -87,7 +90,7 @@ class Window:
 
 def is_silent(audio: Audio) -> bool:
     """Whether there are no samples, or none loud enough to be a voice."""
-    return len(audio) == 0 or dbfs(audio) < SILENCE_DBFS
+    return voice_level(audio) < SILENCE_DBFS
 
 
 def is_made_up(no_speech_probability: float, mean_log_probability: float) -> bool:

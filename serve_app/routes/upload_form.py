@@ -1,0 +1,61 @@
+"""Reads a `multipart/form-data` body as RFC 7578 and RFC 2046 allow it to be written, not only as browsers do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from fastapi import Request
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, Headers
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from serve_app.errors import BadAudio
+
+MEDIA_TYPE = b"multipart/form-data"
+RECORDED = (b"audio/", b"video/", b"application/octet-stream")
+"""How the media type of a recording begins; a field with another one is text unless it has a filename."""
+
+
+async def read_form(request: Request, *, max_files: int, max_fields: int) -> FormData:
+    """The parts in order: files, which the caller closes (`FormData.close`), and texts.
+
+    Raises:
+        BadAudio: it is no form (code "no_audio"), or it cannot be read (code "bad_form").
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != MEDIA_TYPE:
+        raise BadAudio("Send the recording as multipart/form-data, in the field 'audio'.", code="no_audio")
+    body = _from_first_boundary(request.stream(), options.get(b"boundary", b""))
+    try:
+        return await _Parser(request.headers, body, max_files=max_files, max_fields=max_fields).parse()
+    except MultiPartException as error:
+        raise BadAudio(f"The form cannot be read: {error.message}", code="bad_form") from None
+
+
+class _Parser(MultiPartParser):
+    """Takes a recording for a file, also without a filename, which RFC 7578 (4.2) makes optional."""
+
+    def on_headers_finished(self) -> None:
+        part = self._current_part
+        kind, _ = parse_options_header(Headers(raw=part.item_headers).get("content-type", ""))
+        disposition = part.content_disposition or b""
+        if kind.startswith(RECORDED) and b"filename" not in parse_options_header(disposition)[1]:
+            part.content_disposition = disposition + b'; filename="audio"'
+        super().on_headers_finished()
+
+
+async def _from_first_boundary(body: AsyncGenerator[bytes, None], boundary: bytes) -> AsyncGenerator[bytes, None]:
+    """The body without the preamble, which python-multipart refuses: it is to be ignored (RFC 2046, 5.1.1)."""
+    delimiter = b"\r\n--" + boundary
+    held = b"\r\n"  # the first boundary may also be the very first line
+    async for chunk in body:
+        held += chunk
+        start = held.find(delimiter)
+        if start >= 0:
+            yield held[start + 2 :]
+            break
+        held = held[1 - len(delimiter) :]
+    else:
+        raise MultiPartException("its boundary does not occur in it.")
+    async for chunk in body:
+        yield chunk
