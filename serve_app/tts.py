@@ -17,8 +17,11 @@ from serve_app.config.stack import KokoroConfig, KokoroOnnxConfig, TtsConfig
 from serve_app.config.user_config import TtsSettings, settings
 from serve_app.errors import InvalidField, StackError, unknown_voice
 from serve_app.package_data import data_file
-from serve_app.protocols import Speech, TextToSpeechEngine
+from serve_app.protocols import Audio, Speech, TextToSpeechEngine
+from serve_app.replicas.kept_speech import KeptSpeech
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, logger, stage_errors
+from serve_app.teaching.openings import all_openings
+from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
 
 SENTENCE_PAUSE_S = 0.2
@@ -68,6 +71,7 @@ class TextToSpeech:
     async def __init__(self, config: TtsConfig, after: DeploymentHandle | None = None) -> None:
         self._settings = TtsSettings()
         self._configured = False
+        self._kept = KeptSpeech(all_openings(), cache_folder() / "speech", f"{config!r}")
         self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model), after)
         with stage_errors("tts"):
             async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):
@@ -98,13 +102,27 @@ class TextToSpeech:
         """Speak `text`; None takes the stack's default voice or speed. Closing the stream stops the synthesis.
 
         Parts are to be played back to back. Each begins and ends at zero and includes the pause for the text's last
-        punctuation mark; with a seamless engine the pause is a part of its own.
+        punctuation mark; with a seamless engine the pause is a part of its own. The openings of replies are
+        synthesised once and kept.
         """
         voice = voice or self._settings.voice or self._engine.voices[0]
+        speed = speed or self._settings.speed
         self._check_voice(voice)
+        if (kept := self._kept.find(text, voice, speed)) is not None:
+            yield Speech(kept, self._engine.sample_rate)
+            return
+        made: list[Audio] = []
+        async with aclosing(self._synthesize(text, voice, speed)) as parts:
+            async for part in parts:
+                made.append(part.samples)
+                yield part
+        if self._kept.keeps(text):
+            self._kept.keep(text, voice, speed, np.concatenate(made))
+
+    async def _synthesize(self, text: str, voice: str, speed: float) -> AsyncGenerator[Speech, None]:
         rate, watch = self._engine.sample_rate, stopwatch.start()
         with stage_errors("tts"):
-            stream = self._engine.synthesize(text, voice=voice, speed=speed or self._settings.speed)
+            stream = self._engine.synthesize(text, voice=voice, speed=speed)
             pause = silence(_pause_s(text), rate)
             async with aclosing(stream) as parts:
                 if self._engine.seamless:

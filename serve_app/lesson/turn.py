@@ -155,6 +155,7 @@ class _Pipeline:
         self._more_text = asyncio.Event()
         self._spoken_parts = 0
         self.speech = SpeechSender(waiting, utterance.order, recorder)
+        self._opening = ""
         self.transcript = ""
         self.level: str | None = None
         self.reply = ""
@@ -198,6 +199,7 @@ class _Pipeline:
         plan = self._plan(conversation)
         with self._recorder.calling("llm") as call:
             if plan is not None and plan.begin:
+                self._opening = plan.opening
                 await self._add(plan.begin)
                 if plan.begin.endswith((".", "!", "?")):
                     self._cutter.feed(" ")  # it ends a sentence, so the voice need not wait for what follows
@@ -260,7 +262,8 @@ class _Pipeline:
                     call.received(part.compute_s, duration_s(part.samples, part.sample_rate))
                     await self.speech.send(Spoken(self._spoken_parts, piece, part.samples, part.sample_rate))
                     self._spoken_parts += 1
-        self._pace.learn(len(piece), call.seconds, call.audio_s)
+        if piece != self._opening:  # which may be kept speech, and then costs nothing
+            self._pace.learn(len(piece), call.seconds, call.audio_s)
 
     async def _wait_for_text(self) -> None:
         longest_wait = self._cutter.wait_s(self.speech.slack_s())
