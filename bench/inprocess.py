@@ -20,6 +20,7 @@ from serve_app.llm import TutorLLM
 from serve_app.protocols import TextDelta
 from serve_app.sentences import speakable
 from serve_app.stt import SpeechToText
+from serve_app.teaching.planner import plan
 from serve_app.tts import TextToSpeech
 
 from .server import Heard
@@ -57,7 +58,7 @@ class Chained:
     """The turn as the server chains it, on stages in this process."""
 
     def __init__(self, stages: Stages) -> None:
-        self._turn = Turn(stages, MemoryStore(), Limits(), Pace())
+        self._turn = Turn(stages, MemoryStore(), Limits(), Pace(), planner=plan)
 
     async def turn(self, recording: bytes) -> Heard:
         heard = Heard()

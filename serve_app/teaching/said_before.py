@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Sequence
 
@@ -11,23 +12,12 @@ from serve_app.teaching.second_person import said_back, sentences
 
 _WORD = re.compile(r"[^\W\d_]+")
 _ABOUT_LEARNER = re.compile(r"\b(eu|meus?|minhas?|comigo|me|nós|a gente|mim)\b", re.IGNORECASE)
+_ASKS_TUTOR = re.compile(r"\b(você|a senhora) (pode|poderia|quer|sabe|conhece|acha|gosta|tem|já)\b", re.IGNORECASE)
 _FREQUENT = 6.0
 """Zipf frequency of words that say nothing about the subject ("de", "em", "como")."""
 
 _ASKING = ("lembrar", "saber", "dizer", "mesmo", "falar", "chamar", "nome", "qual", "quem", "quando", "onde", "quanto")
-
-
-def _stem(word: str) -> str:
-    """The part that the forms of a word share: "moro", "mora", "morava" -> "mor"."""
-    return word[: max(3, len(word) - 3)] if len(word) > 4 else word[:3]
-
-
-def _stems(text: str) -> set[str]:
-    words = (word.lower() for word in _WORD.findall(text))
-    return {_stem(word) for word in words if zipf_frequency(word, "pt") < _FREQUENT and len(word) > 2}
-
-
-_ASKING_STEMS = frozenset(map(_stem, _ASKING))
+"""They count less: most questions have one."""
 
 
 def answer_from(question: str, utterances: Sequence[str]) -> str:
@@ -35,15 +25,29 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
 
     The latest sentence that shares most words with the question, if the question is about the learner.
     """
-    if not _ABOUT_LEARNER.search(question):
+    if not _ABOUT_LEARNER.search(question) or _ASKS_TUTOR.search(question):
         return ""
-    wanted = _stems(question)
+    wanted = _subjects(question)
     best, best_score = "", 0.0
     for number, sentence in enumerate(part for said in utterances for part in sentences(said)):
-        shared = wanted & _stems(sentence)
-        score = len(shared - _ASKING_STEMS) + 0.4 * len(shared & _ASKING_STEMS) + number * 1e-3
-        if score > max(best_score, 0.99) and not sentence.rstrip().endswith("?"):
+        said_words = _subjects(sentence)
+        shared = {word for word in wanted if any(_same_word(word, other) for other in said_words)}
+        telling = sum(0.4 if any(_same_word(word, asking) for asking in _ASKING) else 1.0 for word in shared)
+        score = telling + number * 1e-3
+        if telling >= 1 and score > best_score and not sentence.rstrip().endswith("?"):
             back = said_back(sentence)
             if back.whole:
                 best, best_score = back.text, score
     return best
+
+
+def _subjects(text: str) -> set[str]:
+    """The words that tell what a text is about."""
+    words = (word.lower() for word in _WORD.findall(text))
+    return {word for word in words if len(word) > 2 and zipf_frequency(word, "pt") < _FREQUENT}
+
+
+def _same_word(one: str, other: str) -> bool:
+    """Whether they may be forms of one word: "moro" and "morava", "autor" and "autores", not "filme" and "filho"."""
+    shorter = min(len(one), len(other))
+    return len(os.path.commonprefix((one, other))) >= max(3, shorter - (2 if shorter > 5 else 1))
