@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Sequence
 
@@ -50,4 +49,5 @@ def _subjects(text: str) -> set[str]:
 def _same_word(one: str, other: str) -> bool:
     """Whether they may be forms of one word: "moro" and "morava", "autor" and "autores", not "filme" and "filho"."""
     shorter = min(len(one), len(other))
-    return len(os.path.commonprefix((one, other))) >= max(3, shorter - (2 if shorter > 5 else 1))
+    alike = max(3, shorter - (2 if shorter > 5 else 1))
+    return one[:alike] == other[:alike]
