@@ -39,9 +39,8 @@ FORMATS: dict[str, tuple[str, str, int, dict[str, str]]] = {
     "flac": ("flac", "flac", 44_100, {}),
     "wav-s16": ("wav", "pcm_s16le", 16_000, {}),
     "wav-adpcm": ("wav", "adpcm_ima_wav", 16_000, {}),  # dictation machines
-    "caf-ima4": ("caf", "adpcm_ima_qt", 44_100, {}),
-    "caf-alac": ("caf", "alac", 44_100, {}),
-    "aiff": ("aiff", "pcm_s16be", 44_100, {}),
+    "caf-ima4": ("caf", "adpcm_ima_qt", 16_000, {}),
+    "aiff": ("aiff", "pcm_s16be", 16_000, {}),
     "au-mulaw": ("au", "pcm_mulaw", 8_000, {}),
     "wma": ("asf", "wmav2", 44_100, {}),
 }

@@ -22,7 +22,7 @@ from serve_app import audio as sound
 from serve_app.errors import BadAudio, TooLarge
 from serve_app.protocols import STT_SAMPLE_RATE, Audio
 
-NEEDS_ITS_END = {"mp4-aac", "mp4-opus", "caf-alac"}  # half a file has no index
+NEEDS_ITS_END = {"mp4-aac", "mp4-opus"}  # moov comes last: half a file has no index
 FINDS_ITS_FEET = {"mp3", "adts-aac"}  # every frame has a header: the second half decodes too
 TWO_HOURS = 7_200
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from support.site_without_ray import Site, site_of
 from support.speech import silence, white_noise
 
 from serve_app.audio import dbfs, decode
+from serve_app.errors import BadAudio, TooLarge
 from serve_app.microphone import CLOSE_DBFS, FAINTEST_DBFS, voice_level
 from serve_app.protocols import Audio
 
@@ -117,3 +120,16 @@ def site() -> Iterator[Site]:
 def test_what_old_phones_and_quiet_microphones_record_is_understood(site: Site, name: str) -> None:
     turn = ask(site.url, (RECORDINGS / name).read_bytes())
     assert turn.one("complete")["transcript"] == SENTENCE
+
+
+@pytest.mark.parametrize("name", ["amr.3gp", "amr.amr", "gsm.gsm", "gsm.wav"])
+def test_damage_in_them_never_raises_anything_else(name: str) -> None:
+    whole, draw = (RECORDINGS / name).read_bytes(), random.Random(name)
+    for _ in range(20):
+        data = bytearray(whole[: draw.choice((len(whole), draw.randrange(1, len(whole))))])
+        for _ in range(draw.choice((1, 5, 30))):
+            data[draw.randrange(draw.choice((min(100, len(data)), len(data))))] = draw.randrange(256)
+        with suppress(BadAudio, TooLarge):
+            heard = decode(bytes(data), max_seconds=10)
+            assert len(heard) > 0
+            assert np.abs(heard).max() <= 1.0
