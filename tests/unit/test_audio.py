@@ -85,7 +85,7 @@ def test_coded_multichannel_sound_is_downmixed(name: str, channels: int) -> None
 def test_channels_are_averaged_without_clipping() -> None:
     tone = (0.9 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)).astype(np.float32)
     for left, right, expected in ((tone, tone, tone), (tone, -tone / 4, 0.375 * tone), (tone, 0 * tone, tone / 2)):
-        heard = sound.decode(raw_wav(np.stack([left, right], axis=1), 16_000, "f32"), max_seconds=60)
+        heard = sound.decode(raw_wav(np.stack([left, right], axis=1, dtype=np.float32), 16_000, "f32"), max_seconds=60)
         np.testing.assert_allclose(heard, expected, atol=1e-6)
 
 
