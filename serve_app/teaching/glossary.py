@@ -103,16 +103,16 @@ def _candidates(key: str, language: Language) -> Iterator[tuple[str, bool]]:
                 yield key.removesuffix(ending) + new, ending.endswith("s")
         return
     if key in forms().english:
-        yield forms().english[key], False
-    for ending, new in (("ies", "y"), ("ves", "f"), ("es", ""), ("s", "")):
-        if key.endswith(ending) and len(key) > len(ending) + 1:
-            yield key.removesuffix(ending) + new, True
+        yield f"to {forms().english[key]}", False
+        yield forms().english[key], True
     for ending in ("ing", "ed"):
         stem = key.removesuffix(ending)
         if stem != key and len(stem) > 1:
-            yield from ((stem, False), (stem + "e", False), (stem[:-1], False))
-            if stem.endswith("i"):
-                yield stem[:-1] + "y", False
+            for infinitive in (stem, f"{stem}e", stem[:-1], f"{stem[:-1]}y"):
+                yield f"to {infinitive}", False
+    for ending, new in (("ies", "y"), ("ves", "f"), ("es", ""), ("s", "")):
+        if key.endswith(ending) and len(key) > len(ending) + 1:
+            yield key.removesuffix(ending) + new, True
 
 
 def _in_plural(portuguese: str) -> str:
@@ -124,9 +124,9 @@ def _in_plural(portuguese: str) -> str:
 
 
 def _number(key: str, language: Language) -> Translation | None:
-    """Two-digit numbers: "twenty-one" """
-    parts = key.replace("-", " ").replace(" y ", " ").split()
-    words = [_index(language, verbs=False).get(part) for part in parts]
-    numbers = _entries()["numbers"]
-    said = [word.portuguese[0] for word in words if word is not None and word.portuguese[0] in numbers]
-    return Translation(key, (" e ".join(said),)) if len(parts) == len(said) == 2 and said[0].endswith("a") else None
+    """A number of two words: "twenty-one", "treinta y dos"."""
+    words = [_index(language, verbs=False).get(part) for part in key.replace("-", " ").replace(" y ", " ").split()]
+    said = [word.portuguese[0] for word in words if word is not None]
+    if len(words) == len(said) == 2 and said[0] in forms().tens and said[1] in forms().units:
+        return Translation(key, (" e ".join(said),))
+    return None

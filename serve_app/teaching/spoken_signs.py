@@ -6,46 +6,19 @@ import unicodedata
 
 from serve_app.teaching.word_forms import forms
 
-_UNITS = [
-    "zero",
-    "um",
-    "dois",
-    "três",
-    "quatro",
-    "cinco",
-    "seis",
-    "sete",
-    "oito",
-    "nove",
-    "dez",
-    "onze",
-    "doze",
-    "treze",
-    "quatorze",
-    "quinze",
-    "dezesseis",
-    "dezessete",
-    "dezoito",
-    "dezenove",
-]
-_TENS = "_ dez vinte trinta quarenta cinquenta sessenta setenta oitenta noventa".split()  # noqa: SIM905
-_HUNDREDS = (
-    "_ cento duzentos trezentos quatrocentos quinhentos seiscentos setecentos oitocentos novecentos".split()  # noqa: SIM905
-)
-
 _MARKS = {"\u0301": "com acento agudo", "\u0302": "com circunflexo", "\u0303": "com til", "\u0300": "com crase"}
 
 
 def in_words(number: int) -> str:
     """A whole number from 0 to 999,999,999 as it is said: 21 -> "vinte e um"."""
     if number < 20:
-        return _UNITS[number]
+        return forms().units[number]
     if number < 100:
-        return _TENS[number // 10] + (f" e {_UNITS[number % 10]}" if number % 10 else "")
+        return forms().tens[number // 10] + (f" e {forms().units[number % 10]}" if number % 10 else "")
     if number == 100:
         return "cem"
     if number < 1000:
-        return _HUNDREDS[number // 100] + (f" e {in_words(number % 100)}" if number % 100 else "")
+        return forms().hundreds[number // 100] + (f" e {in_words(number % 100)}" if number % 100 else "")
     size, one, many = (1000, "mil", "mil") if number < 1_000_000 else (1_000_000, "um milhão", "milhões")
     count, rest = divmod(number, size)
     said = one if count == 1 else f"{in_words(count)} {many}"

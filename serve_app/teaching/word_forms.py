@@ -24,7 +24,11 @@ class VerbForms(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """Tables of word_forms.json: {word: its form}; english: {irregular form: base form}."""
+    """Tables of word_forms.json: {word: its form}.
+
+    english: {irregular form: base form}. small_words: what a part of a sentence begins with, but no word asked about.
+    units (0 to 19), tens and hundreds: their numbers in words.
+    """
 
     plural: dict[str, str]
     feminine: dict[str, str]
@@ -34,6 +38,10 @@ class Forms:
     verbs: dict[str, VerbForms]
     letters: dict[str, str]
     english: dict[str, str]
+    small_words: list[str]
+    units: list[str]
+    tens: list[str]
+    hundreds: list[str]
 
 
 _UNACCENTED = {"á": "a", "é": "e", "ó": "o", "ú": "u", "â": "a", "ê": "e", "ô": "o"}
