@@ -158,9 +158,10 @@ def _in_portuguese(
     if len(said) == len(found):
         return WordAnswer(f"Em português, {', '.join(said[:-1])}{' e ' if said[1:] else ''}{said[-1]}.")
     word = words[found.index(None)]
-    if known := entry_of(word):
+    portuguese = order[0] == "en"  # a Spanish question asks for Spanish words, however Portuguese they look
+    if portuguese and (known := entry_of(word)):
         return WordAnswer(f'Em português, a gente diz "{known[0]}".') if sure else None
-    if is_portuguese(word):
+    if portuguese and is_portuguese(word):
         return WordAnswer(f'A gente diz "{word.lower()}".') if quoted and len(word.split()) <= 3 else None
     if len(word.split()) > 3:
         return WordAnswer('Em português, a gente diz "', whole=False)

@@ -24,9 +24,9 @@ def in_words(number: int) -> str:
     said = one if count == 1 else f"{in_words(count)} {many}"
     if not rest:
         return said
-    return (
-        f"{said} e {in_words(rest)}" if rest <= 100 or (rest % 100 == 0 and rest < 1000) else f"{said} {in_words(rest)}"
-    )
+    last = rest // 1000 if rest % 1000 == 0 else rest
+    joined = last <= 100 or (last < 1000 and last % 100 == 0)
+    return f"{said} {'e ' if joined else ''}{in_words(rest)}"
 
 
 def spelt(word: str) -> str:

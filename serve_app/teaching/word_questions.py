@@ -19,6 +19,9 @@ from serve_app.teaching.word_forms import article, feminine, forms, masculine, p
 
 __all__ = ["WordAnswer", "answer"]
 
+LONGEST = 400
+"""Letters at the end of an utterance where the question is looked for: the patterns take long for a long text."""
+
 _A_WORD = r"(?:a palavra|the word|la palabra|palavra|o verbo|the verb|verbo|[oa]s?|uma?)"
 _OF = rf"\s+(?:(?:d[eoa]s?|del|of|for|to)\s+)?(?:{_A_WORD}\s+)?"
 _WORD = r"\"?(?P<word>[\w-]+(?: (?:de|do|da) \w+)?)\"?"
@@ -83,7 +86,7 @@ def answer(utterance: str, level: str | None = None) -> WordAnswer | None:
 
     At A1 a tense is answered with the forms of "eu" and "você" alone.
     """
-    text = plain_quotes(utterance)
+    text = plain_quotes(utterance[-LONGEST:])
     if not _ASKS.search(text):
         return None
     here = _IN_PORTUGUESE.sub("", text)
@@ -205,7 +208,8 @@ def _tense(text: str, *, short: bool) -> WordAnswer | None:
     infinitive, named = found["word"].lower(), found.groupdict().get("tense", "presente").lower()
     if infinitive not in forms().verbs and not is_portuguese(infinitive):
         return None
-    tense = next((tense for start, tense in _TENSES.items() if named.startswith(start)), "past")
+    tenses = [tense for start, tense in _TENSES.items() if named.startswith(start)]
+    tense: Tense = tenses[0] if tenses else "past"
     said = conjugate(infinitive, tense)
     if said is None:
         return None
