@@ -80,7 +80,7 @@ def translate(word: str, language: Language) -> Translation | None:
         other = _index(language, verbs=False).get(form)
         verb = _index(language, verbs=True).get(form.removeprefix("to "))
         if verb is not None and (other is None or form.startswith("to ")):
-            return Translation(f"to {verb.foreign}" if language == "en" else verb.foreign, verb.portuguese)
+            return _infinitive(verb) if language == "en" else verb
         if other is not None and plural_of:
             return Translation(key, tuple(_in_plural(portuguese) for portuguese in other.portuguese))
         if other is not None:
@@ -91,7 +91,12 @@ def translate(word: str, language: Language) -> Translation | None:
 def verb_like(word: str) -> Translation | None:
     """The verb that is spelt like an English noun: "to work" for "work"."""
     verb = _index("en", verbs=True).get(fold(word))
-    return Translation(f"to {verb.foreign}", verb.portuguese) if verb is not None else None
+    return _infinitive(verb) if verb is not None else None
+
+
+def _infinitive(verb: Translation) -> Translation:
+    """With "to", but for "can" and its like."""
+    return verb if verb.foreign in ("can", "must", "should") else Translation(f"to {verb.foreign}", verb.portuguese)
 
 
 def _candidates(key: str, language: Language) -> Iterator[tuple[str, bool]]:

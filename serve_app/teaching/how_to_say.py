@@ -28,6 +28,7 @@ _TAIL = re.compile(
     re.IGNORECASE,
 )
 _HESITATION = re.compile(r"^(?:(?:eh|é|er|hm+|hum|uh+|um(?=[,.…])|ahn?)\b[\s,.…]+)+", re.IGNORECASE)
+_CLAUSE = re.compile(r"(?:when|what|if|so|how|why|cuando|lo que|si) \S", re.IGNORECASE)
 _JUST_BEFORE = re.compile(r"(?:^|[.!?] )(?:(?:e|and|y) )?([^\W\d_][\w' -]{1,30}),\s*$", re.IGNORECASE)
 _QUOTED = re.compile(r"\"([^\"]{1,80})\"")
 
@@ -140,7 +141,11 @@ def _operands(text: str, lead: re.Match[str]) -> tuple[list[str], bool, str | No
     if not words and (before := _JUST_BEFORE.search(text[: lead.start()])) and _found(before[1], ("en", "es")):
         words = before[1]
     first = re.match(r"\w*", words.lower())
-    part = first is None or (first[0] in forms().small_words and not (" " in words and _found(words, ("en", "es"))))
+    part = (
+        _CLAUSE.match(words) is not None
+        or first is None
+        or (first[0] in forms().small_words and not (" " in words and _found(words, ("en", "es"))))
+    )
     return ([], False, language) if not words or part or len(words.split()) > MOST_WORDS else ([words], False, language)
 
 
@@ -175,7 +180,10 @@ def _found(word: str, order: tuple[Language, Language]) -> Translation | None:
 
 def _said(translation: Translation) -> str:
     """'"work" é "o trabalho", e "to work" é "trabalhar"'"""
-    foreign, usual = translation.foreign, list(dict.fromkeys(translation.portuguese))[:2]
+    foreign, usual = (
+        translation.foreign,
+        list({fold(without_article(word)): word for word in translation.portuguese[::-1]}.values())[::-1][:2],
+    )
     if fold(without_article(usual[0])) == fold(foreign):
         return f'"{foreign}" também é "{usual[0]}"'
     said = f'"{foreign}" é ' + " ou ".join(f'"{word}"' for word in usual)

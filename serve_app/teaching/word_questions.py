@@ -208,8 +208,9 @@ def _tense(text: str, *, short: bool) -> WordAnswer | None:
     infinitive, named = found["word"].lower(), found.groupdict().get("tense", "presente").lower()
     if infinitive not in forms().verbs and not is_portuguese(infinitive):
         return None
-    tenses = [tense for start, tense in _TENSES.items() if named.startswith(start)]
-    tense: Tense = tenses[0] if tenses else "past"
+    tense: Tense = "past"
+    for start, meant in _TENSES.items():
+        tense = meant if named.startswith(start) else tense
     said = conjugate(infinitive, tense)
     if said is None:
         return None

@@ -363,5 +363,8 @@ def test_the_data_is_as_large_as_everyday_talk_needs() -> None:
     english, spanish = ({word for pair in pairs for word in pair[side].split("|") if word} for side in (0, 1))
     assert len(english) >= 900
     assert len(spanish) >= 400
+    answers = [answer(f'How do you say "{word}" in Portuguese?') for word in english]
+    answers += [answer(f'¿Cómo se dice "{word}" en portugués?') for word in spanish]
+    assert all(found is not None and found.whole for found in answers)
     assert len(json.loads(data_file("teaching/meanings.json").read_text("utf-8"))) >= 80
     assert len(json.loads(data_file("teaching/differences.json").read_text("utf-8"))) >= 30
