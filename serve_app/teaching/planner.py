@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -19,6 +18,7 @@ from serve_app.teaching.openings import fresh, openings
 from serve_app.teaching.said_before import answer_from
 from serve_app.teaching.second_person import SaidBack, said_back, sentences
 from serve_app.teaching.utterance_kind import Kind, kind_of
+from serve_app.teaching.word_questions import answer
 
 QUESTION_WORDS = ("Onde", "Quando", "Por que", "Quem", "O que", "Qual", "Como", "Com quem", "O que mais", "Você")
 LATELY = 4
@@ -68,13 +68,14 @@ class Said:
     utterances: tuple[str, ...] = ()
 
 
-WordAnswer = Callable[[str, str], tuple[str, bool] | None]
-
-
 def plan(said: Said, *, openings_on: bool = True, recast: bool = True, questions: bool = True) -> Plan:
     """The plan for one utterance. A switch that is off leaves its part to the model."""
     kind = kind_of(said.utterance)
-    made = _PLANS.get(kind, _statement)(said, kind, recast)
+    of_word = None if kind == "off_task" else answer(said.utterance, said.level)
+    if of_word is not None:  # before "foreign": the question may be in English
+        kind, made = "question", Plan("question", "", of_word.text, _question(said, sentence=not of_word.whole))
+    else:
+        made = _PLANS.get(kind, _statement)(said, kind, recast)
     opening = made.opening if openings_on else ""
     begin = f"{opening} {made.begin}".strip()
     form = made.form if questions else (replace(made.form, questions=()) if made.form else None)
@@ -83,7 +84,8 @@ def plan(said: Said, *, openings_on: bool = True, recast: bool = True, questions
 
 def warm() -> None:
     """Load the word lists, half a second of work, before the first turn needs them."""
-    plan(Said("Eu moro em Recife.", "Eu moro em Recife.", "A2"))
+    for said in ("Eu moro em Recife.", "Como se diz 'window'?"):
+        plan(Said(said, said, "A2"))
 
 
 def _statement(said: Said, kind: Kind, recast: bool) -> Plan:

@@ -25,7 +25,7 @@ from serve_app.errors import StackError, StageFailed
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.tutor_prompt import TutorRequest
-from serve_app.protocols import Message, Sampling, TextDelta, Usage
+from serve_app.protocols import Message, ReplyForm, Sampling, TextDelta, Usage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")  # an engine belongs to one event loop
 FOUR_BIT_KERNEL = "avx512f" in Path("/proc/cpuinfo").read_text("utf-8")
@@ -233,6 +233,20 @@ async def test_what_is_warmed_is_how_every_conversation_begins(name: str, reques
     await engine.warm(tutor_prompt.history_messages(prompt, history))
     _, later = await reply(engine, tutor_prompt.messages(prompt, TutorRequest("Sou de Roma.", "A2", history)), one)
     assert later.cached_tokens > usage.cached_tokens
+
+
+@pytest.mark.parametrize("name", ["ministral", "multimodal_gemma"])
+async def test_a_begun_reply_is_the_end_of_the_prompt(name: str, request: pytest.FixtureRequest) -> None:
+    """The template closes a message of the tutor's with a token, which a reply that is gone on with must not have."""
+    engine: Vllm = request.getfixturevalue(name)
+    asked = TutorRequest("Eu moro em Recife.", "A2", begin="Que bom! Você mora em Recife.")
+    tokenizer = engine._engine.get_tokenizer()
+    begun = await engine._render(tutor_prompt.messages(TutorPrompt(system="Fale do mar."), asked))
+    assert tokenizer.decode(begun[-5:]).endswith("Recife.")
+    form = ReplyForm(sentence=False, questions=("Onde", "Com quem"))
+    sampling = Sampling(temperature=1, max_tokens=30, form=form)
+    text, _ = await reply(engine, tutor_prompt.messages(TutorPrompt(system="Fale do mar."), asked), sampling)
+    assert text.lstrip().startswith(("Onde ", "Com quem "))
 
 
 @pytest.mark.kills_vllm

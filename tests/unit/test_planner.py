@@ -118,6 +118,17 @@ def test_what_the_learner_said_earlier_answers_their_question() -> None:
         assert not of(other, earlier=(*earlier, "Minha irmã tem dois filhos.")).begin.startswith(("Você", "Sua", "No"))
 
 
+def test_a_question_about_a_word_is_answered_from_data() -> None:
+    made = of("How do you say 'tired' in Portuguese?")
+    assert made.begin == 'Em português, "tired" é "cansado".'
+    assert made.form is not None
+    assert not made.form.sentence
+    unknown = of("Como se diz 'zorbing' em português?")
+    assert unknown.begin.endswith('é "')
+    assert unknown.form is not None
+    assert unknown.form.sentence
+
+
 def test_a_question_to_the_tutor_is_answered_in_the_first_person() -> None:
     assert of("Eu gosto de chocolate. E você?").begin == "Eu"
     assert of("Você acha que ele traiu?").begin == "Eu acho que"
