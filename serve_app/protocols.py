@@ -41,13 +41,15 @@ class Word:
 class Transcript:
     """The recognised text. `no_speech` means that nobody spoke; `text` is then empty.
 
-    `compute_s` is the stage's working time without waiting; 0 until the stage has set it.
+    `language` is the one it was heard in, None where the engine does not say. `compute_s` is the stage's working time
+    without waiting; 0 until the stage has set it.
     """
 
     text: str
     words: tuple[Word, ...] = ()
     no_speech: bool = False
     compute_s: float = 0.0
+    language: str | None = None
 
 
 class SpeechToTextEngine(Protocol):
@@ -55,16 +57,26 @@ class SpeechToTextEngine(Protocol):
     """How many utterances are worth transcribing at once; 1 if batching gains nothing."""
 
     async def transcribe_batch(
-        self, audios: Sequence[Audio], *, language: str, prompt: str | None = None, closed: Sequence[Event] = ()
+        self,
+        audios: Sequence[Audio],
+        *,
+        language: str,
+        prompt: str | None = None,
+        others: Sequence[str] = (),
+        closed: Sequence[Event] = (),
     ) -> list[Transcript]:
         """Transcribe utterances of different learners together, results in the same order.
+
+        An utterance that is clearly in one of the languages `others` is written in that language, if the engine can.
 
         `closed[i]`, if given, is set when nobody waits for the i-th result any more: that result is then ignored,
         and the work stops once all are set.
         """
         ...
 
-    async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
+    async def transcribe(
+        self, audio: Audio, *, language: str, prompt: str | None = None, others: Sequence[str] = ()
+    ) -> Transcript:
         """Transcribe one utterance at 16 kHz; `prompt` is text that was said before it."""
         ...
 

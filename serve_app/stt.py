@@ -11,11 +11,15 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from serve_app import stopwatch
+from serve_app.audio import duration_s
 from serve_app.config.stack import FasterWhisperConfig, SttConfig
 from serve_app.config.user_config import SttSettings, settings
-from serve_app.protocols import Audio, SpeechToTextEngine, Transcript
+from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.weights.sources import fetched
+
+SHORT_ANSWER_S = 3.0
+"""Up to this length Whisper is told what the tutor said before."""
 
 
 def build_engine(config: SttConfig, model: Path) -> SpeechToTextEngine:
@@ -50,26 +54,37 @@ class SpeechToText:
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         self._settings = settings(SttSettings, user_config)
 
-    async def transcribe(self, audio: Audio) -> Transcript:
-        """Transcribe float32 mono [samples] at 16 kHz."""
+    async def transcribe(self, audio: Audio, said_before: str = "") -> Transcript:
+        """Transcribe float32 mono [samples] at 16 kHz; `said_before` is what the tutor said last.
+
+        It helps with an answer of a word or two ("Oi!" was heard as "Guys!"); a longer one needs no help, and Whisper
+        would rather write what it expects than what was said.
+        """
+        if duration_s(audio, STT_SAMPLE_RATE) > SHORT_ANSWER_S:
+            said_before = ""
         with stage_errors("stt"):
             if self._engine.max_batch == 1:
-                chosen, watch = self._settings, stopwatch.start()
-                heard = await self._engine.transcribe(audio, language=chosen.language, prompt=chosen.prompt)
+                watch = stopwatch.start()
+                heard = await self._engine.transcribe(audio, **self._options(said_before))
                 return replace(heard, compute_s=watch.seconds)
             closed = Event()
             try:
-                return await self._together((audio, closed))
+                return await self._together((audio, said_before, closed))
             finally:
                 closed.set()
 
     @serve.batch(batch_wait_timeout_s=0)  # no batching delay: a batch is whatever queued during the previous one
-    async def _together(self, utterances: list[tuple[Audio, Event]]) -> list[Transcript]:
-        chosen, (audios, closed), watch = self._settings, zip(*utterances, strict=True), stopwatch.start()
-        heard = await self._engine.transcribe_batch(
-            audios, language=chosen.language, prompt=chosen.prompt, closed=closed
-        )
+    async def _together(self, utterances: list[tuple[Audio, str, Event]]) -> list[Transcript]:
+        watch = stopwatch.start()
+        audios, said_before, closed = zip(*utterances, strict=True)
+        options = self._options(said_before[0] if len(audios) == 1 else "")  # the engine takes one prompt for all
+        heard = await self._engine.transcribe_batch(audios, closed=closed, **options)
         return [replace(one, compute_s=watch.seconds) for one in heard]  # each waited for the whole batch
+
+    def _options(self, said_before: str) -> dict[str, Any]:
+        chosen = self._settings
+        prompt = " ".join(part for part in (chosen.prompt, said_before) if part) or None
+        return {"language": chosen.language, "prompt": prompt, "others": chosen.others}
 
     async def work(self) -> int:
         """The engine's work since its start; see `work_done` of the engine."""

@@ -17,6 +17,8 @@ class SttSettings(Strict):
     language: str = "pt"
     prompt: str | None = None
     """Text that Whisper takes as said before: names and words to expect."""
+    others: list[str] = Field(default_factory=lambda: ["en", "es"])
+    """Languages that are written as they are where somebody clearly speaks them, not pressed into `language`."""
 
 
 class CefrSettings(Strict):

@@ -36,6 +36,11 @@ class Conversation:
     utterances: tuple[str, ...] = ()
     level: str | None = None
 
+    @property
+    def last_reply(self) -> str:
+        """What the tutor said last, "" at the beginning."""
+        return next((exchange.tutor for exchange in reversed(self.exchanges) if exchange.tutor), "")
+
     def with_exchange(self, exchange: Exchange) -> Conversation:
         """The conversation after one more exchange."""
         return replace(

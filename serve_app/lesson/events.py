@@ -41,6 +41,7 @@ class Heard:
             "stt_ms": self.stt_ms,
             "words": [asdict(word) for word in self.transcript.words],
             "session_id": self.session_id,
+            "language": self.transcript.language,
         }
 
 

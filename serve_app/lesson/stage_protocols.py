@@ -12,7 +12,7 @@ from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcr
 
 
 class SpeechToTextStage(Protocol):
-    async def transcribe(self, audio: Audio) -> Transcript: ...
+    async def transcribe(self, audio: Audio, said_before: str) -> Transcript: ...
 
 
 class CefrStage(Protocol):

@@ -163,18 +163,18 @@ class _Pipeline:
 
     async def answer(self, conversation: Conversation, default_level: str | None) -> None:
         """Pass every stage, from the recording to the last piece of speech."""
-        await self._transcribe()
+        await self._transcribe(conversation)
         await self._classify(conversation, default_level)
         await self._enter("llm")
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write(conversation))
             group.create_task(self._speak())
 
-    async def _transcribe(self) -> None:
+    async def _transcribe(self, conversation: Conversation) -> None:
         await self._enter("stt")
         audio = self._utterance.audio
         with self._recorder.calling("stt", duration_s(audio, STT_SAMPLE_RATE)) as call:
-            transcript = await self._stages.stt.transcribe(audio)
+            transcript = await self._stages.stt.transcribe(audio, conversation.last_reply)
             call.received(transcript.compute_s)
         if transcript.no_speech:
             raise NoSpeech("No speech was heard in the recording; speak closer to the microphone and try again.")

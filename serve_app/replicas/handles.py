@@ -100,8 +100,8 @@ async def is_ready(handle: DeploymentHandle, timeout_s: float) -> bool:
 class RemoteSpeechToText:
     handle: DeploymentHandle
 
-    async def transcribe(self, audio: Audio) -> Transcript:
-        return await call(self.handle.transcribe, audio, stage="stt")
+    async def transcribe(self, audio: Audio, said_before: str) -> Transcript:
+        return await call(self.handle.transcribe, audio, said_before, stage="stt")
 
 
 @dataclass(frozen=True, slots=True)

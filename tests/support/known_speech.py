@@ -55,7 +55,7 @@ class KnownSpeech(Ears):
     known: Mapping[str, Audio] = field(default_factory=dict)
     heard: list[Audio] = field(default_factory=list)
 
-    async def transcribe(self, audio: Audio) -> Transcript:
+    async def transcribe(self, audio: Audio, said_before: str = "") -> Transcript:
         with self.work.at_work():
             await asyncio.sleep(self.takes_s)
             self.heard.append(audio)

@@ -65,7 +65,7 @@ TWO_SECONDS = np.zeros(32_000, np.float32)
 class BusyEars(Ears):
     """Waits 0.1 s for its turn and works 0.05 s."""
 
-    async def transcribe(self, audio: Audio) -> Transcript:
+    async def transcribe(self, audio: Audio, said_before: str = "") -> Transcript:
         await asyncio.sleep(0.15)
         return replace(await super().transcribe(audio), compute_s=0.05)
 

@@ -61,7 +61,7 @@ class Ears:
     text: str = "Eu gosto de futebol."
     takes_s: float = 0.0
 
-    async def transcribe(self, audio: Audio) -> Transcript:
+    async def transcribe(self, audio: Audio, said_before: str = "") -> Transcript:
         with self.work.at_work():
             await asyncio.sleep(self.takes_s)
             self.work.make(self.text)

@@ -1,5 +1,9 @@
 """SpeechToText through faster-whisper (CTranslate2): Whisper in int8 on a CPU, or in float16 on a GPU.
 
+The library pads every recording to 30 s. Here only the speech and a margin are encoded, which takes half of the time
+for an utterance of a few seconds; a doubtful result is heard again in the whole window, and in another language if it
+sounds like one.
+
 Silero VAD and an energy gate come before the model, because Whisper writes fluent sentences
 for silence. Only temperature 0 is used: the default fallback to higher temperatures takes 10 s
 on clips under a second.
@@ -16,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from faster_whisper import WhisperModel
+from faster_whisper.audio import pad_or_trim
 from faster_whisper.transcribe import Segment
 from faster_whisper.vad import get_speech_timestamps
 
@@ -25,6 +30,49 @@ from serve_app.engines.stt.voice_gate import is_made_up, is_silent
 from serve_app.errors import StackError, first_line
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
 from serve_app.stopwatch import timed
+
+MARGIN_FRAMES = 200
+"""Frames (10 ms) of silence encoded after the speech: with none, Whisper's last words are at the edge and get lost."""
+
+LEAST_FRAMES = 500
+"""In a window of 3 s a single word came out again and again."""
+
+STEP_FRAMES = 100
+
+FOREIGN_LOGPROB = -0.7
+"""Mean log-probability of a token below which another language is tried; that of clean speech is -0.1 to -0.4.
+
+Not for less than a second: a single word sounds like any language."""
+
+FOREIGN_PROBABILITY = 0.5
+"""Least probability of the other language, by the first token."""
+
+FLUENT_LOGPROB = -0.5
+"""Least mean log-probability in the other language: what is only a strong accent makes no likely text there."""
+
+DOUBTFUL_LOGPROB = -1.0
+"""Mean log-probability below which the whole window is tried."""
+
+
+class ShortWindow(WhisperModel):
+    """WhisperModel that encodes the sound that is there and a margin, not the zeros that fill up the 30 s."""
+
+    whole = False
+    """True: encode 30 s, as Whisper was trained."""
+
+    def encode(self, features: np.ndarray) -> Any:
+        if not self.whole:
+            used = np.flatnonzero(features.any(axis=0))
+            frames = max(LEAST_FRAMES, MARGIN_FRAMES + (int(used[-1]) + 1 if used.size else 0))
+            features = np.ascontiguousarray(features[:, : -(-frames // STEP_FRAMES) * STEP_FRAMES])
+        return super().encode(features)
+
+    def language_of(self, audio: Audio, languages: Sequence[str]) -> tuple[str, float]:
+        """The likeliest of `languages` and its probability among all."""
+        [found] = self.model.detect_language(self.encode(pad_or_trim(self.feature_extractor(audio))))
+        probabilities = {token.strip("<|>"): probability for token, probability in found}
+        best = max(languages, key=lambda language: probabilities.get(language, 0.0))
+        return best, probabilities.get(best, 0.0)
 
 
 class FasterWhisper:
@@ -59,7 +107,7 @@ class FasterWhisper:
             cublas12.preload()
         compute_type = compute_type or ("float16" if device == "cuda" else "int8")
         try:
-            self._model = WhisperModel(str(model), device=device, compute_type=compute_type, cpu_threads=threads)
+            self._model = ShortWindow(str(model), device=device, compute_type=compute_type, cpu_threads=threads)
         except (RuntimeError, ValueError) as error:
             raise StackError(f"stt: CTranslate2 cannot load {model}: {first_line(error)}") from error
         self._beam_size = beam_size
@@ -73,18 +121,21 @@ class FasterWhisper:
         *,
         language: str,
         prompt: str | None = None,
+        others: Sequence[str] = (),
         closed: Sequence[Event] = (),
     ) -> list[Transcript]:
         loop = asyncio.get_running_loop()
         with CancelScope() as batch:
             scopes = batch.children(len(audios), closed)
             return [
-                await loop.run_in_executor(self._pool, timed(self._transcribe), audio, language, prompt, scope)
+                await loop.run_in_executor(self._pool, timed(self._transcribe), audio, language, prompt, others, scope)
                 for audio, scope in zip(audios, scopes, strict=True)
             ]
 
-    async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
-        return (await self.transcribe_batch([audio], language=language, prompt=prompt))[0]
+    async def transcribe(
+        self, audio: Audio, *, language: str, prompt: str | None = None, others: Sequence[str] = ()
+    ) -> Transcript:
+        return (await self.transcribe_batch([audio], language=language, prompt=prompt, others=others))[0]
 
     async def work_done(self) -> int:
         return self._work_done
@@ -97,9 +148,27 @@ class FasterWhisper:
             pass
         get_speech_timestamps(silence)
 
-    def _transcribe(self, audio: Audio, language: str, prompt: str | None, scope: CancelScope) -> Transcript:
+    def _transcribe(
+        self, audio: Audio, language: str, prompt: str | None, others: Sequence[str], scope: CancelScope
+    ) -> Transcript:
         if scope.cancelled or is_silent(audio):
             return Transcript("", no_speech=True)
+        heard = self._hear(audio, language, prompt, scope)
+        if heard and others and len(audio) > STT_SAMPLE_RATE and _logprob(heard) < FOREIGN_LOGPROB:
+            other, probability = self._model.language_of(audio, others)
+            if probability >= FOREIGN_PROBABILITY and not scope.cancelled:
+                foreign = self._hear(audio, other, None, scope, whole=True)
+                if _logprob(foreign) >= FLUENT_LOGPROB and not _repetitive(foreign):
+                    return _assemble(foreign, other)
+        if heard and (_repetitive(heard) or _logprob(heard) < DOUBTFUL_LOGPROB) and not scope.cancelled:
+            again = self._hear(audio, language, prompt, scope, whole=True)
+            if not _repetitive(again) and (_repetitive(heard) or _logprob(again) > _logprob(heard)):
+                heard = again
+        return _assemble(heard, language)
+
+    def _hear(
+        self, audio: Audio, language: str, prompt: str | None, scope: CancelScope, *, whole: bool = False
+    ) -> list[Segment]:
         options: dict[str, Any] = {
             "language": language,
             "initial_prompt": prompt,
@@ -109,8 +178,9 @@ class FasterWhisper:
             "word_timestamps": True,
             "condition_on_previous_text": False,
         }
+        self._model.whole = whole  # all of this runs in one thread
         segments, _ = self._model.transcribe(audio, **options)
-        return _assemble(self._until(scope, segments))
+        return list(self._until(scope, segments))
 
     def _until(self, scope: CancelScope, segments: Iterable[Segment]) -> Iterator[Segment]:
         for segment in segments:  # the library transcribes here, window by window
@@ -120,7 +190,20 @@ class FasterWhisper:
             yield segment
 
 
-def _assemble(segments: Iterable[Segment]) -> Transcript:
+def _logprob(segments: Sequence[Segment]) -> float:
+    """Mean log-probability of a token over the segments, each as heavy as it is long; -inf for none."""
+    seconds = sum(segment.end - segment.start for segment in segments)
+    if not seconds:
+        return -np.inf
+    return sum(segment.avg_logprob * (segment.end - segment.start) for segment in segments) / seconds
+
+
+def _repetitive(segments: Sequence[Segment]) -> bool:
+    """Text that says the same again and again, by the measure and limit of the library."""
+    return any(segment.compression_ratio > 2.4 for segment in segments)
+
+
+def _assemble(segments: Iterable[Segment], language: str) -> Transcript:
     spoken = [segment for segment in segments if not is_made_up(segment.no_speech_prob, segment.avg_logprob)]
     words = tuple(
         Word(
@@ -130,4 +213,4 @@ def _assemble(segments: Iterable[Segment]) -> Transcript:
         for word in segment.words or ()
     )
     text = " ".join(segment.text.strip() for segment in spoken).strip()
-    return Transcript(text, words, no_speech=not any(map(str.isalnum, text)))
+    return Transcript(text, words, no_speech=not any(map(str.isalnum, text)), language=language)

@@ -110,6 +110,7 @@ class TransformersWhisper:
         *,
         language: str,
         prompt: str | None = None,
+        others: Sequence[str] = (),
         closed: Sequence[Event] = (),
     ) -> list[Transcript]:
         loop = asyncio.get_running_loop()
@@ -117,7 +118,9 @@ class TransformersWhisper:
             scopes = batch.children(len(audios), closed)
             return await loop.run_in_executor(self._pool, timed(self._transcribe), audios, language, prompt, scopes)
 
-    async def transcribe(self, audio: Audio, *, language: str, prompt: str | None = None) -> Transcript:
+    async def transcribe(
+        self, audio: Audio, *, language: str, prompt: str | None = None, others: Sequence[str] = ()
+    ) -> Transcript:
         return (await self.transcribe_batch([audio], language=language, prompt=prompt))[0]
 
     async def work_done(self) -> int:
