@@ -1,15 +1,17 @@
 /** Small helpers for building the page; text is always inserted as text, never as markup. */
 
+const isThere = (value) => value !== null && value !== undefined && value !== false;
+
 export const byId = (id) => document.getElementById(id);
 
-/** An element with attributes, listeners (`onclick` and the like) and children. */
+/** An element with attributes, listeners (`onclick` and the like) and children. A child may be null, undefined or false: nothing. */
 export function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
     else if (value !== null && value !== undefined) made.setAttribute(name, value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
+  made.append(...children.filter(isThere));
   return made;
 }
 

@@ -88,6 +88,8 @@ def test_the_stop_button_stops_the_answer_and_the_next_turn_works(learner: Learn
     learner.say(FIRST)
     learner.until("speaking")
     learner.wait_for(lambda: learner.hears_something, "the voice")
+    assert learner.page.locator(".learner .who span").first.inner_text() == "Você"
+    assert "false" not in learner.page.locator(".learner .who").first.inner_text()
     learner.button("Parar").click()
     learner.until("ready", seconds=10)
     learner.wait(0.3)

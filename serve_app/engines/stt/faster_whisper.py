@@ -125,10 +125,11 @@ class FasterWhisper:
         closed: Sequence[Event] = (),
     ) -> list[Transcript]:
         loop = asyncio.get_running_loop()
+        hear = timed(self.transcribe_now)
         with CancelScope() as batch:
             scopes = batch.children(len(audios), closed)
             return [
-                await loop.run_in_executor(self._pool, timed(self._transcribe), audio, language, prompt, others, scope)
+                await loop.run_in_executor(self._pool, hear, audio, language, prompt, others, scope)
                 for audio, scope in zip(audios, scopes, strict=True)
             ]
 
@@ -148,27 +149,29 @@ class FasterWhisper:
             pass
         get_speech_timestamps(silence)
 
-    def _transcribe(
+    def transcribe_now(
         self, audio: Audio, language: str, prompt: str | None, others: Sequence[str], scope: CancelScope
     ) -> Transcript:
+        """The whole of it, in the caller's thread."""
         if scope.cancelled or is_silent(audio):
             return Transcript("", no_speech=True)
-        heard = self._hear(audio, language, prompt, scope)
+        heard = self.hear(audio, language, prompt, scope)
         if heard and others and len(audio) > STT_SAMPLE_RATE and _logprob(heard) < FOREIGN_LOGPROB:
             other, probability = self._model.language_of(audio, others)
             if probability >= FOREIGN_PROBABILITY and not scope.cancelled:
-                foreign = self._hear(audio, other, None, scope, whole=True)
+                foreign = self.hear(audio, other, None, scope, whole=True)
                 if _logprob(foreign) >= FLUENT_LOGPROB and not _repetitive(foreign):
-                    return _assemble(foreign, other)
+                    return assemble(foreign, other)
         if heard and (_repetitive(heard) or _logprob(heard) < DOUBTFUL_LOGPROB) and not scope.cancelled:
-            again = self._hear(audio, language, prompt, scope, whole=True)
+            again = self.hear(audio, language, prompt, scope, whole=True)
             if not _repetitive(again) and (_repetitive(heard) or _logprob(again) > _logprob(heard)):
                 heard = again
-        return _assemble(heard, language)
+        return assemble(heard, language)
 
-    def _hear(
+    def hear(
         self, audio: Audio, language: str, prompt: str | None, scope: CancelScope, *, whole: bool = False
     ) -> list[Segment]:
+        """One pass of the model, over 30 s if `whole`, else over the speech."""
         options: dict[str, Any] = {
             "language": language,
             "initial_prompt": prompt,
@@ -203,7 +206,8 @@ def _repetitive(segments: Sequence[Segment]) -> bool:
     return any(segment.compression_ratio > 2.4 for segment in segments)
 
 
-def _assemble(segments: Iterable[Segment], language: str) -> Transcript:
+def assemble(segments: Iterable[Segment], language: str) -> Transcript:
+    """The transcript, without what Whisper makes of noise."""
     spoken = [segment for segment in segments if not is_made_up(segment.no_speech_prob, segment.avg_logprob)]
     words = tuple(
         Word(
