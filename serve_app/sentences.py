@@ -6,7 +6,9 @@ import re
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*")
 _CLAUSE_END = re.compile(r"[,;:—–][\"'”’)\]]*")
-_ABBREVIATIONS = frozenset(("sr", "sra", "srta", "dr", "dra", "prof", "profa", "av", "ex", "etc", "pág", "nº", "vs"))
+_ABBREVIATIONS = frozenset(
+    ("sr", "sra", "srta", "srs", "dr", "dra", "prof", "profa", "av", "p", "ex", "etc", "pág", "págs", "nº", "vs")
+) | frozenset(("sto", "sta", "tel", "cap", "obs"))
 _UNSPEAKABLE = re.compile(r"[*_#`~<>|\\\[\]{}]|[\U0001F000-\U0001FAFF\u2600-\u27BF\uFE0F\u200D]")
 _SPACES = re.compile(r"\s+")
 

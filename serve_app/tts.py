@@ -20,6 +20,8 @@ from serve_app.package_data import data_file
 from serve_app.protocols import Audio, Speech, TextToSpeechEngine
 from serve_app.replicas.kept_speech import KeptSpeech
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, logger, stage_errors
+from serve_app.spoken_text.normalise import spoken
+from serve_app.spoken_text.numbers import Variety
 from serve_app.teaching.openings import all_openings
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
@@ -71,6 +73,8 @@ class TextToSpeech:
     async def __init__(self, config: TtsConfig, after: DeploymentHandle | None = None) -> None:
         self._settings = TtsSettings()
         self._configured = False
+        european = getattr(config, "language", "").lower() in ("pt", "pt-pt")  # espeak's names of the varieties
+        self._variety: Variety = "pt-pt" if european else "pt-br"
         self._kept = KeptSpeech(all_openings(), cache_folder() / "speech", f"{config!r}")
         self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model), after)
         with stage_errors("tts"):
@@ -122,7 +126,7 @@ class TextToSpeech:
     async def _synthesize(self, text: str, voice: str, speed: float) -> AsyncGenerator[Speech, None]:
         rate, watch = self._engine.sample_rate, stopwatch.start()
         with stage_errors("tts"):
-            stream = self._engine.synthesize(text, voice=voice, speed=speed)
+            stream = self._engine.synthesize(spoken(text, self._variety), voice=voice, speed=speed)
             pause = silence(_pause_s(text), rate)
             async with aclosing(stream) as parts:
                 if self._engine.seamless:
