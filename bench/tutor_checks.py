@@ -43,15 +43,17 @@ _SYMPATHY = re.compile(
     re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(
-    r"\b(?:eu|sou|estou|tô|tenho|vou|fui|fiz|faço|quero|posso|sei|preciso|gosto|moro|trabalho|tive|estava com|vim|nós"
-    r"|fomos|somos|temos|estamos|vamos|\w{2,}ei)\b",
+    r"\b(?:sou|estou|tô|tenho|vou|fui|fiz|faço|quero|posso|sei|preciso|gosto|moro|tive|vim|consegui|vi|li|saí"
+    r"|(?!foi|vai|aqui|ali)\w{2,}[bcdfgjklmnprstvz]i|(?!rei|lei)\w{2,}ei|fomos|somos|\w{2,}mos)\b",
     re.IGNORECASE,
 )
 _MINE = frozenset(("meu", "minha", "meus", "minhas", "nosso", "nossa", "nossos", "nossas"))
-_OWN = re.compile(r"\b(?:também|acho|penso|entendo|imagino|sinto muito|lamento|espero)\b", re.IGNORECASE)
-"""What the tutor says of herself."""
+_OWN = re.compile(r"\b(?:também|acho|penso|entendo|imagino|sinto muito|lamento|espero|\w{2,}amos)\b", re.IGNORECASE)
+"""What the tutor says of herself, or of both ("vamos")."""
 
 _TO_TUTOR = re.compile(r"\b(?:você|vocês|tu|a senhora)\b[^.!?]*\?", re.IGNORECASE)
+_TO_LEARNER = re.compile(r"\b(?:você|vocês|seus?|suas?)\b", re.IGNORECASE)
+_AGAIN = re.compile(r"\b(?:não entendi|repet\w+|de novo|outra vez)\b", re.IGNORECASE)
 
 
 def words(text: str) -> list[str]:
@@ -94,9 +96,10 @@ def opening_repeated(text: str, replies: Sequence[str]) -> bool:
     return opening(text) in {opening(reply) for reply in replies[-LATELY:]}
 
 
-def question_repeated(text: str, replies: Sequence[str]) -> bool | None:
+def question_repeated(text: str, replies: Sequence[str], said: str = "") -> bool | None:
+    """None without a question, and where the learner asked for it once more."""
     asked = words(question(text))
-    if not asked:
+    if not asked or _AGAIN.search(said):
         return None
     before = [words(question(reply)) for reply in replies[-LATELY:]]
     return any(difflib.SequenceMatcher(None, asked, other).ratio() >= SAME_QUESTION for other in before if other)
@@ -107,21 +110,38 @@ def echo_in_first_person(text: str, said: str) -> bool:
 
     Quoted words do not count, nor what answers a question that was put to the tutor.
     """
-    heard = words(said)
     if _TO_TUTOR.search(said):
         return False
-    owned = set(pairwise(heard))
-    for clause in re.split(r"[.!?;,…:]", _QUOTED.sub(" ", text)):
+    heard = words(said)
+    owned = {pair for pair in pairwise(heard) if pair[0] in _MINE or (pair[0] == "eu" and "?" in said)}
+    for clause in clauses(text):
         spoken = words(clause)
-        if any(pair[0] in _MINE and pair in owned for pair in pairwise(spoken)):
+        if owned.intersection(pairwise(spoken)):
             return True
-        if not _FIRST_PERSON.search(clause) or _OWN.search(clause):
+        about_learner = _TO_LEARNER.search(clause) and "eu" not in spoken
+        if about_learner or _OWN.search(clause) or not ("eu" in spoken or _FIRST_PERSON.search(clause)):
             continue
         content = [word for word in spoken if len(word) >= 4]
         shared = [word for word in content if word in heard]
         if len(shared) >= 2 and len(shared) >= 0.6 * len(content):
             return True
     return False
+
+
+def wrong_person(text: str, said: str) -> bool:
+    """Whether a verb of the learner's stands in the first person after "você" ("você não consegui")."""
+    heard = words(said)
+    for clause in clauses(text):
+        _, _, after = " ".join(words(clause)).replace("vocês", "você").partition("você")
+        forms = _FIRST_PERSON.findall(after)
+        if any(form in heard for form in forms) and "eu" not in words(clause):
+            return True
+    return False
+
+
+def clauses(text: str) -> list[str]:
+    """The text without quoted words, in parts."""
+    return re.split(r"[.!?;,…:]", _QUOTED.sub(" ", text))
 
 
 def foreign_words(text: str) -> list[str]:
@@ -145,8 +165,9 @@ def faults(text: str, line: Line, level: str, replies: Sequence[str] = ()) -> di
     said_in_statements = statements(text)
     found: dict[str, bool | None] = {
         "opening repeated": opening_repeated(text, replies),
-        "question repeated": question_repeated(text, replies),
+        "question repeated": question_repeated(text, replies, line.said),
         "first-person echo": echo_in_first_person(text, line.said),
+        "verb in the wrong person": wrong_person(text, line.said),
         "cheerful answer to bad news": _CHEERFUL.search(said_in_statements) is not None if line.bad_news else None,
         "bad news without sympathy": _SYMPATHY.search(text) is None if line.bad_news else None,
         "question without an answer": _misses(line.answer, said_in_statements),

@@ -27,6 +27,9 @@ UNFIT = (
 )
 """A reply with one of these does not fit, say the checks."""
 
+UNGRAMMATICAL = ("verb in the wrong person", "other languages", "parts of the prompt")
+"""Few: most of what is wrong in a sentence cannot be told without understanding it."""
+
 
 class Row(BaseModel):
     """One reply on the sheet; `before` is what the tutor said last."""
@@ -78,9 +81,15 @@ def agreement(path: Path) -> dict[str, float]:
         "replies": float(len(rows)),
         "grammatical": _share([row.grammatical is True for row in rows]),
         "fits": _share([row.fits is True for row in rows]),
-        "checks and person agree whether it fits": _share([row.fits is not _unfit(row) for row in rows]),
-        "of those that the checks pass, fit": _share([row.fits is True for row in rows if not _unfit(row)]),
-        "of those that the checks do not pass, unfit": _share([row.fits is False for row in rows if _unfit(row)]),
+        "checks and person agree whether it fits": _share([row.fits is not _has(row, UNFIT) for row in rows]),
+        "of those that the checks pass, fit": _share([row.fits is True for row in rows if not _has(row, UNFIT)]),
+        "of those that the checks do not pass, unfit": _share([row.fits is False for row in rows if _has(row, UNFIT)]),
+        "of those that the checks call ungrammatical, are": _share(
+            [row.grammatical is False for row in rows if _has(row, UNGRAMMATICAL)]
+        ),
+        "of the ungrammatical, found by the checks": _share(
+            [_has(row, UNGRAMMATICAL) for row in rows if row.grammatical is False]
+        ),
         "single checks that are right": _share([right for _, right in checked]),
     }
     for name in dict.fromkeys(name for name, _ in checked):
@@ -88,8 +97,8 @@ def agreement(path: Path) -> dict[str, float]:
     return figures
 
 
-def _unfit(row: Row) -> bool:
-    return any(row.faults.get(name, False) for name in UNFIT)
+def _has(row: Row, names: Sequence[str]) -> bool:
+    return any(row.faults.get(name, False) for name in names)
 
 
 def _share(values: Sequence[bool]) -> float:

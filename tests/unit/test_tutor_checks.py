@@ -21,6 +21,9 @@ FAULTS = (
     ("Eu moro em Olinda.", "Olha só. Você mora em Olinda. Com quem?", "opening repeated"),
     ("Eu sou médica.", "Ah, sim. Você é médica. O que você faz em Recife?", "question repeated"),
     ("Eu sou médica.", "Ah, sim. Você tiene trabajo. Onde?", "other languages"),
+    ("De que cidade eu falei?", "Deixa eu pensar. Eu falei de Olinda. O que mais?", "first-person echo"),
+    ("Eu não consegui tirar foto.", "Ah. Você não consegui tirar foto. Por quê?", "verb in the wrong person"),
+    ("Nós comemos e caminhamos.", "Ah. Vocês comeram e caminhamos. Onde?", "verb in the wrong person"),
     ("Eu sou médica.", "[A1] Ah, sim. Você é médica. Onde?", "parts of the prompt"),
 )
 
@@ -28,6 +31,8 @@ FINE = (
     ("Eu moro em Porto Alegre faz seis meses.", "Que bom. Você mora em Porto Alegre há seis meses. E o trabalho?"),
     ("Eu gosto de café. E você?", "Eu gosto de café. Você toma café de manhã?"),
     ("Eu perdi meu emprego.", "Eu sinto muito que você perdeu seu emprego. O que aconteceu?"),
+    ("Eu não tenho trabalho agora.", "Que pena. Você não tem trabalho agora. O que você quer fazer?"),
+    ("Não entendi.", "Claro, de novo. O que você faz em Recife?"),
     ("Como se diz 'dog'?", "'Dog' é \"cachorro\". Você tem um cachorro?"),
 )
 
