@@ -39,7 +39,7 @@ _CHEERFUL = re.compile(
 )
 _SYMPATHY = re.compile(
     r"\b(?:sinto|lamento|pena|trist\w+|chat[oa]|difícil|difíceis|sentimentos|puxa|poxa|nossa|força|melhor\w*|preocup\w+"
-    r"|horrível|terrível|calma|ajud\w+|espero que|entendo)\b",
+    r"|horrível|terrível|calma|espero que)\b",
     re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(
