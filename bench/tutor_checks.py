@@ -43,11 +43,12 @@ _SYMPATHY = re.compile(
     re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(
-    r"\b(?:sou|estou|tô|tenho|vou|fui|fiz|faço|quero|posso|sei|preciso|gosto|moro|tive|vim|consegui|vi|li|saí"
+    r"\b(?:sou|estou|tô|acho|tenho|vou|fui|fiz|faço|quero|posso|sei|preciso|gosto|moro|tive|vim|consegui|vi|li|saí"
     r"|(?!foi|vai|aqui|ali)\w{2,}[bcdfgjklmnprstvz]i|(?!rei|lei)\w{2,}ei|fomos|somos|\w{2,}mos)\b",
     re.IGNORECASE,
 )
 _MINE = frozenset(("meu", "minha", "meus", "minhas", "nosso", "nossa", "nossos", "nossas"))
+_ASKED_OF_TUTOR = frozenset(("fala", "fale", "diz", "diga", "conta", "conte", "explica", "explique", "desculpe"))
 _OWN = re.compile(r"\b(?:também|acho|penso|entendo|imagino|sinto muito|lamento|espero|\w{2,}amos)\b", re.IGNORECASE)
 """What the tutor says of herself, or of both ("vamos")."""
 
@@ -113,10 +114,13 @@ def echo_in_first_person(text: str, said: str) -> bool:
     if _TO_TUTOR.search(said):
         return False
     heard = words(said)
-    owned = {pair for pair in pairwise(heard) if pair[0] in _MINE or (pair[0] == "eu" and "?" in said)}
+    mine = _MINE | {"me"} | ({"eu"} if "?" in said else set())
+    owned = {pair for pair in pairwise(heard) if pair[0] in mine and pair[1] not in _ASKED_OF_TUTOR}
     for clause in clauses(text):
         spoken = words(clause)
         if owned.intersection(pairwise(spoken)):
+            return True
+        if _FIRST_PERSON.search(" ".join(_shared_run(spoken, heard, at_least=4))):
             return True
         about_learner = _TO_LEARNER.search(clause) and "eu" not in spoken
         if about_learner or _OWN.search(clause) or not ("eu" in spoken or _FIRST_PERSON.search(clause)):
@@ -137,6 +141,12 @@ def wrong_person(text: str, said: str) -> bool:
         if any(form in heard for form in forms) and "eu" not in words(clause):
             return True
     return False
+
+
+def _shared_run(ours: list[str], theirs: list[str], at_least: int) -> list[str]:
+    """The longest run of words in both, if it is long enough."""
+    run = difflib.SequenceMatcher(None, ours, theirs, autojunk=False).find_longest_match()
+    return ours[run.a : run.a + run.size] if run.size >= at_least else []
 
 
 def clauses(text: str) -> list[str]:

@@ -22,6 +22,12 @@ FAULTS = (
     ("Eu sou médica.", "Ah, sim. Você é médica. O que você faz em Recife?", "question repeated"),
     ("Eu sou médica.", "Ah, sim. Você tiene trabajo. Onde?", "other languages"),
     ("De que cidade eu falei?", "Deixa eu pensar. Eu falei de Olinda. O que mais?", "first-person echo"),
+    (
+        "Não sou contra, só acho que falta debate.",
+        "Ah. Você é contra, só acho que falta debate. E?",
+        "first-person echo",
+    ),
+    ("Minha avó me ensinou a dançar.", "Ah. A avó, que me ensinou a dançar. Onde?", "first-person echo"),
     ("Eu não consegui tirar foto.", "Ah. Você não consegui tirar foto. Por quê?", "verb in the wrong person"),
     ("Nós comemos e caminhamos.", "Ah. Vocês comeram e caminhamos. Onde?", "verb in the wrong person"),
     ("Eu sou médica.", "[A1] Ah, sim. Você é médica. Onde?", "parts of the prompt"),
@@ -32,6 +38,7 @@ FINE = (
     ("Eu gosto de café. E você?", "Eu gosto de café. Você toma café de manhã?"),
     ("Eu perdi meu emprego.", "Eu sinto muito que você perdeu seu emprego. O que aconteceu?"),
     ("Eu não tenho trabalho agora.", "Que pena. Você não tem trabalho agora. O que você quer fazer?"),
+    ("Caso você tenha uma indicação, me fala.", "Sei. Então me fala onde você mora. É longe?"),
     ("Não entendi.", "Claro, de novo. O que você faz em Recife?"),
     ("Como se diz 'dog'?", "'Dog' é \"cachorro\". Você tem um cachorro?"),
 )
