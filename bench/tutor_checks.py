@@ -120,10 +120,12 @@ def echo_in_first_person(text: str, said: str) -> bool:
         spoken = words(clause)
         if owned.intersection(pairwise(spoken)):
             return True
+        about_learner = _TO_LEARNER.search(clause) and "eu" not in spoken
+        if about_learner or not ("eu" in spoken or _FIRST_PERSON.search(clause)):
+            continue
         if _FIRST_PERSON.search(" ".join(_shared_run(spoken, heard, at_least=4))):
             return True
-        about_learner = _TO_LEARNER.search(clause) and "eu" not in spoken
-        if about_learner or _OWN.search(clause) or not ("eu" in spoken or _FIRST_PERSON.search(clause)):
+        if _OWN.search(clause):
             continue
         content = [word for word in spoken if len(word) >= 4]
         shared = [word for word in content if word in heard]
