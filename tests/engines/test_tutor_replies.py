@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from bench.inprocess import tutor
 from bench.tutor_conversations import Conversation, Line
@@ -31,7 +32,7 @@ LESSON = Conversation(
 )
 
 
-@pytest.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def llm() -> Any:
     return await tutor({"sampling": {"temperature": 0.0}}, slots=1, context_tokens=2048, decode_threads=2)
 
