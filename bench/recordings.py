@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
 from serve_app.weights.model_names import cache_folder, resolve
 
 VOICES = Path(__file__).parent.parent / "serve_app/data/voices"
+VOICE = "pm_alex"
 
 UTTERANCES = (
     "Oi, tudo bem? Eu me chamo Pedro e sou da Espanha.",
@@ -40,18 +42,19 @@ UTTERANCES = (
 
 def recordings(count: int = len(UTTERANCES)) -> list[bytes]:
     """The first `count` utterances as WAV files, made once and kept beside the weights."""
+    return asyncio.run(spoken(UTTERANCES[:count]))
+
+
+async def spoken(texts: Sequence[str], voice: str = VOICE) -> list[bytes]:
+    """The texts as WAV files, made once and kept beside the weights."""
     folder = cache_folder() / "bench"
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.wav" for text in UTTERANCES[:count]]
-    missing = [(text, path) for text, path in zip(UTTERANCES, paths, strict=False) if not path.exists()]
+    keys = [text if voice == VOICE else f"{voice}: {text}" for text in texts]
+    paths = [folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.wav" for key in keys]
+    missing = [(text, path) for text, path in zip(texts, paths, strict=True) if not path.exists()]
     if missing:
-        asyncio.run(_record(missing))
+        engine = KokoroOnnx(resolve("wheel:kokoro-82m"), voices={path.stem: path for path in VOICES.glob("*.bin")})
+        for text, path in missing:
+            parts = [part async for part in engine.synthesize(text, voice=voice, speed=1.0)]
+            path.write_bytes(wav(np.concatenate(parts), engine.sample_rate))
     return [path.read_bytes() for path in paths]
-
-
-async def _record(wanted: list[tuple[str, Path]]) -> None:
-    voices = {path.stem: path for path in VOICES.glob("*.bin")}
-    engine = KokoroOnnx(resolve("wheel:kokoro-82m"), voices=voices)
-    for text, path in wanted:
-        parts = [part async for part in engine.synthesize(text, voice="pm_alex", speed=1.0)]
-        path.write_bytes(wav(np.concatenate(parts), engine.sample_rate))

@@ -77,8 +77,8 @@ class Heard:
         return silent
 
 
-def turn(url: str, recording: bytes, session_id: str, order: str = "eager") -> Heard:
-    """Send one recording and record what comes back when.
+def turn(url: str, recording: bytes, session_id: str, order: str = "eager", level: str | None = None) -> Heard:
+    """Send one recording and record what comes back when; `level` is the learner's, if the server need not estimate it.
 
     Raises:
         RuntimeError: the turn ended with an error.
@@ -86,7 +86,7 @@ def turn(url: str, recording: bytes, session_id: str, order: str = "eager") -> H
     heard = Heard()
     started = time.perf_counter()
     llm_started = 0.0
-    fields = {"session_id": session_id, "order": order}
+    fields = {"session_id": session_id, "order": order} | ({"level": level} if level else {})
     with httpx.stream(
         "POST", f"{url}/api/stream-audio", files={"audio": recording}, data=fields, timeout=300
     ) as response:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.tutor_dialogues import Line
-from bench.tutor_eval import FIRST_PIECE, failures, first_piece, foreign_words, sentences
+from bench.tutor_checks import FIRST_PIECE, faults, first_piece, foreign_words, sentences
+from bench.tutor_conversations import Line
 from serve_app.config.user_config import ExampleExchange
 from serve_app.lesson.tutor_prompt import default_prompt
 
@@ -20,9 +20,9 @@ def test_there_are_few_examples_for_low_and_high_levels() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.learner[:20])
 def test_an_example_is_what_a_reply_should_be(example: ExampleExchange) -> None:
     assert example.tutor.endswith("?")
-    assert 2 <= sentences(example.tutor) <= 3
+    assert 2 <= len(sentences(example.tutor)) <= 3
     assert len(first_piece(example.tutor)) in FIRST_PIECE
-    assert failures(example.tutor, Line(example.learner, "error"), example.level) == ()
+    assert not any(faults(example.tutor, Line(example.learner), example.level).values())
 
 
 def test_no_two_examples_begin_alike() -> None:

@@ -1,0 +1,64 @@
+"""What learners say in `bench.tutor_eval`, and what a reply to it must hold.
+
+Forty conversations of eight utterances, A1 to C1, by learners with many first languages: errors that are usual for
+them, good and bad news, questions about words and about what was said before, goodbyes. Not recordings: written by
+hand as a transcriber would write them down, by somebody who did not know the planner's rules. One half is held out: a
+change of the planner or of a prompt is tried on the other one, and the held-out half is looked at once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from serve_app.protocols import CefrLevel
+
+FILE = Path(__file__).parent / "data/tutor_conversations.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One utterance. `right` and `answer` are regular expressions.
+
+    `right` matches what shows an error mended; where a sentence has several errors, one of them is enough, as teachers
+    correct selectively. `answer` matches what an answer to the question must hold. `fact` is something that the
+    learner asks for later in the conversation.
+    """
+
+    said: str
+    right: str | None = None
+    answer: str | None = None
+    bad_news: bool = False
+    fact: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A learner who stays at `level` and says each line whatever the tutor answers."""
+
+    name: str
+    level: CefrLevel
+    first_language: str
+    lines: tuple[Line, ...]
+    held_out: bool = False
+
+    def asks_for_fact(self, line: Line) -> bool:
+        """Whether the answer was given by the learner earlier in the conversation."""
+        if line.answer is None:
+            return False
+        before = self.lines[: self.lines.index(line)]
+        return any(earlier.fact and re.search(line.answer, earlier.fact, re.IGNORECASE) for earlier in before)
+
+
+@cache
+def _all() -> tuple[Conversation, ...]:
+    return TypeAdapter(tuple[Conversation, ...]).validate_json(FILE.read_bytes())
+
+
+def conversations(*, held_out: bool) -> tuple[Conversation, ...]:
+    """One of the two halves, twenty conversations each."""
+    return tuple(one for one in _all() if one.held_out == held_out)
