@@ -1,0 +1,330 @@
+"""Finds frequent errors of learners in spoken Portuguese: agreement, gender, subjunctive, prepositions, Spanish words.
+
+Few rules that are sure, rather than many: what Brazilians say is right ("a gente vai", "fui na praia", "te vi", "pra
+mim fazer" apart), and a wrong correction does more harm than a missed one. The words are in
+`serve_app/data/teaching/error_rules.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from wordfreq import zipf_frequency
+
+from serve_app.package_data import data_file
+from serve_app.teaching.verbs import is_infinitive, third_person_plural
+from serve_app.teaching.word_forms import article, plural
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One error: `said` stands at `span` (characters) of the text, `better` would be right there.
+
+    `rule` names the kind of error, `message` tells the learner in Portuguese; `confidence` is 0 to 1.
+    """
+
+    span: tuple[int, int]
+    said: str
+    better: str
+    rule: str
+    message: str
+    confidence: float = 0.9
+
+
+_ADVERBS = r"(?:(?:não|também|já|nunca|sempre|só|ainda|quase|agora|hoje|ontem|te|lhe|me|se) ){0,2}"
+_WORD = r"[a-zà-ú]+"
+_MANY = (
+    r"(?:dois|duas|três|quatro|cinco|seis|sete|oito|nove|dez|onze|doze|quinze|vinte|trinta|quarenta|cinquenta|cem|\d+)"
+)
+_BEFORE_INFINITIVE = re.compile(
+    r"\b(?:para|pra|de|por|sem|até|ao|a|em|se|quando|que|ver|ouvir|deixar?) $", re.IGNORECASE
+)
+_MAY_BE_SUBJUNCTIVE = re.compile(r"\b(?:que|caso|talvez|embora|quando|se|para que)\b[^,.]{0,20}$", re.IGNORECASE)
+_PAST = re.compile(r"\b(?:ontem|anteontem|passad[oa]s?|domingo|sábado|atrás)\b", re.IGNORECASE)
+_NO_INFINITIVE = frozenset(("mar", "lugar", "bar", "lar", "ar", "jantar", "par", "celular"))
+
+
+@cache
+def _data() -> dict[str, Any]:
+    return json.loads(data_file("teaching/error_rules.json").read_text("utf-8"))
+
+
+def find_errors(text: str) -> list[Correction]:
+    """The errors in the order of the text; none overlaps another."""
+    found: list[Correction] = []
+    for correction in sorted((one for rule in _RULES for one in rule(text)), key=lambda one: one.span):
+        if correction.better.lower() != correction.said.lower() and (
+            not found or correction.span[0] >= found[-1].span[1]
+        ):
+            found.append(correction)
+    return found
+
+
+def mended(text: str, corrections: Sequence[Correction]) -> str:
+    """The text without these errors."""
+    for correction in sorted(corrections, key=lambda one: one.span, reverse=True):
+        start, end = correction.span
+        text = text[:start] + correction.better + text[end:]
+    return text
+
+
+def _at(
+    match: re.Match[str], group: int | str, better: str, rule: str, confidence: float = 0.9, **words: str
+) -> Correction:
+    said = match[group]
+    if said[:1].isupper():
+        better = better[:1].upper() + better[1:]
+    message = _data()["messages"][rule].format(better=better, **words)
+    return Correction(match.span(group), said, better, rule, message, confidence)
+
+
+def _likely(*infinitives: str) -> str | None:
+    """The most frequent of them, if it is a verb."""
+    best = max(infinitives, key=lambda word: zipf_frequency(word, "pt"))
+    return best if is_infinitive(best) and zipf_frequency(best, "pt") > 3 else None
+
+
+def _eu(text: str) -> Iterator[Correction]:
+    for match in re.finditer(rf"\beu {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
+        word, before = match[1].lower(), text[: match.start()]
+        if is_infinitive(word) and (_BEFORE_INFINITIVE.search(before) or word in _NO_INFINITIVE):
+            continue
+        better = _data()["eu"].get(word) or _first_person(word, subjunctive=bool(_MAY_BE_SUBJUNCTIVE.search(before)))
+        if better:
+            yield _at(match, 1, better, "person", subject="eu")
+    for match in re.finditer(rf"\bmim {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
+        before = text[: match.start()].rstrip()
+        if before and not before.endswith((",", ".", "!", "?")):
+            continue  # "para mim é bom"
+        word = match[1].lower()
+        better = _data()["eu"].get(word) or _first_person(word, subjunctive=False)
+        if better:
+            said = match[0]
+            whole = f"eu{said[3 : match.start(1) - match.start()]}{better}"
+            yield _at(match, 0, whole, "person", subject="eu")
+
+
+def _first_person(word: str, *, subjunctive: bool) -> str | None:
+    """The form of "eu" for another form of a regular verb, None if the word is no such form."""
+    for ending, first, verb in (("ou", "ei", "ar"), ("eu", "i", "er"), ("iu", "i", "ir")):
+        if word.endswith(ending) and is_infinitive(word[:-2] + verb):
+            return word[:-2] + first
+    stem = word[:-1]
+    if word.endswith("a") and not subjunctive and _likely(stem + "ar", stem + "er", stem + "ir") == stem + "ar":
+        return stem + "o"
+    if (
+        word.endswith("e")
+        and not subjunctive
+        and _likely(stem + "er", stem + "ir", stem + "ar") in (stem + "er", stem + "ir")
+    ):
+        return (stem[:-1] + "ço" if stem.endswith("c") else stem + "o") if not stem.endswith("g") else stem[:-1] + "jo"
+    if is_infinitive(word) and zipf_frequency(word, "pt") > 3 and word not in _NO_INFINITIVE:
+        stem = word[:-2]
+        return stem[:-1] + "ço" if stem.endswith("c") and word.endswith("er") else stem + "o"
+    return None
+
+
+def _nos(text: str) -> Iterator[Correction]:
+    for match in re.finditer(rf"\bnós {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
+        word = match[1].lower()
+        better = _data()["nós"].get(word)
+        for ending, first, verb in (("ou", "amos", "ar"), ("eu", "emos", "er"), ("iu", "imos", "ir")):
+            if not better and word.endswith(ending) and is_infinitive(word[:-2] + verb):
+                better = word[:-2] + first
+        for ending, verbs in (("a", ("ar",)), ("o", ("ar",)), ("e", ("er", "ir"))):
+            if not better and word.endswith(ending):
+                likely = _likely(*(word[:-1] + verb for verb in ("ar", "er", "ir")))
+                better = f"{likely[:-1]}mos" if likely and likely[-2:] in verbs else None
+        if better:
+            yield _at(match, 1, better, "person", subject="nós")
+    for match in re.finditer(rf"\ba gente {_ADVERBS}({_WORD}mos)\b", text, re.IGNORECASE):
+        word = match[1].lower()
+        better, stem, vowel = _data()["a gente"].get(word), word[:-4], word[-4:-3]
+        if not better and vowel in "aei" and is_infinitive(stem + vowel + "r"):
+            past = {"a": "ou", "e": "eu", "i": "iu"}[vowel] if _PAST.search(text) else ("a" if vowel == "a" else "e")
+            better = stem + past
+        if better:
+            yield _at(match, 1, better, "person", 0.85, subject="a gente")
+
+
+def _others(text: str) -> Iterator[Correction]:
+    for match in re.finditer(rf"\b(ele|ela|você) {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
+        if better := _data()["ele"].get(match[2].lower()):
+            yield _at(match, 2, better, "person", subject=match[1].lower())
+    plurals = r"eles|elas|vocês|(?:as|os|meus|minhas|seus|suas) (?!mesm|outr)[a-zà-ú]+s"
+    for match in re.finditer(rf"\b({plurals}) {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
+        word = match[2].lower()
+        better = third_person_plural(word) if _is_third_singular(word) else None
+        if better and better != word:
+            yield _at(match, 2, better, "person", 0.85, subject=match[1].lower())
+
+
+def _is_third_singular(word: str) -> bool:
+    """A frequent verb in the form of "ele", and hardly anything else: not "casa", "conta"."""
+    if word in (
+        "é",
+        "está",
+        "vai",
+        "foi",
+        "tem",
+        "teve",
+        "fez",
+        "quer",
+        "faz",
+        "pode",
+        "vem",
+        "veio",
+        "deu",
+        "viu",
+        "diz",
+    ):
+        return True
+    if word.endswith(("ou", "iu")) or (word.endswith("eu") and len(word) > 3):
+        return any(is_infinitive(word[:-2] + verb) for verb in ("ar", "er", "ir"))
+    if article(word) is not None or not word.endswith(("a", "e")):
+        return False
+    wanted = ("ar",) if word.endswith("a") else ("er", "ir")
+    likely = _likely(*(word[:-1] + verb for verb in ("ar", "er", "ir")))
+    return likely is not None and likely[-2:] in wanted and zipf_frequency(likely, "pt") > 4
+
+
+_TURNED = {
+    **{"o": "a", "um": "uma", "meu": "minha", "seu": "sua", "este": "esta", "esse": "essa", "do": "da", "no": "na"},
+    **{"os": "as", "meus": "minhas", "seus": "suas", "dos": "das", "nos": "nas", "muitos": "muitas", "dois": "duas"},
+    **{"ao": "à", "outro": "outra", "outros": "outras", "nosso": "nossa", "nossos": "nossas", "esses": "essas"},
+}
+_TO_MASCULINE = {feminine: masculine for masculine, feminine in _TURNED.items()}
+
+
+def _gender(text: str) -> Iterator[Correction]:
+    masculine = "|".join(noun + "s?" for noun in _data()["masculine in -a"])
+    for match in re.finditer(rf"\b({'|'.join(_TO_MASCULINE)}) ({masculine})\b", text, re.IGNORECASE):
+        if not re.search(r"\bdia $", text[: match.start()], re.IGNORECASE):
+            yield _at(match, 0, f"{_TO_MASCULINE[match[1].lower()]} {match[2]}", "gender")
+    determiners = "|".join(_TURNED)
+    for match in re.finditer(rf"\b({determiners}) ({_WORD})\b", text, re.IGNORECASE):
+        noun = match[2].lower()
+        if noun == "avó":
+            yield _at(match, 0, f"{match[1]} avô", "gender", 0.8)
+        elif _is_feminine(noun):
+            yield _at(match, 0, f"{_TURNED[match[1].lower()]} {match[2]}", "gender")
+    for match in re.finditer(rf"\bmuit[oa] ({_WORD}s)\b", text, re.IGNORECASE):
+        noun = match[1].lower()
+        gender = article(noun)
+        if gender in ("os", "as") or (noun.endswith("s") and article(noun[:-1]) in ("o", "a")):
+            feminine = gender == "as" or article(noun[:-1]) == "a"
+            yield _at(match, 0, f"{'muitas' if feminine else 'muitos'} {match[1]}", "plural", 0.85)
+
+
+def _is_feminine(noun: str) -> bool:
+    listed = _data()["feminine"]
+    return (
+        noun in listed
+        or any(noun == plural(one) for one in listed)
+        or (noun.endswith(("a", "as")) and article(noun) in ("a", "as"))
+    )
+
+
+def _plural(text: str) -> Iterator[Correction]:
+    for match in re.finditer(rf"\b{_MANY} (?:e um |e uma )?({_WORD})\b", text, re.IGNORECASE):
+        noun = match[1].lower()
+        if match[0].split()[0] in ("1",) or noun.endswith("s") or article(noun) not in ("o", "a"):
+            continue
+        yield _at(match, 1, plural(noun), "plural")
+    for match in re.finditer(
+        rf"\b(?:meus|minhas|seus|suas|muitos|muitas|dos|das|uns|umas|os|as) ({_WORD})\b", text, re.IGNORECASE
+    ):
+        noun = match[1].lower()
+        if not noun.endswith("s") and article(noun) in ("o", "a"):
+            yield _at(match, 1, plural(noun), "plural", 0.85)
+
+
+def _spanish(text: str) -> Iterator[Correction]:
+    words = _data()["spanish"]
+    for match in re.finditer(r"[^\W\d_]+", text):
+        if better := words.get(match[0].lower()):
+            yield _at(match, 0, better, "spanish")
+
+
+def _subjunctive(text: str) -> Iterator[Correction]:
+    now, past = _data()["subjunctive"], _data()["imperfect subjunctive"]
+    wish = r"(?:espero|quero|desejo|tomara|duvido|prefiro|peço|é (?:importante|preciso|necessário|melhor|possível|bom|pena)) que"
+    wished = r"(?:queria|esperava|gostaria|duvidava|pediu|pedi|preferia|era (?:importante|preciso)) que"
+    subject = r"(?:[a-zà-ú]+ ){0,4}?"
+    for trigger, forms in ((wish, now), (r"embora|talvez", now), (wished, past)):
+        verbs = "|".join(forms)
+        for match in re.finditer(rf"\b({trigger}) {subject}({verbs})\b", text, re.IGNORECASE):
+            between = match[0][len(match[1]) : match.start(2) - match.start()]
+            if not re.search(r"\b(?:que|quando|se|e|mas|porque)\b", between):
+                yield _at(match, 2, forms[match[2].lower()], "subjunctive", trigger=match[1].lower())
+
+
+def _if(text: str) -> Iterator[Correction]:
+    forms = _data()["imperfect subjunctive"]
+    irregular = "|".join(form for form in forms if form.endswith("ria"))
+    known = re.compile(r"\b(?:sei|sabe|sabia|saber|perguntou|pergunto|perguntei|dúvida|ver)\b[^,.]*$", re.IGNORECASE)
+    for match in re.finditer(
+        rf"\bse (eu|você|ele|ela|a gente|nós) (?:não )?({irregular}|[a-zà-ú]+ria)\b", text, re.IGNORECASE
+    ):
+        if known.search(text[: match.start()]):
+            continue
+        word = match[2].lower()
+        better = forms.get(word) or (
+            word[:-3] + "sse" if re.search("[aei]ria$", word) and is_infinitive(word[:-2]) else None
+        )
+        if better:
+            yield _at(match, 2, better, "if")
+    imperfect = "|".join(form for form in forms if not form.endswith("ria") and form.endswith("a"))
+    for match in re.finditer(rf"\bse (eu|você|ele|ela|a gente) (?:não )?({imperfect})\b", text, re.IGNORECASE):
+        then = text[match.end() :]
+        if not known.search(text[: match.start()]) and re.search(r",.*\b\w+(?:ria|ava|ia)\b", then):
+            yield _at(match, 2, forms[match[2].lower()], "if", 0.8)
+
+
+def _fixed(text: str) -> Iterator[Correction]:
+    for match in re.finditer(r"\b(haviam) (?=muit|pouc|vári|mais|pessoas|algu|dois|duas|três|\d)", text, re.IGNORECASE):
+        yield _at(match, 1, "havia", "impersonal")
+    for match in re.finditer(rf"\b(fazem) (?={_MANY} (?:anos|meses|dias|horas|semanas))", text, re.IGNORECASE):
+        yield _at(match, 1, "faz", "impersonal")
+    for match in re.finditer(
+        rf"\b(desde) (?={_MANY} (?:anos?|meses|mês|dias?|horas?|semanas?)\b)", text, re.IGNORECASE
+    ):
+        yield _at(match, 1, "há", "since")
+    for match in re.finditer(r"\b(gost(?:o|a|amos|am|ei|ou|ava|aria)) ([a-zà-ú]+[aei]r)\b", text, re.IGNORECASE):
+        if is_infinitive(match[2].lower()):
+            yield _at(match, 0, f"{match[1]} de {match[2]}", "preposition")
+    for match in re.finditer(r"\b(vou|vai|vamos|vão) a ([a-zà-ú]+[aei]r)\b", text, re.IGNORECASE):
+        if is_infinitive(match[2].lower()) and match[2].lower() not in _NO_INFINITIVE:
+            yield _at(match, 0, f"{match[1]} {match[2]}", "preposition")
+    for country, gender in _data()["countries"].items():
+        for match in re.finditer(rf"\b(de|em) ({country})\b", text):
+            yield _at(match, 0, f"{'d' if match[1] == 'de' else 'n'}{gender} {country}", "country", 0.85)
+    for match in re.finditer(r"\b(eu chamo) (?=[A-ZÀ-Ú])", text):
+        yield _at(match, 1, "eu me chamo", "name")
+    for match in re.finditer(r"\b(Eu chamo) (?=[A-ZÀ-Ú])", text):
+        yield _at(match, 1, "eu me chamo", "name")
+    for wrong, better in (
+        ("mais bom", "melhor"),
+        ("mais grande", "maior"),
+        ("mais ruim", "pior"),
+        ("mais boa", "melhor"),
+    ):
+        for match in re.finditer(rf"\b({wrong})\b", text, re.IGNORECASE):
+            yield _at(match, 1, better, "comparison")
+    for match in re.finditer(r"\b(?:eu )?(sou|fui) (ido|indo)\b", text, re.IGNORECASE):
+        yield Correction(
+            (match.start(1), match.end(2)),
+            text[match.start(1) : match.end(2)],
+            "fui",
+            "person",
+            _data()["messages"]["person"].format(subject="eu", better="fui"),
+            0.9,
+        )
+
+
+_RULES = (_spanish, _eu, _nos, _others, _gender, _plural, _subjunctive, _if, _fixed)
