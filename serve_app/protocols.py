@@ -121,6 +121,11 @@ class Message(TypedDict):
     content: str
 
 
+SENTENCE_CHARACTERS = 160
+QUESTION_CHARACTERS = 90
+"""The longest sentence and question of a ReplyForm: a small model may find no end."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReplyForm:
     """The form a reply must have: the rest of a sentence if `sentence`, then one question, and nothing else.

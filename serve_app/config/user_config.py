@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -71,6 +71,10 @@ class TtsSettings(Strict):
     speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
 
 
+CorrectionStyle = Literal["recast", "prompt", "explicit", "none"]
+"""recast: the tutor says it right in passing; prompt: asks which form is right; explicit: says so; none: nothing."""
+
+
 class TeachingSettings(Strict):
     """What rules decide of the tutor's reply; what is off is left to the LLM, of which a large one needs less help."""
 
@@ -80,6 +84,8 @@ class TeachingSettings(Strict):
     """What the learner said, said back without its errors."""
     questions: bool = True
     """Which words the tutor's question may begin with, so that questions vary."""
+    correction: CorrectionStyle = "recast"
+    """For learners who choose nothing."""
 
 
 class IngressSettings(Strict):

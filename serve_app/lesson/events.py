@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from serve_app.audio import wav
 from serve_app.errors import ParleError
 from serve_app.protocols import Audio, LevelEstimate, Transcript
+from serve_app.teaching.error_rules import Correction
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,19 @@ class Level:
             "utterances": self.estimate.utterances,
             "fixed": self.fixed,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """One error in what the learner said, and what would be right; at most one a turn."""
+
+    name: ClassVar[str] = "correction"
+    correction: Correction
+    shown: bool = True
+    """Whether it is worth showing to the learner."""
+
+    def data(self) -> dict[str, Any]:
+        return {**asdict(self.correction), "shown": self.shown}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,7 @@ class Failed:
         return {"code": self.code, "message": self.message, "stage": self.stage}
 
 
-Event = Status | Heard | Level | Delta | Response | Spoken | Complete | Failed
+Event = Status | Heard | Level | Corrected | Delta | Response | Spoken | Complete | Failed
 
 
 def sse(event: Event) -> bytes:

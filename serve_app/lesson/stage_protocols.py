@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from serve_app.config.stack import Order
+from serve_app.config.user_config import CorrectionStyle
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage
 
@@ -51,6 +52,7 @@ class Utterance:
     level: str | None = None
     voice: str | None = None
     speed: float | None = None
+    correction: CorrectionStyle | None = None
     order: Order = "eager"
     route: str = ""
     """The route it came by, as the YAML names it; for metrics and logs."""

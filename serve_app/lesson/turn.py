@@ -21,15 +21,17 @@ from contextlib import aclosing
 
 from serve_app.audio import duration_s
 from serve_app.config.stack import Limits
+from serve_app.config.user_config import CorrectionStyle
 from serve_app.errors import NoSpeech, ParleError, StageFailed, TurnTimeout
 from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange
-from serve_app.lesson.events import Complete, Delta, Event, Failed, Heard, Level, Response, Spoken, Status
+from serve_app.lesson.events import Complete, Corrected, Delta, Event, Failed, Heard, Level, Response, Spoken, Status
 from serve_app.lesson.speech_cutter import Pace, PieceCutter
 from serve_app.lesson.speech_sender import SpeechSender
 from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn_record import StageCall, TurnRecord, TurnRecorder
 from serve_app.lesson.tutor_prompt import DEFAULT_LEVEL, TutorRequest
 from serve_app.protocols import STT_SAMPLE_RATE, Usage
+from serve_app.teaching.error_rules import Correction, find_errors, mended
 from serve_app.teaching.planner import Plan, Said
 
 logger = logging.getLogger("ray.serve")
@@ -42,9 +44,9 @@ class Turn:
     """Answers one utterance of a conversation.
 
     `pace` is shared by the turns of a process: it learns how fast the voice is synthesised. `planner` decides how the
-    reply begins; without it the LLM writes all of it. `trimmed` is called when
-    the conversation lost its older half, so that the LLM's prompt cache can be warmed while the learner listens;
-    `ended` is called with the measurements of each turn.
+    reply begins; without it the LLM writes all of it. `correction` is the style for learners who choose none.
+    `trimmed` is called when the conversation lost its older half, so that the LLM's prompt cache can be warmed while
+    the learner listens; `ended` is called with the measurements of each turn.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Turn:
         *,
         default_level: str | None = None,
         planner: Callable[[Said], Plan] | None = None,
+        correction: CorrectionStyle = "none",
         trimmed: Callable[[Conversation], None] = lambda _: None,
         ended: Callable[[TurnRecord], None] = lambda _: None,
     ) -> None:
@@ -65,6 +68,7 @@ class Turn:
         self._pace = pace
         self._default_level = default_level
         self._planner = planner
+        self._correction: CorrectionStyle = correction
         self._trimmed = trimmed
         self._ended = ended
 
@@ -85,7 +89,8 @@ class Turn:
 
     async def _run(self, utterance: Utterance, waiting: asyncio.Queue[Event | None]) -> None:
         recorder = TurnRecorder(utterance)
-        pipeline = _Pipeline(self._stages, self._limits, self._pace, utterance, recorder, waiting, self._planner)
+        style = utterance.correction or self._correction
+        pipeline = _Pipeline(self._stages, self._limits, self._pace, utterance, recorder, waiting, self._planner, style)
         try:
             await self._finish(pipeline, utterance, recorder, waiting)
         finally:
@@ -143,6 +148,7 @@ class _Pipeline:
         recorder: TurnRecorder,
         waiting: asyncio.Queue[Event | None],
         planner: Callable[[Said], Plan] | None,
+        correction: CorrectionStyle,
     ) -> None:
         self._stages = stages
         self._limits = limits
@@ -151,6 +157,9 @@ class _Pipeline:
         self._recorder = recorder
         self._waiting = waiting
         self._planner = planner
+        self._correction: CorrectionStyle = correction
+        self._corrected = ""
+        self._error: Correction | None = None
         self._cutter = PieceCutter(pace)
         self._more_text = asyncio.Event()
         self._spoken_parts = 0
@@ -164,6 +173,7 @@ class _Pipeline:
     async def answer(self, conversation: Conversation, default_level: str | None) -> None:
         """Pass every stage, from the recording to the last piece of speech."""
         await self._transcribe(conversation)
+        await self._correct()
         await self._classify(conversation, default_level)
         await self._enter("llm")
         async with asyncio.TaskGroup() as group:
@@ -180,6 +190,18 @@ class _Pipeline:
             raise NoSpeech("No speech was heard in the recording; speak closer to the microphone and try again.")
         self.transcript = transcript.text
         await self._waiting.put(Heard(transcript, call.milliseconds, self._utterance.session_id))
+
+    async def _correct(self) -> None:
+        """Find the errors (a millisecond of work), and send the one that is surest."""
+        self._corrected = self.transcript
+        if self._correction == "none":
+            return
+        errors = find_errors(self.transcript)
+        self._corrected = mended(self.transcript, errors)
+        if errors:
+            surest = max(errors, key=lambda error: error.confidence)
+            self._error = surest
+            await self._waiting.put(Corrected(surest))
 
     async def _classify(self, conversation: Conversation, default_level: str | None) -> None:
         fixed = self._utterance.level
@@ -231,7 +253,8 @@ class _Pipeline:
             return None
         replies = tuple(exchange.tutor for exchange in conversation.exchanges if exchange.tutor)
         level = self.level or DEFAULT_LEVEL
-        return self._planner(Said(self.transcript, self.transcript, level, replies, conversation.utterances))
+        earlier, style = conversation.utterances, self._correction
+        return self._planner(Said(self.transcript, self._corrected, level, replies, earlier, self._error, style))
 
     async def _add(self, text: str) -> None:
         """More of the reply, for the client and for the voice."""

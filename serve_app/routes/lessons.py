@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from serve_app import audio
 from serve_app.config.stack import Limits, Order, explain
-from serve_app.config.user_config import IngressSettings
+from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
 from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge, did_you_mean, unknown_voice
 from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange
 from serve_app.lesson.events import Event
@@ -43,6 +43,7 @@ class Choice(BaseModel):
     level: CefrLevel | None = None
     voice: str | None = None
     speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    correction: CorrectionStyle | None = None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -93,6 +94,7 @@ class Lessons:
         self._pace = Pace()
         self._default_level: CefrLevel | None = None
         self._planner: Callable[[Said], Plan] = planner.plan
+        self._correction: CorrectionStyle = TeachingSettings().correction
         planner.warm()
         self._voices: list[str] = []
         self._warmings: dict[str, asyncio.Task[None]] = {}
@@ -105,6 +107,7 @@ class Lessons:
         self.limits = limits
         self._default_level = wanted.level
         of = wanted.teaching
+        self._correction = of.correction
         self._planner = partial(planner.plan, openings_on=of.openings, recast=of.recast, questions=of.questions)
 
     async def ready(self) -> dict[str, bool]:
@@ -187,6 +190,7 @@ class Lessons:
             choice.level,
             choice.voice,
             choice.speed,
+            choice.correction,
             order,
             route,
         )
@@ -222,6 +226,7 @@ class Lessons:
             self._pace,
             default_level=self._default_level,
             planner=self._planner,
+            correction=self._correction,
             trimmed=self._start_warming,
             ended=self._observer.turn_ended,
         )

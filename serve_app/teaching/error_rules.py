@@ -17,8 +17,8 @@ from typing import Any
 from wordfreq import zipf_frequency
 
 from serve_app.package_data import data_file
-from serve_app.teaching.verbs import is_infinitive, third_person_plural
-from serve_app.teaching.word_forms import article, plural
+from serve_app.teaching.verbs import irregular, is_infinitive, third_person_plural
+from serve_app.teaching.word_forms import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ _WORD = r"[a-zà-ú]+"
 _MANY = (
     r"(?:dois|duas|três|quatro|cinco|seis|sete|oito|nove|dez|onze|doze|quinze|vinte|trinta|quarenta|cinquenta|cem|\d+)"
 )
-_BEFORE_INFINITIVE = re.compile(
-    r"\b(?:para|pra|de|por|sem|até|ao|a|em|se|quando|que|ver|ouvir|deixar?) $", re.IGNORECASE
-)
+_CLAUSE = re.compile(r"(?:^|[,.!?]|\b(?:e|mas|então|hoje|ontem|agora|oi|porque))\s*$", re.IGNORECASE)
+"""What may stand before the first word of a clause."""
+
 _MAY_BE_SUBJUNCTIVE = re.compile(r"\b(?:que|caso|talvez|embora|quando|se|para que)\b[^,.]{0,20}$", re.IGNORECASE)
 _PAST = re.compile(r"\b(?:ontem|anteontem|passad[oa]s?|domingo|sábado|atrás)\b", re.IGNORECASE)
 _NO_INFINITIVE = frozenset(("mar", "lugar", "bar", "lar", "ar", "jantar", "par", "celular"))
@@ -52,6 +52,18 @@ _NO_INFINITIVE = frozenset(("mar", "lugar", "bar", "lar", "ar", "jantar", "par",
 @cache
 def _data() -> dict[str, Any]:
     return json.loads(data_file("teaching/error_rules.json").read_text("utf-8"))
+
+
+@cache
+def _nouns() -> dict[str, tuple[str, bool]]:
+    """Frequent nouns, singular and plural: gender ("o" or "a"), whether plural."""
+    glossary: dict[str, dict[str, Any]] = json.loads(data_file("teaching/glossary.json").read_text("utf-8"))
+    entries = (entry.split(" ") for group in glossary.values() for entry in group)
+    singular = {words[1]: words[0] for words in entries if len(words) == 2 and words[0] in ("o", "a")}
+    singular |= dict.fromkeys(_data()["feminine"], "a") | dict.fromkeys(_data()["masculine in -a"], "o")
+    return {plural(noun): (gender, True) for noun, gender in singular.items()} | {
+        noun: (gender, False) for noun, gender in singular.items()
+    }
 
 
 def find_errors(text: str) -> list[Correction]:
@@ -92,8 +104,10 @@ def _likely(*infinitives: str) -> str | None:
 def _eu(text: str) -> Iterator[Correction]:
     for match in re.finditer(rf"\beu {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
         word, before = match[1].lower(), text[: match.start()]
-        if is_infinitive(word) and (_BEFORE_INFINITIVE.search(before) or word in _NO_INFINITIVE):
+        if len(word) < 2 and word != "é":
             continue
+        if is_infinitive(word) and (not _CLAUSE.search(before) or word in _NO_INFINITIVE):
+            continue  # "para eu fazer", "vale a pena eu ficar"
         better = _data()["eu"].get(word) or _first_person(word, subjunctive=bool(_MAY_BE_SUBJUNCTIVE.search(before)))
         if better:
             yield _at(match, 1, better, "person", subject="eu")
@@ -111,6 +125,8 @@ def _eu(text: str) -> Iterator[Correction]:
 
 def _first_person(word: str, *, subjunctive: bool) -> str | None:
     """The form of "eu" for another form of a regular verb, None if the word is no such form."""
+    if word in irregular()["eu"]:  # is one of "eu"
+        return None
     for ending, first, verb in (("ou", "ei", "ar"), ("eu", "i", "er"), ("iu", "i", "ir")):
         if word.endswith(ending) and is_infinitive(word[:-2] + verb):
             return word[:-2] + first
@@ -186,7 +202,7 @@ def _is_third_singular(word: str) -> bool:
         return True
     if word.endswith(("ou", "iu")) or (word.endswith("eu") and len(word) > 3):
         return any(is_infinitive(word[:-2] + verb) for verb in ("ar", "er", "ir"))
-    if article(word) is not None or not word.endswith(("a", "e")):
+    if word in _nouns() or len(word) < 4 or not word.endswith(("a", "e")):
         return False
     wanted = ("ar",) if word.endswith("a") else ("er", "ir")
     likely = _likely(*(word[:-1] + verb for verb in ("ar", "er", "ir")))
@@ -206,6 +222,15 @@ def _gender(text: str) -> Iterator[Correction]:
     for match in re.finditer(rf"\b({'|'.join(_TO_MASCULINE)}) ({masculine})\b", text, re.IGNORECASE):
         if not re.search(r"\bdia $", text[: match.start()], re.IGNORECASE):
             yield _at(match, 0, f"{_TO_MASCULINE[match[1].lower()]} {match[2]}", "gender")
+    sure = "minhas?|suas?|umas?|esta|essas?|outras?|nossas?|duas|muitas"  # "a" and "na" may be something else
+    for match in re.finditer(rf"\b({sure}) ({_WORD})\b", text, re.IGNORECASE):
+        noun, wrong = match[2].lower(), match[1].lower()
+        if (
+            _nouns().get(noun, ("", False))[0] == "o"
+            and wrong in _TO_MASCULINE
+            and noun not in _data()["masculine in -a"]
+        ):
+            yield _at(match, 0, f"{_TO_MASCULINE[wrong]} {match[2]}", "gender")
     determiners = "|".join(_TURNED)
     for match in re.finditer(rf"\b({determiners}) ({_WORD})\b", text, re.IGNORECASE):
         noun = match[2].lower()
@@ -214,33 +239,26 @@ def _gender(text: str) -> Iterator[Correction]:
         elif _is_feminine(noun):
             yield _at(match, 0, f"{_TURNED[match[1].lower()]} {match[2]}", "gender")
     for match in re.finditer(rf"\bmuit[oa] ({_WORD}s)\b", text, re.IGNORECASE):
-        noun = match[1].lower()
-        gender = article(noun)
-        if gender in ("os", "as") or (noun.endswith("s") and article(noun[:-1]) in ("o", "a")):
-            feminine = gender == "as" or article(noun[:-1]) == "a"
-            yield _at(match, 0, f"{'muitas' if feminine else 'muitos'} {match[1]}", "plural", 0.85)
+        gender, many = _nouns().get(match[1].lower(), ("", False))
+        if many:
+            yield _at(match, 0, f"{'muitas' if gender == 'a' else 'muitos'} {match[1]}", "plural", 0.85)
 
 
 def _is_feminine(noun: str) -> bool:
-    listed = _data()["feminine"]
-    return (
-        noun in listed
-        or any(noun == plural(one) for one in listed)
-        or (noun.endswith(("a", "as")) and article(noun) in ("a", "as"))
-    )
+    return _nouns().get(noun, ("o", False))[0] == "a"
 
 
 def _plural(text: str) -> Iterator[Correction]:
     for match in re.finditer(rf"\b{_MANY} (?:e um |e uma )?({_WORD})\b", text, re.IGNORECASE):
         noun = match[1].lower()
-        if match[0].split()[0] in ("1",) or noun.endswith("s") or article(noun) not in ("o", "a"):
+        if _nouns().get(noun, ("", True))[1] or match[0].split()[0] == "1":
             continue
         yield _at(match, 1, plural(noun), "plural")
     for match in re.finditer(
         rf"\b(?:meus|minhas|seus|suas|muitos|muitas|dos|das|uns|umas|os|as) ({_WORD})\b", text, re.IGNORECASE
     ):
         noun = match[1].lower()
-        if not noun.endswith("s") and article(noun) in ("o", "a"):
+        if not _nouns().get(noun, ("", True))[1]:
             yield _at(match, 1, plural(noun), "plural", 0.85)
 
 
@@ -253,7 +271,8 @@ def _spanish(text: str) -> Iterator[Correction]:
 
 def _subjunctive(text: str) -> Iterator[Correction]:
     now, past = _data()["subjunctive"], _data()["imperfect subjunctive"]
-    wish = r"(?:espero|quero|desejo|tomara|duvido|prefiro|peço|é (?:importante|preciso|necessário|melhor|possível|bom|pena)) que"
+    important = "importante|preciso|necessário|melhor|possível|bom|pena"
+    wish = rf"(?:espero|quero|desejo|tomara|duvido|prefiro|peço|é (?:{important})) que"
     wished = r"(?:queria|esperava|gostaria|duvidava|pediu|pedi|preferia|era (?:importante|preciso)) que"
     subject = r"(?:[a-zà-ú]+ ){0,4}?"
     for trigger, forms in ((wish, now), (r"embora|talvez", now), (wished, past)):
@@ -281,8 +300,12 @@ def _if(text: str) -> Iterator[Correction]:
             yield _at(match, 2, better, "if")
     imperfect = "|".join(form for form in forms if not form.endswith("ria") and form.endswith("a"))
     for match in re.finditer(rf"\bse (eu|você|ele|ela|a gente) (?:não )?({imperfect})\b", text, re.IGNORECASE):
-        then = text[match.end() :]
-        if not known.search(text[: match.start()]) and re.search(r",.*\b\w+(?:ria|ava|ia)\b", then):
+        then = text[match.end() :]  # "se eu ia, ele ficava" tells what used to happen
+        if (
+            match[2].lower() != "ia"
+            and not known.search(text[: match.start()])
+            and re.search(r",.*\b\w+(?:ria|ava|ia)\b", then)
+        ):
             yield _at(match, 2, forms[match[2].lower()], "if", 0.8)
 
 
@@ -302,11 +325,12 @@ def _fixed(text: str) -> Iterator[Correction]:
         if is_infinitive(match[2].lower()) and match[2].lower() not in _NO_INFINITIVE:
             yield _at(match, 0, f"{match[1]} {match[2]}", "preposition")
     for country, gender in _data()["countries"].items():
-        for match in re.finditer(rf"\b(de|em) ({country})\b", text):
-            yield _at(match, 0, f"{'d' if match[1] == 'de' else 'n'}{gender} {country}", "country", 0.85)
-    for match in re.finditer(r"\b(eu chamo) (?=[A-ZÀ-Ú])", text):
-        yield _at(match, 1, "eu me chamo", "name")
-    for match in re.finditer(r"\b(Eu chamo) (?=[A-ZÀ-Ú])", text):
+        for match in re.finditer(rf"\b(de|em|para) ({country})\b", text):
+            with_article = {"de": f"d{gender}", "em": f"n{gender}", "para": f"para {gender}"}[match[1]]
+            yield _at(match, 0, f"{with_article} {country}", "country", 0.85)
+    for match in re.finditer(r"\bpor (o|a|os|as) (?=[a-zà-ú]{3})", text, re.IGNORECASE):
+        yield _at(match, 0, f"pel{match[1]} ", "preposition")
+    for match in re.finditer(r"\b([Ee]u chamo) (?=[A-ZÀ-Ú])", text):
         yield _at(match, 1, "eu me chamo", "name")
     for wrong, better in (
         ("mais bom", "melhor"),
@@ -317,14 +341,9 @@ def _fixed(text: str) -> Iterator[Correction]:
         for match in re.finditer(rf"\b({wrong})\b", text, re.IGNORECASE):
             yield _at(match, 1, better, "comparison")
     for match in re.finditer(r"\b(?:eu )?(sou|fui) (ido|indo)\b", text, re.IGNORECASE):
-        yield Correction(
-            (match.start(1), match.end(2)),
-            text[match.start(1) : match.end(2)],
-            "fui",
-            "person",
-            _data()["messages"]["person"].format(subject="eu", better="fui"),
-            0.9,
-        )
+        said, message = text[match.start(1) : match.end(2)], _data()["messages"]["person"]
+        message = message.format(subject="eu", better="fui")
+        yield Correction((match.start(1), match.end(2)), said, "fui", "person", message)
 
 
 _RULES = (_spanish, _eu, _nos, _others, _gender, _plural, _subjunctive, _if, _fixed)

@@ -14,13 +14,17 @@ from functools import cache
 
 from serve_app.package_data import data_file
 from serve_app.protocols import ReplyForm
+from serve_app.teaching.error_rules import Correction
 from serve_app.teaching.openings import fresh, openings
 from serve_app.teaching.said_before import answer_from
 from serve_app.teaching.second_person import SaidBack, said_back, sentences
 from serve_app.teaching.utterance_kind import Kind, kind_of
 from serve_app.teaching.word_questions import answer
 
-QUESTION_WORDS = ("Onde", "Quando", "Por que", "Quem", "O que", "Qual", "Como", "Com quem", "O que mais", "Você")
+QUESTION_WORDS = (
+    *("Onde você", "Quando você", "Por que você", "O que você", "Como você", "Com quem você", "Quem", "Qual é", "Você"),
+)
+"""With "você", since a small model likes to ask "Como posso ajudar?" and "O que mais gostaria de saber?"."""
 LATELY = 4
 """A question does not begin with a word that began one of so many questions before."""
 
@@ -66,6 +70,10 @@ class Said:
     level: str
     replies: tuple[str, ...] = ()
     utterances: tuple[str, ...] = ()
+    error: Correction | None = None
+    """The error to speak of."""
+    style: str = "recast"
+    """How: see CorrectionStyle in serve_app.config.user_config."""
 
 
 def plan(said: Said, *, openings_on: bool = True, recast: bool = True, questions: bool = True) -> Plan:
@@ -91,12 +99,22 @@ def warm() -> None:
 def _statement(said: Said, kind: Kind, recast: bool) -> Plan:
     name = _NAME.search(said.utterance)
     opening = f"Prazer, {name[1]}!" if name else _opening(kind, said)
+    if said.error is not None and said.style == "explicit":
+        return Plan(kind, opening, f'A gente diz "{_right_sentence(said)}".', _question(said))
+    if said.error is not None and said.style == "prompt":
+        return Plan(kind, opening, f'A gente diz "{said.error.said.lower()}" ou "{said.error.better.lower()}"?')
     back = _recast(said) if recast else SaidBack("", whole=False)
     if back.whole:
         return Plan(kind, opening, f"{back.text}.", _question(said))
     if back.text:
         return Plan(kind, opening, back.text, _question(said, sentence=True))
     return Plan(kind, opening, "", _question(said, sentence=kind == "neutral" and not _recast_lately(said)))
+
+
+def _right_sentence(said: Said) -> str:
+    """The first sentence that had an error, without it."""
+    pairs = zip(sentences(said.utterance), sentences(said.corrected), strict=False)
+    return next((new for old, new in pairs if old != new), said.corrected).rstrip(" .!")
 
 
 def _recast(said: Said) -> SaidBack:

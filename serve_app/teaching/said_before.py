@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 from wordfreq import zipf_frequency
 
+from serve_app.teaching.error_rules import find_errors, mended
 from serve_app.teaching.second_person import said_back, sentences
 
 _WORD = re.compile(r"[^\W\d_]+")
 _ABOUT_LEARNER = re.compile(r"\b(eu|meus?|minhas?|comigo|me|nós|a gente|mim)\b", re.IGNORECASE)
 _ASKS_TUTOR = re.compile(r"\b(você|a senhora) (pode|poderia|quer|sabe|conhece|acha|gosta|tem|já)\b", re.IGNORECASE)
+_NAME = re.compile(r"\b(?:chama[mr]?|nome)\b", re.IGNORECASE)
 _FREQUENT = 6.0
 """Zipf frequency of words that say nothing about the subject ("de", "em", "como")."""
 
@@ -34,10 +36,17 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
         telling = sum(0.4 if any(_same_word(word, asking) for asking in _ASKING) else 1.0 for word in shared)
         score = telling + number * 1e-3
         if telling >= 1 and score > best_score and not sentence.rstrip().endswith("?"):
-            back = said_back(sentence)
-            if back.whole:
+            back = said_back(mended(sentence, find_errors(sentence)))
+            if back.whole and _about(question, back.text):
                 best, best_score = back.text, score
     return best
+
+
+def _about(question: str, answer: str) -> bool:
+    """A question for a name needs one; any other must be about the learner: not "your husband works" for "my work"."""
+    if _NAME.search(question):
+        return _NAME.search(answer) is not None
+    return re.search(r"\bvocês?\b", answer, re.IGNORECASE) is not None
 
 
 def _subjects(text: str) -> set[str]:

@@ -34,6 +34,7 @@ _GRAVE = _words(
     r"demitid[oa]s?|demitiram|desempregad[oa]s?|perd\w+ (?:o|meu|o meu) (?:emprego|trabalho)",
     r"divórcio|divorci\w+|se separ\w+|me separei|separação|terminou comigo|traiu",
     r"guerra|aborto|suicídio|depressão|deprimid[oa]",
+    r"nos deixou|não sobreviv\w+|assassinad\w+|falência|licença médica|já não me reconhece|tiro(?:s|teio)?|sequestr\w+",
     r"abandon(?:ou|aram)|incêndio|enchente|terremoto",
 )
 _SAD = _words(
@@ -47,6 +48,7 @@ _SAD = _words(
     r"reprov(?:ei|ou|ad[oa])|não (?:passei|consegui|deu certo|d[ou]rm\w+|ajud\w+|consigo|gostei)|fracass\w+",
     r"problemas? (?:com|no|na|de)|péssim[oa]|horrível|terrível|pior (?:dia|semana)|ninguém|atras(?:ei|ad[oa])",
     r"deu errado|cancel(?:aram|ou|ad[oa])|estrag(?:ou|ada|ado|uei)|exigente|barulh\w+|difíc(?:il|eis) (?:para|pra) mim",
+    r"não (?:vai|vão) ser renovad\w+|não (?:posso|pude) (?:ir|voltar|ver|vê)|piorou|faliu|multa|dívidas?|licença",
     r"sinto falta|senti falta|com raiva|irritad[oa]|esqueci (?:a|o|as|os|minha|meu)",
 )
 _GLAD = _words(
@@ -61,7 +63,8 @@ _GLAD = _words(
 _NEGATION = _words("não", "nunca", "nem", "ninguém", "nada", "se eu", "sem", "infelizmente", "mas", "queria")
 _GOODBYE = re.compile(
     r"^\W*(?:(?:então|bom|ok|obrigad[oa]|tá|certo|bem)[\s,.!]+)*"
-    r"(?:tchau|adeus|até (?:logo|amanhã|mais|breve|a próxima|segunda|depois)|preciso ir|tenho que ir|boa noite e|bye)",
+    r"(?:tchau|adeus|até (?:logo|amanhã|mais|breve|a próxima|segunda|depois)|preciso ir|tenho que ir|boa noite e|bye)"
+    r"|\b(?:goodbye|bye|see you|i have to go|adiós|até a próxima|tchau)\W*$",
     re.IGNORECASE,
 )
 _THANKS = re.compile(r"^\W*(?:muito )?(?:obrigad[oa]|valeu)\b[^?]{0,25}$", re.IGNORECASE)
@@ -126,7 +129,7 @@ def asks(utterance: str) -> bool:
     last = re.split(r"(?<=[.!?…])\s+", utterance.strip())[-1]
     if re.search(r",? (?:né|certo|viu|sabe|não é)\?$", last, re.IGNORECASE):
         return False
-    return last.endswith("?") or (_QUESTION_WORD.match(last) is not None and len(last.split()) <= 12)
+    return last.endswith("?") or (last[-1:].isalnum() and _QUESTION_WORD.match(last) is not None)
 
 
 def is_foreign(utterance: str) -> bool:

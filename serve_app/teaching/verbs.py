@@ -13,6 +13,7 @@ from wordfreq import zipf_frequency
 
 from serve_app.package_data import data_file
 
+FREQUENT = 3.5
 KNOWN = 2.0
 """Zipf frequency from which a word counts as an infinitive: fewer are misspellings and other languages."""
 
@@ -41,10 +42,10 @@ def is_infinitive(word: str) -> bool:
     return word.endswith(("ar", "er", "ir", "or")) and zipf_frequency(word, "pt") >= KNOWN
 
 
-def _likeliest(forms: dict[str, str]) -> str | None:
+def _likeliest(forms: dict[str, str], known: float = KNOWN) -> str | None:
     """Of {infinitive: form} the form whose infinitive is most frequent, if any is a word at all."""
     found = max(forms, key=lambda infinitive: zipf_frequency(infinitive, "pt"), default=None)
-    return forms[found] if found is not None and is_infinitive(found) else None
+    return forms[found] if found is not None and zipf_frequency(found, "pt") >= known else None
 
 
 @lru_cache(4096)
@@ -65,7 +66,8 @@ def third_person(form: str, *, after_eu: bool = True) -> str | None:
         return _preterite_ei(word)
     if word.endswith(("i", "í")) and not word.endswith("ei") and len(word) > 2:
         stem = word[:-1]
-        return _likeliest({stem + "er": stem + "eu", stem + "ir": stem + "iu"})
+        known = KNOWN if after_eu else FREQUENT  # "pai" is no form of a verb "pair"
+        return _likeliest({stem + "er": stem + "eu", stem + "ir": stem + "iu"}, known)
     if word.endswith("o") and len(word) > 2 and after_eu:
         return _present(word[:-1])
     if after_eu and (

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from serve_app.config.stack import Limits, Order
+from serve_app.config.user_config import CorrectionStyle
 from serve_app.lesson.conversation import Conversation, MemoryStore
 from serve_app.lesson.events import Event
 from serve_app.lesson.speech_cutter import Pace
@@ -36,6 +37,7 @@ class Lesson:
         cefr: bool = True,
         default_level: str | None = None,
         planner: Callable[[Said], Plan] | None = None,
+        correction: CorrectionStyle = "none",
         **limits: Any,
     ) -> None:
         self.house = house
@@ -48,6 +50,7 @@ class Lesson:
             Pace(),
             default_level=default_level,
             planner=planner,
+            correction=correction,
             trimmed=self.trimmed.append,
         )
 

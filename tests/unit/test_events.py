@@ -33,13 +33,14 @@ SPOKEN = Spoken(2, "Olá!", TONE, 24_000)
 EVENTS: list[tuple[Event, str, dict[str, object]]] = [
     (Status("stt"), "status", {"stage": "stt"}),
     (
-        Heard(Transcript("Olá.", (Word("Olá.", 0.1, 0.5, 0.9),)), 12, "aula-1"),
+        Heard(Transcript("Olá.", (Word("Olá.", 0.1, 0.5, 0.9),), language="pt"), 12, "aula-1"),
         "transcript",
         {
             "transcript": "Olá.",
             "stt_ms": 12,
             "words": [{"text": "Olá.", "start": 0.1, "end": 0.5, "probability": 0.9}],
             "session_id": "aula-1",
+            "language": "pt",
         },
     ),
     (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from support.lesson import Lesson
 from support.stages import House
 
-from serve_app.lesson.events import Complete, Delta, Response, Spoken
+from serve_app.config.user_config import CorrectionStyle
+from serve_app.lesson.events import Complete, Corrected, Delta, Response, Spoken
 from serve_app.teaching.openings import openings
 from serve_app.teaching.planner import plan
 
@@ -58,3 +59,34 @@ async def test_two_turns_of_a_conversation_open_differently() -> None:
     await lesson.take()
     first, second = (exchange.tutor.split(".")[0] for exchange in (await lesson.conversation()).exchanges)
     assert first != second
+
+
+async def corrected(style: CorrectionStyle) -> tuple[list[Corrected], str]:
+    stages = house("Eu tem um gato preto.", " Onde você mora?")
+    lesson = Lesson(stages, planner=plan, correction=style)
+    events = await lesson.take()
+    [response] = [event.response for event in events if isinstance(event, Response)]
+    return [event for event in events if isinstance(event, Corrected)], response
+
+
+async def test_an_error_is_an_event_and_said_right_in_passing() -> None:
+    [event], response = await corrected("recast")
+    assert event.data() == {
+        "span": (3, 6),
+        "said": "tem",
+        "better": "tenho",
+        "rule": "person",
+        "message": "Com “eu”, a gente diz “tenho”.",
+        "confidence": 0.9,
+        "shown": True,
+    }
+    assert "Você tem um gato preto." in response
+
+
+async def test_each_style_treats_an_error_its_own_way() -> None:
+    _, explicit = await corrected("explicit")
+    assert 'A gente diz "Eu tenho um gato preto".' in explicit
+    _, prompt = await corrected("prompt")
+    assert prompt.endswith('A gente diz "tem" ou "tenho"?')
+    events, _ = await corrected("none")
+    assert events == []

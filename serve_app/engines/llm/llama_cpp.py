@@ -31,7 +31,7 @@ from serve_app.engines.llm.context_full import context_full
 from serve_app.engines.llm.llama_slots import Slots
 from serve_app.engines.thread_stream import Put, thread_stream
 from serve_app.errors import StackError, StageFailed
-from serve_app.protocols import Message, ReplyForm, Sampling, TextDelta, Usage
+from serve_app.protocols import QUESTION_CHARACTERS, SENTENCE_CHARACTERS, Message, ReplyForm, Sampling, TextDelta, Usage
 
 BATCH_TOKENS = 32
 """Prompt tokens evaluated at once. A generation can be stopped only between two batches, so
@@ -275,8 +275,8 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
 def _grammar(form: ReplyForm) -> str:
     """The form in GBNF, llama.cpp's grammar language."""
     begin = " | ".join(f'"{words} "' for words in form.questions) or '""'
-    sentence = r'[^?.!\n]+ "." " " ' if form.sentence else '" "? '
-    return f'root ::= {sentence}({begin}) [^?.!\\n]+ "?"'
+    sentence = f'[^?.!\\n]{{1,{SENTENCE_CHARACTERS}}} "." " " ' if form.sentence else '" "? '
+    return f'root ::= {sentence}({begin}) [^?.!\\n]{{1,{QUESTION_CHARACTERS}}} "?"'
 
 
 def _usage(usage: dict[str, Any], timings: dict[str, float], finish_reason: str) -> Usage:

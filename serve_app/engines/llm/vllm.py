@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from serve_app.engines.llm.context_full import context_full
 from serve_app.errors import StackError, StageFailed, first_line
-from serve_app.protocols import Message, ReplyForm, Sampling, TextDelta, Usage
+from serve_app.protocols import QUESTION_CHARACTERS, SENTENCE_CHARACTERS, Message, ReplyForm, Sampling, TextDelta, Usage
 
 # vLLM reads these when it is imported, and its processes inherit them.
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
@@ -289,9 +289,9 @@ def _structure(sampling: Sampling) -> StructuredOutputsParams | None:
 
 
 def _regex(form: ReplyForm) -> str:
-    sentence = r"[^?.!\n]+\. " if form.sentence else " ?"
+    sentence = rf"[^?.!\n]{{1,{SENTENCE_CHARACTERS}}}\. " if form.sentence else " ?"
     begin = "(" + "|".join(form.questions) + ") " if form.questions else ""
-    return rf"{sentence}{begin}[^?.!\n]+\?"
+    return rf"{sentence}{begin}[^?.!\n]{{1,{QUESTION_CHARACTERS}}}\?"
 
 
 def _times(output: RequestOutput) -> tuple[float, float]:

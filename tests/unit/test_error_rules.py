@@ -1,0 +1,52 @@
+"""The error rules on labelled utterances: `serve_app.teaching.error_rules`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from support.paths import ROOT
+
+from bench.correction import LABELLED, score
+from serve_app.teaching.error_rules import find_errors, mended
+
+UTTERANCES = json.loads(LABELLED.read_text("utf-8"))
+
+
+def test_what_is_corrected_is_wrong_and_most_of_it_is_found() -> None:
+    figures = score(UTTERANCES)
+    assert figures["utterances"] >= 150
+    assert figures["precision"] >= 0.95, figures["wrong"]
+    assert figures["recall"] >= 0.9, figures["missed"]
+
+
+@pytest.mark.parametrize("line", [line for line in UTTERANCES if line["better"]], ids=lambda line: line["said"])
+def test_a_mended_utterance_has_no_error_left(line: dict[str, object]) -> None:
+    said = str(line["said"])
+    assert find_errors(mended(said, find_errors(said))) == []
+
+
+def test_a_correction_tells_where_what_and_why() -> None:
+    [error] = find_errors("Mas eu tem um gato.")
+    assert "Mas eu tem um gato."[slice(*error.span)] == error.said == "tem"
+    assert (error.better, error.rule) == ("tenho", "person")
+    assert error.message == "Com “eu”, a gente diz “tenho”."
+    assert 0 < error.confidence <= 1
+
+
+def test_corrections_do_not_overlap() -> None:
+    errors = find_errors("Yo tengo vinte e três ano e meu avó está en la playa.")
+    assert all(one.span[1] <= other.span[0] for one, other in itertools.pairwise(errors))
+
+
+def test_conversations_of_others_get_no_correction_where_nothing_is_wrong() -> None:
+    """Of the development half of `bench.tutor_eval`, whose labels were written without these rules."""
+    conversations = json.loads((ROOT / "bench/data/tutor_conversations.json").read_text("utf-8"))
+    wrong = [
+        (line["said"], [error.better for error in find_errors(line["said"])])
+        for conversation in conversations
+        for line in conversation["lines"]
+        if not line.get("right") and not line.get("answer") and find_errors(line["said"])
+    ]
+    assert wrong == []
