@@ -2,7 +2,9 @@
 
     python -m bench.correction [--file tests/data/learner_errors.json]
 
-The file is a list of {"said": utterance, "better": [what is right, for each error]}; right utterances have [].
+The file is a list of {"said": utterance, "better": [what is right, for each error]}, right utterances with []; or of
+{"said": utterance, "right": all of it right}, as in bench/data/learner_sentences.json, which was written without a look
+at the rules: an utterance that comes out otherwise counts as wrong, one left as it is as missed.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from serve_app.teaching.error_rules import find_errors
+from serve_app.teaching.error_rules import find_errors, mended
 
 LABELLED = Path(__file__).parent.parent / "tests/data/learner_errors.json"
 
@@ -22,6 +24,16 @@ def score(labelled: list[dict[str, Any]]) -> dict[str, Any]:
     """A correction counts as right if its text is one of those that the label has."""
     right, wrong, missed = Counter[str](), list[str](), list[str]()
     for line in labelled:
+        if "right" in line:
+            errors = find_errors(line["said"])
+            whole = mended(line["said"], errors)
+            if not errors and whole != line["right"]:
+                missed.append(f"{line['said']} -> {line['right']}")
+            elif errors and whole == line["right"]:
+                right[errors[0].rule] += 1
+            elif errors:
+                wrong.append(f"{line['said']} -> {whole}")
+            continue
         wanted = Counter(text.strip().lower() for text in line["better"])
         for found in find_errors(line["said"]):
             text = found.better.strip().lower()

@@ -17,6 +17,7 @@ from typing import Any
 from wordfreq import zipf_frequency
 
 from serve_app.package_data import data_file
+from serve_app.teaching.utterance_kind import is_foreign
 from serve_app.teaching.verbs import irregular, is_infinitive, third_person_plural
 from serve_app.teaching.word_forms import plural
 
@@ -44,6 +45,7 @@ _MANY = (
 _CLAUSE = re.compile(r"(?:^|[,.!?]|\b(?:e|mas|então|hoje|ontem|agora|oi|porque))\s*$", re.IGNORECASE)
 """What may stand before the first word of a clause."""
 
+_QUOTED = re.compile(r"[\"“«][^\"”»]*[\"”»]|(?<!\w)['‘][^'’]*['’](?!\w)")
 _MAY_BE_SUBJUNCTIVE = re.compile(r"\b(?:que|caso|talvez|embora|quando|se|para que)\b[^,.]{0,20}$", re.IGNORECASE)
 _PAST = re.compile(r"\b(?:ontem|anteontem|passad[oa]s?|domingo|sábado|atrás)\b", re.IGNORECASE)
 _NO_INFINITIVE = frozenset(("mar", "lugar", "bar", "lar", "ar", "jantar", "par", "celular"))
@@ -69,7 +71,10 @@ def _nouns() -> dict[str, tuple[str, bool]]:
 def find_errors(text: str) -> list[Correction]:
     """The errors in the order of the text; none overlaps another."""
     found: list[Correction] = []
-    for correction in sorted((one for rule in _RULES for one in rule(text)), key=lambda one: one.span):
+    if is_foreign(text):
+        return found
+    plain = _QUOTED.sub(lambda match: " " * len(match[0]), text)  # words that are asked about
+    for correction in sorted((one for rule in _RULES for one in rule(plain)), key=lambda one: one.span):
         if correction.better.lower() != correction.said.lower() and (
             not found or correction.span[0] >= found[-1].span[1]
         ):
@@ -104,8 +109,8 @@ def _likely(*infinitives: str) -> str | None:
 def _eu(text: str) -> Iterator[Correction]:
     for match in re.finditer(rf"\beu {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
         word, before = match[1].lower(), text[: match.start()]
-        if len(word) < 2 and word != "é":
-            continue
+        if (len(word) < 2 and word != "é") or (word.endswith("mos") and re.search(r"\be $", before)):
+            continue  # "você e eu somos"
         if is_infinitive(word) and (not _CLAUSE.search(before) or word in _NO_INFINITIVE):
             continue  # "para eu fazer", "vale a pena eu ficar"
         better = _data()["eu"].get(word) or _first_person(word, subjunctive=bool(_MAY_BE_SUBJUNCTIVE.search(before)))
@@ -126,6 +131,8 @@ def _eu(text: str) -> Iterator[Correction]:
 def _first_person(word: str, *, subjunctive: bool) -> str | None:
     """The form of "eu" for another form of a regular verb, None if the word is no such form."""
     if word in irregular()["eu"]:  # is one of "eu"
+        return None
+    if len(word) < 4:
         return None
     for ending, first, verb in (("ou", "ei", "ar"), ("eu", "i", "er"), ("iu", "i", "ir")):
         if word.endswith(ending) and is_infinitive(word[:-2] + verb):
@@ -170,13 +177,14 @@ def _nos(text: str) -> Iterator[Correction]:
 
 def _others(text: str) -> Iterator[Correction]:
     for match in re.finditer(rf"\b(ele|ela|você) {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
-        if better := _data()["ele"].get(match[2].lower()):
+        after_preposition = re.search(r"\b(?:com|para|pra|de|por|em|sobre|sem) $", text[: match.start()], re.IGNORECASE)
+        if not after_preposition and (better := _data()["ele"].get(match[2].lower())):
             yield _at(match, 2, better, "person", subject=match[1].lower())
     plurals = r"eles|elas|vocês|(?:as|os|meus|minhas|seus|suas) (?!mesm|outr)[a-zà-ú]+s"
     for match in re.finditer(rf"\b({plurals}) {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
         word = match[2].lower()
         better = third_person_plural(word) if _is_third_singular(word) else None
-        if better and better != word:
+        if better and better not in (word, "têm", "vêm"):  # which sound the same
             yield _at(match, 2, better, "person", 0.85, subject=match[1].lower())
 
 
@@ -328,6 +336,9 @@ def _fixed(text: str) -> Iterator[Correction]:
         for match in re.finditer(rf"\b(de|em|para) ({country})\b", text):
             with_article = {"de": f"d{gender}", "em": f"n{gender}", "para": f"para {gender}"}[match[1]]
             yield _at(match, 0, f"{with_article} {country}", "country", 0.85)
+    for match in re.finditer(rf"\b(de|em) (o|os|a|as) (?=({_WORD})\b)", text, re.IGNORECASE):
+        if match[3].lower() in _nouns():
+            yield _at(match, 0, f"{'d' if match[1].lower() == 'de' else 'n'}{match[2]} ", "preposition")
     for match in re.finditer(r"\bpor (o|a|os|as) (?=[a-zà-ú]{3})", text, re.IGNORECASE):
         yield _at(match, 0, f"pel{match[1]} ", "preposition")
     for match in re.finditer(r"\b([Ee]u chamo) (?=[A-ZÀ-Ú])", text):

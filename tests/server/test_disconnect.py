@@ -16,7 +16,7 @@ from support.speech import Speaker
 
 pytestmark = pytest.mark.server
 
-SAID = "Eu acho que as redes sociais deixam as pessoas mais tristes e mais sozinhas."
+SAID = "Você acha que as redes sociais deixam as pessoas mais tristes e mais sozinhas?"
 LEVEL = "C1"
 
 TOKENS_AFTER = 8

@@ -21,6 +21,13 @@ def test_what_is_corrected_is_wrong_and_most_of_it_is_found() -> None:
     assert figures["recall"] >= 0.9, figures["missed"]
 
 
+def test_sentences_written_without_a_look_at_the_rules_are_seldom_made_wrong() -> None:
+    figures = score(json.loads((ROOT / "bench/data/learner_sentences.json").read_text("utf-8")))
+    assert figures["utterances"] >= 200
+    assert figures["precision"] >= 0.9, figures["wrong"]
+    assert figures["recall"] >= 0.6, figures["missed"]
+
+
 @pytest.mark.parametrize("line", [line for line in UTTERANCES if line["better"]], ids=lambda line: line["said"])
 def test_a_mended_utterance_has_no_error_left(line: dict[str, object]) -> None:
     said = str(line["said"])
