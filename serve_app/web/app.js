@@ -18,7 +18,7 @@ import { View } from './view.js';
 
 const SPARE_S = 1; // a recording ends this long before the server's limit
 const DEFAULT_LONGEST_S = 60;
-const KEPT_AT = new Set(['transcript', 'level', 'response', 'complete', 'error', 'cancelled']);
+const KEPT_AT = new Set(['transcript', 'level', 'correction', 'response', 'complete', 'error', 'cancelled']);
 const FLASHED = new Set(['tooShort', 'notReady', 'cutOff']);
 const ASK_AGAIN_MS = 5000; // retry after a stage could not check a setting because it was still starting
 const CONNECTED = new Set(['open', 'connecting']);

@@ -10,7 +10,7 @@ export const KEPT = 100;
 const HEARD_AGAIN = 30; // how many turns keep their audio: half a megabyte each
 
 const OVER = new Set(['done', 'stopped', 'failed', 'lost']);
-const SAVED = ['id', 'state', 'said', 'words', 'level', 'reply', 'error', 'marks', 'timing'];
+const SAVED = ['id', 'state', 'said', 'words', 'level', 'correction', 'reply', 'error', 'marks', 'timing'];
 // These errors mean a wrong setting or message; they do not belong to the running turn.
 const NOT_OF_A_TURN = new Set(['invalid_field']);
 
@@ -21,6 +21,7 @@ export class Turn {
   said = '';
   words = [];
   level = null; // the event `level`
+  correction = null; // the event `correction`
   reply = '';
   error = null; // {code, message}
   timing = null; // the server's figures
@@ -155,6 +156,8 @@ export class Lesson {
       turn.words = data.words ?? [];
     } else if (event === 'level') {
       turn.level = data;
+    } else if (event === 'correction') {
+      turn.correction = data;
     } else if (event === 'delta') {
       turn.marks.firstWord ??= now;
       turn.reply += data.text;

@@ -46,6 +46,7 @@ export const en = {
   waitingReply: 'the answer is on its way',
   doubtLegend: 'Highlighted words: I am not sure that I heard them right. The stronger the colour, the greater the doubt.',
   doubtWords: 'Heard with doubt: {words}',
+  correction: 'Correction',
   'note.stopped': 'Interrupted.',
   'note.lost': 'The connection was lost in the middle of this.',
   'note.unsent': 'Will be sent as soon as the connection is back.',

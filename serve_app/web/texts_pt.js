@@ -46,6 +46,7 @@ export const pt = {
   waitingReply: 'a resposta está chegando',
   doubtLegend: 'Palavras realçadas: não tenho certeza de ter ouvido bem. Quanto mais forte a cor, maior a dúvida.',
   doubtWords: 'Ouvi com dúvida: {words}',
+  correction: 'Correção',
   'note.stopped': 'Interrompido.',
   'note.lost': 'A conexão caiu no meio desta fala.',
   'note.unsent': 'Envio assim que a conexão voltar.',

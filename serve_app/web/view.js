@@ -1,5 +1,6 @@
 /** Draws the conversation as a list of turns. Each turn keeps its nodes; only what changed is rewritten. */
 
+import { corrected, correctionNote } from './correction.js';
 import { byId, el, icon } from './dom.js';
 import { has, percent, t } from './i18n.js';
 import { timingBar } from './timing.js';
@@ -28,7 +29,7 @@ export class View {
     this.#list.replaceChildren();
     for (const turn of turns) {
       const reply = turn.marks.written ? turn.reply : '';
-      this.#announced.set(turn.id, { said: turn.said, reply, note: turn.over ? 'old' : null });
+      this.#announced.set(turn.id, { said: turn.said, correction: 'old', reply, note: turn.over ? 'old' : null });
       this.update(turn, turns, replaying);
     }
     this.#frame(turns);
@@ -97,6 +98,7 @@ export class View {
       ),
       words,
       doubts.length ? el('p', { class: 'unseen' }, t('doubtWords', { words: doubts.join(', ') })) : null,
+      correctionNote(turn),
     );
   }
 
@@ -139,10 +141,12 @@ export class View {
   #announce(turn) {
     const before = this.#announced.get(turn.id) ?? {};
     const reply = turn.marks.written ? turn.reply : '';
-    const now = { said: turn.said, reply, note: noteOf(turn) };
+    const parts = corrected(turn.said, turn.correction);
+    const correction = parts && `${parts.wrong} → ${parts.better}`;
+    const now = { said: turn.said, correction, reply, note: noteOf(turn) };
     this.#announced.set(turn.id, now);
-    const who = { said: t('you'), reply: 'Parle', note: 'Parle' };
-    for (const what of ['said', 'reply', 'note']) {
+    const who = { said: t('you'), correction: t('correction'), reply: 'Parle', note: 'Parle' };
+    for (const what of ['said', 'correction', 'reply', 'note']) {
       if (!now[what] || before[what] || (what === 'reply' && turn.pieces.length)) continue; // the reply is spoken already
       const text = el('span', what === 'note' ? {} : { lang: 'pt-BR' }, now[what]);
       byId('announcer').append(el('p', {}, `${who[what]}: `, text));
