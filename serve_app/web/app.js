@@ -40,7 +40,7 @@ const player = new Player(() => {
   if (!player.playing) replay.end();
   draw();
 });
-const view = new View({ replay: (turn, who) => replayLine(turn, who), resend });
+const view = new View({ replay: (turn, who) => replayLine(turn, who), resend, timed: () => choices.timing });
 const replay = new Replay(player, show, () => dock.say('unplayable'));
 const settings = new Settings(choices, { changed, restart, opened: () => connection.refresh() });
 const talk = new Talk({
@@ -203,7 +203,7 @@ function connectionChanged(now) {
 function changed(name) {
   saveChoices(choices);
   if (name === 'language') use(choices.language);
-  else connection.tell({ type: 'settings', [name]: choices[name] });
+  else if (name !== 'timing') connection.tell({ type: 'settings', [name]: choices[name] });
   drawAll();
 }
 

@@ -32,6 +32,7 @@ export class Settings {
     for (const radio of document.querySelectorAll('[name=language]')) {
       radio.addEventListener('change', () => this.#change('language', radio.value));
     }
+    byId('timing-choice').addEventListener('change', (event) => this.#change('timing', event.target.checked));
     byId('slow').addEventListener('click', () => this.#change('speed', choices.speed === SLOW ? 1 : SLOW));
     byId('restart').addEventListener('click', () => {
       this.#dialog.close();
@@ -51,6 +52,7 @@ export class Settings {
     byId('level-choice').value = level ?? '';
     for (const radio of document.querySelectorAll('[name=speed]')) radio.checked = Number(radio.value) === speed;
     for (const radio of document.querySelectorAll('[name=language]')) radio.checked = radio.value === current();
+    byId('timing-choice').checked = this.#choices.timing;
     byId('slow').setAttribute('aria-pressed', String(speed === SLOW));
   }
 

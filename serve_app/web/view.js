@@ -18,7 +18,7 @@ export class View {
   #hooks;
   #announced = new Map();
 
-  /** @param {{replay: (turn, who: 'learner'|'tutor') => void, resend: (turn) => void}} hooks */
+  /** @param {{replay: (turn, who: 'learner'|'tutor') => void, resend: (turn) => void, timed: () => boolean}} hooks */
   constructor(hooks) {
     this.#hooks = hooks;
   }
@@ -116,7 +116,7 @@ export class View {
       turn.reply
         ? el('p', { class: 'reply', lang: 'pt-BR' }, turn.reply)
         : el('p', { class: 'reply waiting' }, ...dots(t('waitingReply'))),
-      timingBar(turn),
+      this.#hooks.timed() ? timingBar(turn) : null,
     );
   }
 
