@@ -9,7 +9,7 @@
 export const KEPT = 100;
 const HEARD_AGAIN = 30; // how many turns keep their audio: half a megabyte each
 
-const OVER = new Set(['done', 'stopped', 'failed', 'lost']);
+const OVER = new Set(['done', 'stopped', 'failed', 'lost', 'unsaid']);
 const SAVED = ['id', 'state', 'said', 'words', 'level', 'correction', 'reply', 'error', 'marks', 'timing'];
 // These errors mean a wrong setting or message; they do not belong to the running turn.
 const NOT_OF_A_TURN = new Set(['invalid_field']);
@@ -138,7 +138,10 @@ export class Lesson {
 
   restore(saved) {
     this.turns = saved.map((fields) => Object.assign(new Turn(), fields));
-    for (const turn of this.turns) if (!turn.over) turn.state = 'stopped';
+    for (const turn of this.turns) {
+      if (turn.state === 'unsent') turn.state = 'unsaid'; // its recording is gone
+      else if (!turn.over) turn.state = turn.marks.written ? 'done' : 'stopped';
+    }
   }
 
   clear() {

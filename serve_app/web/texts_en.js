@@ -49,6 +49,7 @@ export const en = {
   correction: 'Correction',
   'note.stopped': 'Interrupted.',
   'note.lost': 'The connection was lost in the middle of this.',
+  'note.unsaid': 'The page was reloaded before this was sent.',
   'note.unsent': 'Will be sent as soon as the connection is back.',
   tooShort: 'That was too short. Hold the button while you speak, or tap once, speak and tap again.',
   cutOff: 'I sent what fits into one utterance. Go on in the next one.',

@@ -49,6 +49,7 @@ export const pt = {
   correction: 'Correção',
   'note.stopped': 'Interrompido.',
   'note.lost': 'A conexão caiu no meio desta fala.',
+  'note.unsaid': 'A página foi recarregada antes do envio.',
   'note.unsent': 'Envio assim que a conexão voltar.',
   tooShort: 'Foi curto demais. Segure o botão enquanto fala, ou toque uma vez, fale e toque de novo.',
   cutOff: 'Enviei o que cabe em uma fala. Continue na próxima.',

@@ -191,5 +191,5 @@ function noteOf(turn) {
     const key = `error.${turn.error.code}`;
     return has(key) ? t(key) : t('error.unknown', { message: turn.error.message });
   }
-  return ['stopped', 'lost', 'unsent'].includes(turn.state) ? t(`note.${turn.state}`) : null;
+  return ['stopped', 'lost', 'unsent', 'unsaid'].includes(turn.state) ? t(`note.${turn.state}`) : null;
 }

@@ -138,6 +138,16 @@ test('a reload keeps the text and no sound', () => {
   assert.equal(after.begin('new').id, 2);
 });
 
+test('a reload interrupts only what was not written to its end', () => {
+  const lesson = new Lesson();
+  const turns = ['written', 'half', 'unsent'].map((recording) => lesson.begin(recording));
+  turns.slice(0, 2).forEach((turn) => lesson.sent(turn, 0));
+  for (const event of [STT, heard('oi'), delta('Olá!'), { event: 'response', response: 'Olá!' }]) lesson.take(event, 1);
+  const after = new Lesson();
+  after.restore(JSON.parse(JSON.stringify(lesson.saved())));
+  assert.deepEqual(after.turns.map((turn) => turn.state), ['done', 'stopped', 'unsaid']);
+});
+
 test('a child that is not there is not written', (context) => {
   const createElement = () => ({ children: [], append(...children) { this.children.push(...children); } });
   globalThis.document = { createElement };
