@@ -42,7 +42,7 @@ const player = new Player(() => {
 });
 const view = new View({ replay: (turn, who) => replayLine(turn, who), resend, timed: () => choices.timing });
 const replay = new Replay(player, show, () => dock.say('unplayable'));
-const settings = new Settings(choices, { changed, restart, opened: () => connection.refresh() });
+const settings = new Settings(choices, { changed, restart, slower: sayAgainSlowly, opened: () => connection.refresh() });
 const talk = new Talk({
   context: () => player.context(),
   may,
@@ -140,6 +140,14 @@ function replayLine(turn, who) {
   const again = !replay.is(turn, who);
   hush();
   if (again) replay.begin(turn, who);
+}
+
+/** After "Devagar" is switched on: the last answer again, slowly, from the sound that is kept. */
+function sayAgainSlowly() {
+  const turn = lesson.last;
+  if (choices.speed === 1 || talk.talking() || !turn?.over || !turn.pieces.length) return;
+  hush();
+  replay.slowly(turn);
 }
 
 function resend(turn) {

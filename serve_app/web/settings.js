@@ -13,7 +13,7 @@ export class Settings {
 
   /**
    * @param {object} choices as store.js keeps them; changed in place
-   * @param {{changed: (name: string) => void, restart: () => void, opened: () => void}} hooks
+   * @param {{changed: (name: string) => void, restart: () => void, slower: () => void, opened: () => void}} hooks
    */
   constructor(choices, hooks) {
     this.#choices = choices;
@@ -33,7 +33,10 @@ export class Settings {
       radio.addEventListener('change', () => this.#change('language', radio.value));
     }
     byId('timing-choice').addEventListener('change', (event) => this.#change('timing', event.target.checked));
-    byId('slow').addEventListener('click', () => this.#change('speed', choices.speed === SLOW ? 1 : SLOW));
+    byId('slow').addEventListener('click', () => {
+      this.#change('speed', choices.speed === SLOW ? 1 : SLOW);
+      hooks.slower();
+    });
     byId('restart').addEventListener('click', () => {
       this.#dialog.close();
       hooks.restart();

@@ -36,7 +36,7 @@ export const en = {
   stop: 'Stop',
   discard: 'Discard',
   slow: 'Slowly',
-  slowLabel: 'Speak slowly, at 0.7 of the speed',
+  slowLabel: 'Speak slowly, at 0.7 of the speed; says the last answer again',
   replayLearner: 'Hear what I said',
   replayTutor: 'Hear the answer',
   replayStop: 'Stop playing',

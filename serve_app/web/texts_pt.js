@@ -36,7 +36,7 @@ export const pt = {
   stop: 'Parar',
   discard: 'Descartar',
   slow: 'Devagar',
-  slowLabel: 'Falar devagar, a 0,7 da velocidade',
+  slowLabel: 'Falar devagar, a 0,7 da velocidade; repete a última resposta',
   replayLearner: 'Ouvir o que eu disse',
   replayTutor: 'Ouvir a resposta',
   replayStop: 'Parar de ouvir',
