@@ -44,7 +44,8 @@ export const en = {
 
   waitingWords: 'listening to what you said',
   waitingReply: 'the answer is on its way',
-  doubtLegend: 'Highlighted words: I am not sure that I heard them right. The stronger the colour, the greater the doubt.',
+  doubtLegend: 'Dotted words: I am not sure that I heard them right. They are not mistakes of yours.',
+  doubtTitle: 'I am not sure that I heard this right',
   doubtWords: 'Heard with doubt: {words}',
   correction: 'Correction',
   'note.stopped': 'Interrupted.',

@@ -44,7 +44,8 @@ export const pt = {
 
   waitingWords: 'escutando o que você disse',
   waitingReply: 'a resposta está chegando',
-  doubtLegend: 'Palavras realçadas: não tenho certeza de ter ouvido bem. Quanto mais forte a cor, maior a dúvida.',
+  doubtLegend: 'Palavras pontilhadas: não tenho certeza de ter ouvido bem. Não são erros seus.',
+  doubtTitle: 'Não tenho certeza de ter ouvido bem',
   doubtWords: 'Ouvi com dúvida: {words}',
   correction: 'Correção',
   'note.stopped': 'Interrompido.',

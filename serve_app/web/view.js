@@ -2,10 +2,10 @@
 
 import { corrected, correctionNote } from './correction.js';
 import { byId, el, icon } from './dom.js';
-import { has, percent, t } from './i18n.js';
+import { doubtful } from './hearing.js';
+import { has, t } from './i18n.js';
 import { timingBar } from './timing.js';
 
-const DOUBT = 0.15; // words with a probability above 1 - DOUBT are not marked
 const NEAR_END = 240; // px: a learner who has scrolled further up is reading, so do not scroll
 // After these errors the same recording may succeed.
 const WORTH_RESENDING = new Set(
@@ -159,9 +159,7 @@ function nearEnd() {
   return document.documentElement.scrollHeight - window.innerHeight - window.scrollY < NEAR_END;
 }
 
-const doubtful = (word) => word.probability < 1 - DOUBT;
-
-/** The learner's words, each shaded by its uncertainty. */
+/** The learner's words, those heard with doubt marked. */
 function said(turn) {
   const text = el('p', { class: 'said', lang: 'pt-BR' });
   if (!turn.words.length) text.append(turn.said);
@@ -169,8 +167,7 @@ function said(turn) {
     const node = el('span', {}, word.text.trim());
     if (doubtful(word)) {
       node.className = 'doubtful';
-      node.title = percent(word.probability);
-      node.style.setProperty('--doubt', (1 - word.probability).toFixed(2));
+      node.title = t('doubtTitle');
     }
     text.append(node, ' ');
   }
