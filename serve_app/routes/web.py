@@ -79,6 +79,7 @@ def policy(host: str) -> str:
             "script-src 'self'",
             "style-src 'self'",
             "img-src 'self'",
+            "media-src blob:",
             f"connect-src 'self'{sockets}",
             "base-uri 'none'",
             "form-action 'none'",

@@ -18,7 +18,7 @@ import { View } from './view.js';
 
 const SPARE_S = 1; // a recording ends this long before the server's limit
 const DEFAULT_LONGEST_S = 60;
-const KEPT_AT = new Set(['transcript', 'level', 'response', 'complete', 'error', 'cancelled']);
+const KEPT_AT = new Set(['transcript', 'level', 'correction', 'response', 'complete', 'error', 'cancelled']);
 const FLASHED = new Set(['tooShort', 'notReady', 'cutOff']);
 const ASK_AGAIN_MS = 5000; // retry after a stage could not check a setting because it was still starting
 const CONNECTED = new Set(['open', 'connecting']);
@@ -40,9 +40,9 @@ const player = new Player(() => {
   if (!player.playing) replay.end();
   draw();
 });
-const view = new View({ replay: (turn, who) => replayLine(turn, who), resend });
+const view = new View({ replay: (turn, who) => replayLine(turn, who), resend, timed: () => choices.timing });
 const replay = new Replay(player, show, () => dock.say('unplayable'));
-const settings = new Settings(choices, { changed, restart, opened: () => connection.refresh() });
+const settings = new Settings(choices, { changed, restart, slower: sayAgainSlowly, opened: () => connection.refresh() });
 const talk = new Talk({
   context: () => player.context(),
   may,
@@ -142,6 +142,14 @@ function replayLine(turn, who) {
   if (again) replay.begin(turn, who);
 }
 
+/** After "Devagar" is switched on: the last answer again, slowly, from the sound that is kept. */
+function sayAgainSlowly() {
+  const turn = lesson.last;
+  if (choices.speed === 1 || talk.talking() || !turn?.over || !turn.pieces.length) return;
+  hush();
+  replay.slowly(turn);
+}
+
 function resend(turn) {
   if (talk.talking() || !turn.recording) return;
   lesson.reset(turn);
@@ -203,7 +211,7 @@ function connectionChanged(now) {
 function changed(name) {
   saveChoices(choices);
   if (name === 'language') use(choices.language);
-  else connection.tell({ type: 'settings', [name]: choices[name] });
+  else if (name !== 'timing') connection.tell({ type: 'settings', [name]: choices[name] });
   drawAll();
 }
 

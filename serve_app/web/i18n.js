@@ -37,11 +37,6 @@ export function seconds(ms) {
   return `${format.format(ms / 1000)} s`;
 }
 
-/** A fraction as a percentage: "64 %". */
-export function percent(share) {
-  return new Intl.NumberFormat(language, { style: 'percent' }).format(share);
-}
-
 /** Switch the language of all elements with `data-i18n` (text) or `data-i18n-label` (aria-label). */
 export function use(wanted) {
   language = LANGUAGES.includes(wanted) ? wanted : preferred();

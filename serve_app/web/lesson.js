@@ -9,8 +9,8 @@
 export const KEPT = 100;
 const HEARD_AGAIN = 30; // how many turns keep their audio: half a megabyte each
 
-const OVER = new Set(['done', 'stopped', 'failed', 'lost']);
-const SAVED = ['id', 'state', 'said', 'words', 'level', 'reply', 'error', 'marks', 'timing'];
+const OVER = new Set(['done', 'stopped', 'failed', 'lost', 'unsaid']);
+const SAVED = ['id', 'state', 'said', 'words', 'level', 'correction', 'reply', 'error', 'marks', 'timing'];
 // These errors mean a wrong setting or message; they do not belong to the running turn.
 const NOT_OF_A_TURN = new Set(['invalid_field']);
 
@@ -21,6 +21,7 @@ export class Turn {
   said = '';
   words = [];
   level = null; // the event `level`
+  correction = null; // the event `correction`
   reply = '';
   error = null; // {code, message}
   timing = null; // the server's figures
@@ -137,7 +138,10 @@ export class Lesson {
 
   restore(saved) {
     this.turns = saved.map((fields) => Object.assign(new Turn(), fields));
-    for (const turn of this.turns) if (!turn.over) turn.state = 'stopped';
+    for (const turn of this.turns) {
+      if (turn.state === 'unsent') turn.state = 'unsaid'; // its recording is gone
+      else if (!turn.over) turn.state = turn.marks.written ? 'done' : 'stopped';
+    }
   }
 
   clear() {
@@ -155,6 +159,8 @@ export class Lesson {
       turn.words = data.words ?? [];
     } else if (event === 'level') {
       turn.level = data;
+    } else if (event === 'correction') {
+      turn.correction = data;
     } else if (event === 'delta') {
       turn.marks.firstWord ??= now;
       turn.reply += data.text;

@@ -1,7 +1,7 @@
 /** The level estimate over time: a position on the scale with a confidence band. */
 
 import { byId, el, svg } from './dom.js';
-import { percent, t } from './i18n.js';
+import { t } from './i18n.js';
 
 export const LEVELS = ['A1', 'A2', 'B1', 'B2', 'C1', 'C2'];
 
@@ -41,12 +41,12 @@ export function drawLevel(turns) {
   if (card.hidden) return;
   const now = all.at(-1);
   const [low, high] = [levelAt(now.low), levelAt(now.high)];
-  const values = { level: now.estimate, low, high, percent: percent(now.confidence) };
-  const rests = now.utterances > 1 ? 'levelUtterances' : 'levelUtterance';
+  const values = { level: now.estimate, low, high };
   byId('level-now').textContent = now.estimate;
   byId('level-words').replaceChildren(
-    el('p', { class: 'sure' }, t(low === high ? 'levelSureOne' : 'levelSure', values)),
-    el('p', { class: 'rests' }, t(rests, { count: now.utterances })),
+    el('p', { class: 'meaning' }, t(`levelMeans.${now.estimate}`)),
+    el('p', { class: 'next' }, t(`levelNext.${now.estimate}`)),
+    low === high ? '' : el('p', { class: 'rests' }, t('levelBetween', values)),
     now.fixed ? el('p', { class: 'rests' }, t('levelFixed', { level: now.level })) : '',
   );
   byId('level-chart').replaceChildren(chart(all.slice(-SHOWN), t('levelChart', { ...values, count: all.length })));

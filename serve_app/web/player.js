@@ -9,6 +9,7 @@ import { soundAs } from './recorder.js';
 import { audibleSamples, parseWav } from './wav.js';
 
 const LEAD_S = 0.05; // lead time of the first piece, so that it does not start in the past
+const SLOWLY = 0.75; // of the speed at which the voice was made
 const FADE_S = 0.02; // stopping abruptly would click
 
 export class Player {
@@ -16,6 +17,7 @@ export class Player {
   #output = null; // the gain node of what plays now; stopping fades it out and drops it
   #sources = new Set();
   #next = 0;
+  #slow = null; // the audio element of what plays slowly: only media elements keep the pitch
   #changed;
   /** Audible samples of all sources started so far; tests read it. */
   samplesPlayed = 0;
@@ -30,7 +32,7 @@ export class Player {
   }
 
   get playing() {
-    return this.#sources.size > 0;
+    return this.#sources.size > 0 || this.#slow !== null;
   }
 
   /** The audio context, resumed if the browser allows it. Make the first call in a user gesture. */
@@ -75,9 +77,41 @@ export class Player {
     if (this.#sources.size === 1) this.#changed();
   }
 
+  /** Play WAV files one after the other, slower and at the same pitch. Returns whether the browser could. */
+  async playSlowly(files) {
+    const audio = new Audio();
+    audio.preservesPitch = true;
+    audio.defaultPlaybackRate = SLOWLY; // loading the next file resets the rate to this one
+    this.#slow = audio;
+    this.#changed();
+    try {
+      for (const file of files) {
+        if (this.#slow !== audio) break; // stopped meanwhile
+        await played(audio, file);
+      }
+      return true;
+    } catch {
+      return this.#slow !== audio; // stopping it while it loads is no failure
+    } finally {
+      if (this.#slow === audio) {
+        this.#slow = null;
+        this.#changed();
+      }
+    }
+  }
+
   /** Stop at once. Returns whether anything was playing. */
   stop() {
     if (!this.playing) return false;
+    if (this.#slow) {
+      const audio = this.#slow;
+      this.#slow = null;
+      audio.pause(); // `played` ends with it
+      if (!this.playing) {
+        this.#changed();
+        return true;
+      }
+    }
     const output = this.#output;
     const now = this.#context.currentTime;
     output.gain.setValueAtTime(1, now);
@@ -100,5 +134,21 @@ export class Player {
     this.#output = null;
     this.#next = 0;
     this.#changed();
+  }
+}
+
+/** Play one file to its end, or until it is paused. */
+async function played(audio, file) {
+  const address = URL.createObjectURL(new Blob([file], { type: 'audio/wav' }));
+  try {
+    await new Promise((resolve, reject) => {
+      audio.onended = resolve;
+      audio.onpause = () => audio.ended || resolve(); // the end of a file pauses it too
+      audio.onerror = () => reject(new Error('the browser cannot play it'));
+      audio.src = address;
+      audio.play().catch(reject);
+    });
+  } finally {
+    URL.revokeObjectURL(address);
   }
 }

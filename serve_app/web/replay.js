@@ -37,6 +37,13 @@ export class Replay {
     this.#show(turn);
   }
 
+  /** Say the tutor's answer again, slowly. */
+  async slowly(turn) {
+    this.line = { turn, who: 'tutor' };
+    this.#show(turn);
+    if (!(await this.#player.playSlowly(turn.pieces))) this.#failed();
+  }
+
   /** Called when the line has ended, or something else is to be played. */
   end() {
     const { line } = this;

@@ -13,7 +13,7 @@ export class Settings {
 
   /**
    * @param {object} choices as store.js keeps them; changed in place
-   * @param {{changed: (name: string) => void, restart: () => void, opened: () => void}} hooks
+   * @param {{changed: (name: string) => void, restart: () => void, slower: () => void, opened: () => void}} hooks
    */
   constructor(choices, hooks) {
     this.#choices = choices;
@@ -32,7 +32,11 @@ export class Settings {
     for (const radio of document.querySelectorAll('[name=language]')) {
       radio.addEventListener('change', () => this.#change('language', radio.value));
     }
-    byId('slow').addEventListener('click', () => this.#change('speed', choices.speed === SLOW ? 1 : SLOW));
+    byId('timing-choice').addEventListener('change', (event) => this.#change('timing', event.target.checked));
+    byId('slow').addEventListener('click', () => {
+      this.#change('speed', choices.speed === SLOW ? 1 : SLOW);
+      hooks.slower();
+    });
     byId('restart').addEventListener('click', () => {
       this.#dialog.close();
       hooks.restart();
@@ -51,6 +55,7 @@ export class Settings {
     byId('level-choice').value = level ?? '';
     for (const radio of document.querySelectorAll('[name=speed]')) radio.checked = Number(radio.value) === speed;
     for (const radio of document.querySelectorAll('[name=language]')) radio.checked = radio.value === current();
+    byId('timing-choice').checked = this.#choices.timing;
     byId('slow').setAttribute('aria-pressed', String(speed === SLOW));
   }
 

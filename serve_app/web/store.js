@@ -6,7 +6,7 @@
 const CHOICES = 'parle.choices';
 const LESSON = 'parle.lesson';
 
-export const DEFAULTS = Object.freeze({ voice: null, level: null, speed: 1, language: null });
+export const DEFAULTS = Object.freeze({ voice: null, level: null, speed: 1, language: null, timing: false });
 
 export function loadChoices() {
   return { ...DEFAULTS, ...read('localStorage', CHOICES) };

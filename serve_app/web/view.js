@@ -1,10 +1,11 @@
 /** Draws the conversation as a list of turns. Each turn keeps its nodes; only what changed is rewritten. */
 
+import { corrected, correctionNote } from './correction.js';
 import { byId, el, icon } from './dom.js';
-import { has, percent, t } from './i18n.js';
+import { doubtful } from './hearing.js';
+import { has, t } from './i18n.js';
 import { timingBar } from './timing.js';
 
-const DOUBT = 0.15; // words with a probability above 1 - DOUBT are not marked
 const NEAR_END = 240; // px: a learner who has scrolled further up is reading, so do not scroll
 // After these errors the same recording may succeed.
 const WORTH_RESENDING = new Set(
@@ -17,7 +18,7 @@ export class View {
   #hooks;
   #announced = new Map();
 
-  /** @param {{replay: (turn, who: 'learner'|'tutor') => void, resend: (turn) => void}} hooks */
+  /** @param {{replay: (turn, who: 'learner'|'tutor') => void, resend: (turn) => void, timed: () => boolean}} hooks */
   constructor(hooks) {
     this.#hooks = hooks;
   }
@@ -28,7 +29,7 @@ export class View {
     this.#list.replaceChildren();
     for (const turn of turns) {
       const reply = turn.marks.written ? turn.reply : '';
-      this.#announced.set(turn.id, { said: turn.said, reply, note: turn.over ? 'old' : null });
+      this.#announced.set(turn.id, { said: turn.said, correction: 'old', reply, note: turn.over ? 'old' : null });
       this.update(turn, turns, replaying);
     }
     this.#frame(turns);
@@ -97,6 +98,7 @@ export class View {
       ),
       words,
       doubts.length ? el('p', { class: 'unseen' }, t('doubtWords', { words: doubts.join(', ') })) : null,
+      correctionNote(turn),
     );
   }
 
@@ -114,7 +116,7 @@ export class View {
       turn.reply
         ? el('p', { class: 'reply', lang: 'pt-BR' }, turn.reply)
         : el('p', { class: 'reply waiting' }, ...dots(t('waitingReply'))),
-      timingBar(turn),
+      this.#hooks.timed() ? timingBar(turn) : null,
     );
   }
 
@@ -139,10 +141,12 @@ export class View {
   #announce(turn) {
     const before = this.#announced.get(turn.id) ?? {};
     const reply = turn.marks.written ? turn.reply : '';
-    const now = { said: turn.said, reply, note: noteOf(turn) };
+    const parts = corrected(turn.said, turn.correction);
+    const correction = parts && `${parts.wrong} → ${parts.better}`;
+    const now = { said: turn.said, correction, reply, note: noteOf(turn) };
     this.#announced.set(turn.id, now);
-    const who = { said: t('you'), reply: 'Parle', note: 'Parle' };
-    for (const what of ['said', 'reply', 'note']) {
+    const who = { said: t('you'), correction: t('correction'), reply: 'Parle', note: 'Parle' };
+    for (const what of ['said', 'correction', 'reply', 'note']) {
       if (!now[what] || before[what] || (what === 'reply' && turn.pieces.length)) continue; // the reply is spoken already
       const text = el('span', what === 'note' ? {} : { lang: 'pt-BR' }, now[what]);
       byId('announcer').append(el('p', {}, `${who[what]}: `, text));
@@ -155,9 +159,7 @@ function nearEnd() {
   return document.documentElement.scrollHeight - window.innerHeight - window.scrollY < NEAR_END;
 }
 
-const doubtful = (word) => word.probability < 1 - DOUBT;
-
-/** The learner's words, each shaded by its uncertainty. */
+/** The learner's words, those heard with doubt marked. */
 function said(turn) {
   const text = el('p', { class: 'said', lang: 'pt-BR' });
   if (!turn.words.length) text.append(turn.said);
@@ -165,8 +167,7 @@ function said(turn) {
     const node = el('span', {}, word.text.trim());
     if (doubtful(word)) {
       node.className = 'doubtful';
-      node.title = percent(word.probability);
-      node.style.setProperty('--doubt', (1 - word.probability).toFixed(2));
+      node.title = t('doubtTitle');
     }
     text.append(node, ' ');
   }
@@ -187,5 +188,5 @@ function noteOf(turn) {
     const key = `error.${turn.error.code}`;
     return has(key) ? t(key) : t('error.unknown', { message: turn.error.message });
   }
-  return ['stopped', 'lost', 'unsent'].includes(turn.state) ? t(`note.${turn.state}`) : null;
+  return ['stopped', 'lost', 'unsent', 'unsaid'].includes(turn.state) ? t(`note.${turn.state}`) : null;
 }

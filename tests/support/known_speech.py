@@ -76,7 +76,7 @@ class KnownSpeech(Ears):
 
 def spelled(text: str) -> tuple[Word, ...]:
     """The words of a text, a third of a second each; every fifth is doubtful."""
-    return tuple(Word(word, i / 3, (i + 1) / 3, 0.45 if i % 5 == 3 else 0.95) for i, word in enumerate(text.split()))
+    return tuple(Word(word, i / 3, (i + 1) / 3, 0.2 if i % 5 == 3 else 0.95) for i, word in enumerate(text.split()))
 
 
 @dataclass

@@ -63,6 +63,7 @@ def test_the_policy_names_this_host_and_nothing_inline() -> None:
     rules = dict(rule.split(" ", 1) for rule in policy("parle.test:8000").split("; "))
     assert rules["default-src"] == "'none'"
     assert rules["script-src"] == rules["style-src"] == rules["img-src"] == "'self'"
+    assert rules["media-src"] == "blob:"  # an answer said again slowly
     assert rules["connect-src"] == "'self' ws://parle.test:8000 wss://parle.test:8000"
     assert "unsafe" not in policy("parle.test")
 

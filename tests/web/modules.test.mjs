@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { corrected } from '../../serve_app/web/correction.js';
+import { el } from '../../serve_app/web/dom.js';
 import { Lesson } from '../../serve_app/web/lesson.js';
 import { quantile } from '../../serve_app/web/level.js';
 import { phases } from '../../serve_app/web/timing.js';
@@ -36,6 +38,19 @@ test('a turn is filled by its events', () => {
   lesson.take({ event: 'response', response: 'Olá! ' }, 950);
   lesson.take(COMPLETE, 1000);
   assert.deepEqual([turn.state, turn.reply, turn.timing.total_ms, lesson.running], ['done', 'Olá! ', 3000, null]);
+});
+
+test('a correction belongs to its turn, is kept over a reload, and is shown where the server says so', () => {
+  const [lesson, turn] = lessonWithTurn();
+  const said = 'Oi 😀, hoje eu está muito triste com a prova de ontem.';
+  const correction = { event: 'correction', said: 'eu está', better: 'eu estou', span: [11, 18], shown: true, rule: 'X' };
+  for (const event of [STT, heard(said), correction]) lesson.take(event, 1);
+  const parts = { before: 'Oi 😀, hoje', wrong: 'eu está', better: 'eu estou', after: 'muito triste com …' };
+  const [saved] = JSON.parse(JSON.stringify(lesson.saved()));
+  assert.deepEqual(corrected(saved.said, saved.correction), parts);
+  assert.deepEqual(corrected(said, { ...correction, span: [0, 7] }), parts); // a span that does not fit
+  assert.equal(corrected(said, { ...correction, shown: false }), null);
+  assert.equal(corrected(turn.said, null), null);
 });
 
 test('after a cancel nothing is played, and what still comes belongs to the old turn', () => {
@@ -121,6 +136,23 @@ test('a reload keeps the text and no sound', () => {
   after.restore(JSON.parse(JSON.stringify(lesson.saved())));
   assert.deepEqual([after.last.said, after.last.state, after.last.recording], ['oi', 'stopped', null]);
   assert.equal(after.begin('new').id, 2);
+});
+
+test('a reload interrupts only what was not written to its end', () => {
+  const lesson = new Lesson();
+  const turns = ['written', 'half', 'unsent'].map((recording) => lesson.begin(recording));
+  turns.slice(0, 2).forEach((turn) => lesson.sent(turn, 0));
+  for (const event of [STT, heard('oi'), delta('Olá!'), { event: 'response', response: 'Olá!' }]) lesson.take(event, 1);
+  const after = new Lesson();
+  after.restore(JSON.parse(JSON.stringify(lesson.saved())));
+  assert.deepEqual(after.turns.map((turn) => turn.state), ['done', 'stopped', 'unsaid']);
+});
+
+test('a child that is not there is not written', (context) => {
+  const createElement = () => ({ children: [], append(...children) { this.children.push(...children); } });
+  globalThis.document = { createElement };
+  context.after(() => delete globalThis.document);
+  assert.deepEqual(el('p', {}, 'Você', false, null, undefined, 0).children, ['Você', 0]);
 });
 
 test('a WAV file of the wire is read, also one whose chunks lie otherwise', () => {
