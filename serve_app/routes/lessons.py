@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from serve_app import audio
 from serve_app.config.stack import Limits, Order, explain
-from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
+from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings, known_style
 from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge, did_you_mean, unknown_voice
 from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange
 from serve_app.lesson.events import Event
@@ -54,6 +54,11 @@ class Choice(BaseModel):
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("correction", mode="before")
+    @classmethod
+    def _know_the_style(cls, value: Any) -> Any:
+        return value if value is None else known_style(value)
 
     def changed(self, fields: dict[str, Any]) -> Choice:
         """A copy with `fields` set or, where None, unset.
