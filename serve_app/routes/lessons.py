@@ -45,6 +45,11 @@ class Choice(BaseModel):
     speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
     correction: CorrectionStyle | None = None
 
+    @field_validator("correction", mode="before")  # runs after the one below, which is for all fields
+    @classmethod
+    def _know_the_style(cls, value: Any) -> Any:
+        return value if value is None else known_style(value)
+
     @field_validator("*", mode="before")
     @classmethod
     def _empty_means_unset(cls, value: Any) -> Any:
@@ -54,11 +59,6 @@ class Choice(BaseModel):
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
-
-    @field_validator("correction", mode="before")
-    @classmethod
-    def _know_the_style(cls, value: Any) -> Any:
-        return value if value is None else known_style(value)
 
     def changed(self, fields: dict[str, Any]) -> Choice:
         """A copy with `fields` set or, where None, unset.
