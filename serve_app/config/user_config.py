@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -75,6 +75,17 @@ CorrectionStyle = Literal["recast", "prompt", "explicit", "none"]
 """recast: the tutor says it right in passing; prompt: asks which form is right; explicit: says so; none: nothing."""
 
 
+def known_style(style: Any) -> Any:
+    """The style as it is.
+
+    Raises:
+        ValueError: an unknown style; names the nearest known one.
+    """
+    if style not in get_args(CorrectionStyle):
+        raise ValueError(did_you_mean("style", str(style), get_args(CorrectionStyle)))
+    return style
+
+
 class TeachingSettings(Strict):
     """What rules decide of the tutor's reply; what is off is left to the LLM, of which a large one needs less help."""
 
@@ -86,6 +97,11 @@ class TeachingSettings(Strict):
     """Which words the tutor's question may begin with, so that questions vary."""
     correction: CorrectionStyle = "recast"
     """For learners who choose nothing."""
+
+    @field_validator("correction", mode="before")
+    @classmethod
+    def _know_the_style(cls, style: Any) -> Any:
+        return known_style(style)
 
 
 class IngressSettings(Strict):

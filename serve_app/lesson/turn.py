@@ -30,8 +30,9 @@ from serve_app.lesson.speech_sender import SpeechSender
 from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn_record import StageCall, TurnRecord, TurnRecorder
 from serve_app.lesson.tutor_prompt import DEFAULT_LEVEL, TutorRequest
-from serve_app.protocols import STT_SAMPLE_RATE, Usage
-from serve_app.teaching.error_rules import Correction, find_errors, mended
+from serve_app.protocols import STT_SAMPLE_RATE, Usage, Word
+from serve_app.teaching.error_rules import Correction, mended
+from serve_app.teaching.heard_errors import sure_errors
 from serve_app.teaching.planner import Plan, Said
 
 logger = logging.getLogger("ray.serve")
@@ -166,6 +167,7 @@ class _Pipeline:
         self.speech = SpeechSender(waiting, utterance.order, recorder)
         self._opening = ""
         self.transcript = ""
+        self._words: tuple[Word, ...] = ()
         self.level: str | None = None
         self.reply = ""
         self.usage: Usage | None = None
@@ -189,6 +191,7 @@ class _Pipeline:
         if transcript.no_speech:
             raise NoSpeech("No speech was heard in the recording; speak closer to the microphone and try again.")
         self.transcript = transcript.text
+        self._words = transcript.words
         await self._waiting.put(Heard(transcript, call.milliseconds, self._utterance.session_id))
 
     async def _correct(self) -> None:
@@ -196,7 +199,7 @@ class _Pipeline:
         self._corrected = self.transcript
         if self._correction == "none":
             return
-        errors = find_errors(self.transcript)
+        errors = sure_errors(self.transcript, self._words)
         self._corrected = mended(self.transcript, errors)
         if errors:
             surest = max(errors, key=lambda error: error.confidence)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from serve_app import audio
 from serve_app.config.stack import Limits, Order, explain
-from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
+from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings, known_style
 from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge, did_you_mean, unknown_voice
 from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange
 from serve_app.lesson.events import Event
@@ -44,6 +44,11 @@ class Choice(BaseModel):
     voice: str | None = None
     speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
     correction: CorrectionStyle | None = None
+
+    @field_validator("correction", mode="before")  # runs after the one below, which is for all fields
+    @classmethod
+    def _know_the_style(cls, value: Any) -> Any:
+        return value if value is None else known_style(value)
 
     @field_validator("*", mode="before")
     @classmethod

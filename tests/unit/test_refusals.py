@@ -86,6 +86,7 @@ def test_http_refuses_two_recordings_in_one_form(site: Site, question: bytes) ->
         ("level", "Z9", "A1"),
         ("speed", "fast", "speed"),
         ("speed", "9", "2"),
+        ("correction", "recats", "did you mean 'recast'"),
         ("voice", "robot", "pf_dora"),
         ("order", "random", "documented"),
         ("session_id", "not/allowed", "session_id"),
