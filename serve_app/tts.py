@@ -105,7 +105,9 @@ class TextToSpeech:
     async def synthesize(
         self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
     ) -> AsyncGenerator[Speech, None]:
-        """Speak `text`; None takes the stack's voice or speed, `level_speed` if the stack has none. Closing the stream stops the synthesis.
+        """Speak `text`; None takes the stack's voice or speed, `level_speed` if the stack has none.
+
+        Closing the stream stops the synthesis.
 
         Parts are to be played back to back. Each begins and ends at zero and includes the pause for the text's last
         punctuation mark; with a seamless engine the pause is a part of its own. The openings of replies are
