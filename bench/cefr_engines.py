@@ -2,8 +2,8 @@
 
     python -m bench.cefr_engines [--model FOLDER] [--file FILE]
 
-`--model` is a folder with the weights of a transformers classifier. One row for single utterances: exact, adjacent (at
-most one level off), mean absolute error in levels, expected calibration error (ten bins) and Brier score over six levels.
+`--model` is a folder with the weights of a transformers classifier. One row for single utterances: exact, adjacent
+(at most one level off), mean absolute error in levels, expected calibration error (ten bins) and Brier score.
 Then conversations drawn from the utterances, a share of them from one or two levels below: the engine over all
 utterances together ("pooled") against the running level, which takes one after the other. The running level assumes
 such easy utterances, so that comparison favours it where there are many.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +52,7 @@ def figures(told: Floats, truth: Ints) -> dict[str, float]:
     }
 
 
-async def measured(engine: CefrEngine, texts: Sequence[str], y: Ints) -> dict[str, dict[str, float]]:
+async def measured(engine: CefrEngine, texts: list[str], y: Ints) -> dict[str, dict[str, float]]:
     alone = [one.probabilities for one in await engine.classify_batch([(text, ()) for text in texts])]
     report = {"1": figures(np.array([as_row(one) for one in alone]), y)}
     rng = np.random.default_rng(0)
