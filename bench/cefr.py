@@ -10,6 +10,7 @@ confidence before that allowance is shown as well. Groups of 3 and 5 are utteran
 drawn from the same folds, "some easy" with a quarter from one or two levels below, as learners do
 not show all they can in every sentence; no learner's own recordings are in them. The held-out utterances were
 written before anything was fitted, and by the same hand.
+`bench/cefr_engines.py` has the engines side by side on others.
 """
 
 from __future__ import annotations

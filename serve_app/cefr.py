@@ -15,6 +15,7 @@ from serve_app.config.stack import CefrConfig, LexicalCefrConfig
 from serve_app.config.user_config import CefrSettings, settings
 from serve_app.protocols import CefrEngine, LevelEstimate
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
+from serve_app.teaching.running_level import RunningLevel
 from serve_app.weights.sources import fetched
 
 
@@ -35,6 +36,17 @@ def build_engine(config: CefrConfig, model: Path | None) -> CefrEngine:
         labels=config.labels,
         max_batch=config.max_batch,
     )
+
+
+def _running_level(said: Sequence[tuple[str, LevelEstimate]]) -> LevelEstimate:
+    """One learner's level from what was found in each utterance, oldest first."""
+    running = RunningLevel()
+    for text, estimate in said:
+        running = running.after(estimate.probabilities, len(text.split()))
+    if running.level is None:
+        return LevelEstimate(level=None, confidence=0.0)
+    probabilities = running.probabilities
+    return LevelEstimate(running.level, probabilities[running.level], probabilities, running.utterances)
 
 
 @serve.deployment(name="CefrClassifier", **DEPLOYMENT_OPTIONS)
@@ -60,14 +72,20 @@ class CefrClassifier:
         with stage_errors("cefr"):
             if self._engine.max_batch == 1:
                 watch = stopwatch.start()
-                return replace(await self._engine.classify(text, earlier), compute_s=watch.seconds)
+                return replace((await self._running([(text, earlier)]))[0], compute_s=watch.seconds)
             return await self._together((text, earlier))
 
     @serve.batch(batch_wait_timeout_s=0)  # no batching delay: a batch is whatever queued during the previous one
     async def _together(self, requests: list[tuple[str, Sequence[str]]]) -> list[LevelEstimate]:
         watch = stopwatch.start()
-        estimates = await self._engine.classify_batch(requests)
+        estimates = await self._running(requests)
         return [replace(one, compute_s=watch.seconds) for one in estimates]  # each waited for the whole batch
+
+    async def _running(self, requests: Sequence[tuple[str, Sequence[str]]]) -> list[LevelEstimate]:
+        """The learners' running levels. Each utterance is classified alone; the engine remembers the earlier ones."""
+        learners = [[*earlier, text] for text, earlier in requests]
+        alone = iter(await self._engine.classify_batch([(text, ()) for texts in learners for text in texts]))
+        return [_running_level([(text, next(alone)) for text in texts]) for texts in learners]
 
     async def ready(self) -> bool:
         """Always True: a replica answers only once its weights are loaded."""

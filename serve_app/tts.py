@@ -102,15 +102,19 @@ class TextToSpeech:
         """The names a client may choose from."""
         return list(self._engine.voices)
 
-    async def synthesize(self, text: str, voice: str | None, speed: float | None) -> AsyncGenerator[Speech, None]:
-        """Speak `text`; None takes the stack's default voice or speed. Closing the stream stops the synthesis.
+    async def synthesize(
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+    ) -> AsyncGenerator[Speech, None]:
+        """Speak `text`; None takes the stack's voice or speed, `level_speed` if the stack has none.
+
+        Closing the stream stops the synthesis.
 
         Parts are to be played back to back. Each begins and ends at zero and includes the pause for the text's last
         punctuation mark; with a seamless engine the pause is a part of its own. The openings of replies are
         synthesised once and kept.
         """
         voice = voice or self._settings.voice or self._engine.voices[0]
-        speed = speed or self._settings.speed
+        speed = speed or self._settings.speed or level_speed
         self._check_voice(voice)
         if (kept := self._kept.find(text, voice, speed)) is not None:
             yield Speech(kept, self._engine.sample_rate)

@@ -68,7 +68,8 @@ class TtsSettings(Strict):
     """`user_config` of TextToSpeech: the defaults for clients that choose nothing."""
 
     voice: str | None = None
-    speed: Annotated[float, Field(ge=0.5, le=2)] = 1.0
+    speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    """None: the learner's level decides, see `serve_app/teaching/level_style.py`."""
 
 
 CorrectionStyle = Literal["recast", "prompt", "explicit", "none"]

@@ -14,6 +14,7 @@ from serve_app.audio import wav
 from serve_app.errors import ParleError
 from serve_app.protocols import Audio, LevelEstimate, Transcript
 from serve_app.teaching.error_rules import Correction
+from serve_app.teaching.running_level import likely_range, uncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,15 @@ class Level:
             "probabilities": {label: round(p, 3) for label, p in self.estimate.probabilities.items()},
             "utterances": self.estimate.utterances,
             "fixed": self.fixed,
+            **self._doubt(),
         }
+
+    def _doubt(self) -> dict[str, Any]:
+        probabilities = self.estimate.probabilities
+        if not probabilities:
+            return {"uncertainty": None, "low": None, "high": None}
+        low, high = likely_range(probabilities)
+        return {"uncertainty": round(uncertainty(probabilities), 2), "low": low, "high": high}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ class TutorStage(Protocol):
 
 
 class TextToSpeechStage(Protocol):
-    def synthesize(self, text: str, voice: str | None, speed: float | None) -> AsyncGenerator[Speech, None]: ...
+    def synthesize(
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+    ) -> AsyncGenerator[Speech, None]: ...
 
 
 @dataclass(frozen=True, slots=True)

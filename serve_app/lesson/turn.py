@@ -33,6 +33,7 @@ from serve_app.lesson.tutor_prompt import DEFAULT_LEVEL, TutorRequest
 from serve_app.protocols import STT_SAMPLE_RATE, Usage, Word
 from serve_app.teaching.error_rules import Correction, mended
 from serve_app.teaching.heard_errors import sure_errors
+from serve_app.teaching.level_style import speed_of
 from serve_app.teaching.planner import Plan, Said
 
 logger = logging.getLogger("ray.serve")
@@ -282,7 +283,9 @@ class _Pipeline:
         if self._spoken_parts == 0:
             await self.speech.send(Status("tts"))
         with self._recorder.calling("tts") as call:
-            stream = self._stages.tts.synthesize(piece, self._utterance.voice, self._utterance.speed)
+            stream = self._stages.tts.synthesize(
+                piece, self._utterance.voice, self._utterance.speed, speed_of(self.level)
+            )
             async with aclosing(stream) as parts:
                 async for part in parts:
                     call.received(part.compute_s, duration_s(part.samples, part.sample_rate))

@@ -124,8 +124,10 @@ class RemoteTutorLLM:
 class RemoteTextToSpeech:
     handle: DeploymentHandle
 
-    def synthesize(self, text: str, voice: str | None, speed: float | None) -> AsyncGenerator[Speech, None]:
-        return stream(self.handle.synthesize, text, voice, speed, stage="tts")
+    def synthesize(
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+    ) -> AsyncGenerator[Speech, None]:
+        return stream(self.handle.synthesize, text, voice, speed, level_speed, stage="tts")
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,9 @@ class Tones(Voice):
 
     letter_s: float = 0.04
 
-    async def synthesize(self, text: str, voice: str | None, speed: float | None) -> AsyncGenerator[Speech, None]:
+    async def synthesize(
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+    ) -> AsyncGenerator[Speech, None]:
         self.asked.append((text, voice, speed))
         with self.work.at_work():
             await asyncio.sleep(self.part_s)

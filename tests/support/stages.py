@@ -117,9 +117,13 @@ class Voice:
     part_s: float = 0.0
     parts: int = 1
     asked: list[tuple[str, str | None, float | None]] = field(default_factory=list)
+    level_speeds: list[float] = field(default_factory=list)
 
-    async def synthesize(self, text: str, voice: str | None, speed: float | None) -> AsyncGenerator[Speech, None]:
+    async def synthesize(
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+    ) -> AsyncGenerator[Speech, None]:
         self.asked.append((text, voice, speed))
+        self.level_speeds.append(level_speed)
         with self.work.at_work():
             for _ in range(self.parts):
                 await asyncio.sleep(self.part_s)
