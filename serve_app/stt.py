@@ -18,8 +18,9 @@ from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Tran
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.weights.sources import fetched
 
-SHORT_ANSWER_S = 3.0
-"""Up to this length Whisper is told what the tutor said before."""
+SHORT_ANSWER_S = 1.0
+"""Up to this length Whisper is told what the tutor said before. With a prompt it may end a longer utterance too early
+and write the rest again and again."""
 
 
 def build_engine(config: SttConfig, model: Path) -> SpeechToTextEngine:

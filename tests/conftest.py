@@ -103,7 +103,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 
 @pytest.fixture(scope="session")
 def small_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The CPU stack with a language model of eight times the speed, and limits that a test can reach."""
+    """The CPU stack with a language model of eight times the speed, which writes all of the reply, and low limits."""
     stack = yaml.safe_load(CPU_STACK.read_text("utf-8"))
     args = stack["applications"][0]["args"]
     args["llm"].update(model="wheel:gemma-3-270m", chat_template="transcript", context_tokens=2048)
@@ -111,6 +111,8 @@ def small_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for deployment in stack["applications"][0]["deployments"]:
         if deployment["name"] == "TutorLLM":
             deployment["user_config"]["sampling"]["temperature"] = 0.0
+        if deployment["name"] == "Ingress":
+            deployment["user_config"]["teaching"] = {"openings": False, "recast": False, "questions": False}
     return written(stack, tmp_path_factory.mktemp("small-stack") / "small_stack.yaml")
 
 

@@ -52,7 +52,7 @@ def test_the_eager_order_sends_the_first_audio_before_the_response(eager: Answer
 def test_what_was_said_comes_back_with_words_and_session(turn: tuple[Answer, str]) -> None:
     answer, said = turn
     transcript = answer.one("transcript")
-    assert set(transcript) == {"transcript", "stt_ms", "words", "session_id"}
+    assert set(transcript) == {"transcript", "stt_ms", "words", "session_id", "language"}
     assert word_error_rate(said, transcript["transcript"]) <= 0.1
     assert transcript["stt_ms"] > 0
     assert "".join(word["text"] for word in transcript["words"]) == transcript["transcript"].replace(" ", "")
@@ -156,8 +156,9 @@ def test_a_chosen_speed_is_heard(chosen: tuple[Answer, dict[str, Any]], document
 # --- over the WebSocket ------------------------------------------------------------------------------------
 
 FIELDS = {
-    "transcript": {"transcript", "stt_ms", "words", "session_id"},
-    "level": {"level", "confidence", "cefr_ms", "estimate", "probabilities", "utterances", "fixed"},
+    "transcript": {"transcript", "stt_ms", "words", "session_id", "language"},
+    "level": {"level", "confidence", "cefr_ms", "estimate", "probabilities", "utterances", "fixed"}
+    | {"uncertainty", "low", "high"},
     "delta": {"text"},
     "response": {"response", "llm_ms"},
     "audio": set(),
