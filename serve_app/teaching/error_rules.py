@@ -183,6 +183,8 @@ def _others(text: str) -> Iterator[Correction]:
     plurals = r"eles|elas|vocês|(?:as|os|meus|minhas|seus|suas) (?!mesm|outr)[a-zà-ú]+s"
     for match in re.finditer(rf"\b({plurals}) {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
         word = match[2].lower()
+        if re.search(r"\b(?:entre|de|com|para|pra|por|sobre|sem|contra) $", text[: match.start()], re.IGNORECASE):
+            continue  # "o desemprego entre os jovens aumentou"
         better = third_person_plural(word) if _is_third_singular(word) else None
         if better and better not in (word, "têm", "vêm"):  # which sound the same
             yield _at(match, 2, better, "person", 0.85, subject=match[1].lower())
@@ -242,6 +244,8 @@ def _gender(text: str) -> Iterator[Correction]:
     determiners = "|".join(_TURNED)
     for match in re.finditer(rf"\b({determiners}) ({_WORD})\b", text, re.IGNORECASE):
         noun = match[2].lower()
+        if noun == "avós":
+            continue  # of "avô" as well
         if noun == "avó":
             yield _at(match, 0, f"{match[1]} avô", "gender", 0.8)
         elif _is_feminine(noun):

@@ -28,7 +28,10 @@ _GRAVE = _words(
     r"enterro|velório|funeral|luto",
     r"câncer|cancro|tumor|infarto|derrame|avc",
     r"(?:está|estão|estava|foi|fui|internad[oa]s?|ficou) (?:internad[oa] )?(?:no|ao|para o|pro|em um) hospital",
-    r"internad[oa]s?",
+    r"internad[oa]s?|alzheimer|demência|parkinson|quimioterapia|doença grave|em coma|derrubaram|demoli\w+",
+    r"(?:dias?|semanas?|mês|meses|fiquei|ficou|mãe|pai|filh[oa]|avó|avô|irmão|irmã) (?:\w+ ){0,2}no hospital",
+    r"demissão|demissões|mandad[oa] embora|sem (?:emprego|trabalho|chão)|não tenho (?:trabalho|emprego)",
+    r"cort(?:ou|aram) (?:\w+ ){1,2}equipe",
     r"acidente",
     r"assalt(?:ad\w+|aram|ou|o)",
     r"demitid[oa]s?|demitiram|desempregad[oa]s?|perd\w+ (?:o|meu|o meu) (?:emprego|trabalho)",
@@ -49,6 +52,7 @@ _SAD = _words(
     r"problemas? (?:com|no|na|de)|péssim[oa]|horrível|terrível|pior (?:dia|semana)|ninguém|atras(?:ei|ad[oa])",
     r"deu errado|cancel(?:aram|ou|ad[oa])|estrag(?:ou|ada|ado|uei)|exigente|barulh\w+|difíc(?:il|eis) (?:para|pra) mim",
     r"não (?:vai|vão) ser renovad\w+|não (?:posso|pude) (?:ir|voltar|ver|vê)|piorou|faliu|multa|dívidas?|licença",
+    r"sumiu|fugiu|lev(?:ou|aram) (?:o |a )?(?:meu|minha|tudo)|desisti\w*|desanimad[oa]|sem cabeça|com cabeça para",
     r"sinto falta|senti falta|com raiva|irritad[oa]|esqueci (?:a|o|as|os|minha|meu)",
 )
 _GLAD = _words(
@@ -117,6 +121,8 @@ def kind_of(utterance: str) -> Kind:
         return "greeting"
     if asks(utterance):
         return "question"
+    if re.match(r"\W*se\b", utterance, re.IGNORECASE):  # what is only imagined is no news
+        return "neutral"
     if _GRAVE.search(utterance):
         return "grave"
     if _SAD.search(utterance):

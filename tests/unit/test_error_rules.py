@@ -42,6 +42,13 @@ def test_a_correction_tells_where_what_and_why() -> None:
     assert 0 < error.confidence <= 1
 
 
+@pytest.mark.parametrize(
+    "said", ["O desemprego entre os jovens aumentou.", "Meus avós moram longe.", "Você e eu somos amigos."]
+)
+def test_what_only_looks_like_an_error_is_left_alone(said: str) -> None:
+    assert find_errors(said) == []
+
+
 def test_corrections_do_not_overlap() -> None:
     errors = find_errors("Yo tengo vinte e três ano e meu avó está en la playa.")
     assert all(one.span[1] <= other.span[0] for one, other in itertools.pairwise(errors))
