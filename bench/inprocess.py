@@ -96,7 +96,7 @@ class OneAfterTheOther:
         """Seconds until the answer can be heard: when all of it is spoken."""
         started = time.perf_counter()
         samples = audio.decode(recording, max_seconds=60)
-        transcript = await self._stages.stt.transcribe(samples)
+        transcript = await self._stages.stt.transcribe(samples, "")
         assert self._stages.cefr is not None
         earlier = [exchange.learner for exchange in self._history]
         estimate = await self._stages.cefr.classify(transcript.text, earlier)

@@ -63,7 +63,7 @@ class Engines:
     async def stt(self) -> Stage:
         seconds, cpu = [], 0.0
         for samples in self.samples:
-            took, used, transcript = await _timed(self.stages.stt.transcribe(samples))
+            took, used, transcript = await _timed(self.stages.stt.transcribe(samples, ""))
             seconds.append(took)
             cpu += used
             self.transcripts.append(transcript.text)
@@ -152,7 +152,7 @@ class Engines:
         text = max((piece for r in self.replies for piece in split_long(speakable("".join(r.deltas)), 60)), key=len)
 
         async def stt() -> float:
-            return (await _timed(self.stages.stt.transcribe(self.samples[0])))[0]
+            return (await _timed(self.stages.stt.transcribe(self.samples[0], "")))[0]
 
         async def llm() -> float:
             deltas, usage = await self.write(self.transcripts[1])

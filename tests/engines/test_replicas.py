@@ -176,7 +176,7 @@ async def test_of_a_batch_each_transcript_tells_the_work_on_all(monkeypatch: pyt
     stt = await started(SpeechToText, FasterWhisperConfig(engine="faster-whisper"), {})
     # What Serve hands the batches to; its own queue asks for a running replica.
     together = type(stt)._together.__wrapped__
-    batches = [[(ONE_SECOND, Event())] * number for number in (1, 4)]
+    batches = [[(ONE_SECOND, "", Event())] * number for number in (1, 4)]
     one, four = await asyncio.gather(*(asyncio.create_task(together(stt, batch)) for batch in batches))
     assert [transcript.text for transcript in (*one, *four)] == ["1", "4", "4", "4", "4"]
     assert all(0.2 <= transcript.compute_s < 0.39 for transcript in (*one, *four))

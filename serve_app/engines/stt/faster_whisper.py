@@ -217,4 +217,6 @@ def assemble(segments: Iterable[Segment], language: str) -> Transcript:
         for word in segment.words or ()
     )
     text = " ".join(segment.text.strip() for segment in spoken).strip()
-    return Transcript(text, words, no_speech=not any(map(str.isalnum, text)), language=language)
+    if not any(map(str.isalnum, text)):
+        return Transcript(text, words, no_speech=True)
+    return Transcript(text, words, language=language)
