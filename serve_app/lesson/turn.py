@@ -229,7 +229,7 @@ class _Pipeline:
                 await self._add(plan.begin)
                 if plan.begin.endswith((".", "!", "?")):
                     self._cutter.feed(" ")  # it ends a sentence, so the voice need not wait for what follows
-            if plan is None or plan.form is not None:
+            if plan is None or not plan.whole:
                 await self._write_on(conversation, plan, call)
         self.reply = self.reply.strip()
         if not self.reply:

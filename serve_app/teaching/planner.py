@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 from serve_app.package_data import data_file
@@ -48,14 +48,15 @@ _QUESTION = re.compile(r"[^.!?…]*\?")
 class Plan:
     """The reply as far as it is decided.
 
-    `opening` is spoken first; `begin` begins with it and is what the model goes on from. `form` is how it goes on:
-    None where `begin` is the whole reply and no model is asked.
+    `opening` is spoken first; `begin` begins with it and is what the model goes on from, in the form `form` (None: as
+    it likes). `whole`: `begin` is all of the reply, and no model is asked.
     """
 
     kind: Kind
     opening: str = ""
     begin: str = ""
     form: ReplyForm | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,10 @@ def plan(said: Said, *, openings_on: bool = True, recast: bool = True, questions
         kind, made = "question", Plan("question", "", of_word.text, _question(said, sentence=not of_word.whole))
     else:
         made = _PLANS.get(kind, _statement)(said, kind, recast)
+    if not (openings_on or recast or questions) or (made.whole and not openings_on):
+        return Plan(kind)
     opening = made.opening if openings_on else ""
-    begin = f"{opening} {made.begin}".strip()
-    form = made.form if questions else (replace(made.form, questions=()) if made.form else None)
-    return Plan(kind, opening, begin, form)
+    return Plan(kind, opening, f"{opening} {made.begin}".strip(), made.form if questions else None, made.whole)
 
 
 def warm() -> None:
@@ -102,7 +103,9 @@ def _statement(said: Said, kind: Kind, recast: bool) -> Plan:
     if said.error is not None and said.style == "explicit":
         return Plan(kind, opening, f'A gente diz "{_right_sentence(said)}".', _question(said))
     if said.error is not None and said.style == "prompt":
-        return Plan(kind, opening, f'A gente diz "{said.error.said.lower()}" ou "{said.error.better.lower()}"?')
+        return Plan(
+            kind, opening, f'A gente diz "{said.error.said.lower()}" ou "{said.error.better.lower()}"?', whole=True
+        )
     back = _recast(said) if recast else SaidBack("", whole=False)
     if back.whole:
         return Plan(kind, opening, f"{back.text}.", _question(said))
@@ -160,12 +163,12 @@ def _asked(said: Said, kind: Kind, recast: bool) -> Plan:
 
 def _fixed(said: Said, kind: Kind, recast: bool) -> Plan:
     """A reply without a model: the opening and a question from the list of the level."""
-    return Plan(kind, _opening(kind, said), "" if kind == "goodbye" else _listed_question(said))
+    return Plan(kind, _opening(kind, said), "" if kind == "goodbye" else _listed_question(said), whole=True)
 
 
 def _repeated(said: Said, kind: Kind, recast: bool) -> Plan:
     last = _QUESTION.findall(said.replies[-1]) if said.replies else []
-    return Plan(kind, _opening(kind, said), last[-1].strip() if last else _listed_question(said))
+    return Plan(kind, _opening(kind, said), last[-1].strip() if last else _listed_question(said), whole=True)
 
 
 _PLANS = {

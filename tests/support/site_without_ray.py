@@ -13,6 +13,7 @@ import httpx
 import uvicorn
 
 from serve_app.config.stack import StackArgs
+from serve_app.config.user_config import IngressSettings, TeachingSettings
 from serve_app.lesson.conversation import Exchange, MemoryStore
 from serve_app.observe.observer import Observer
 from serve_app.routes import app_for
@@ -72,6 +73,8 @@ class Site:
         stages = self.house.stages(cefr=args.cefr is not None)
         extras = QuickExtras(self.house, tuple(args.stages()))
         lessons = Lessons(stages, extras, MemoryStore(), args.limits, Observer(args))
+        # The replies are those that the tests know word for word.
+        lessons.configure(IngressSettings(teaching=TeachingSettings(openings=False, recast=False, questions=False)))
         self.loop, self.presence = asyncio.get_running_loop(), lessons.presence
         config = uvicorn.Config(
             app_for(args, lessons), "127.0.0.1", self.port, log_level="error", ws="websockets-sansio"

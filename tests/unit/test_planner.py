@@ -142,7 +142,7 @@ def test_a_question_to_the_tutor_is_answered_in_the_first_person() -> None:
 @pytest.mark.parametrize("said", [said for said, kind in KINDS.items() if kind == "off_task"])
 def test_orders_to_be_someone_else_never_reach_the_model(said: str) -> None:
     made = of(said)
-    assert made.form is None
+    assert made.whole
     assert made.opening in openings()["off_task"]
     assert made.begin.endswith("?")
 
@@ -150,15 +150,19 @@ def test_orders_to_be_someone_else_never_reach_the_model(said: str) -> None:
 def test_who_did_not_understand_hears_the_question_again() -> None:
     made = of("Não entendi. Pode repetir?", replies=("Ah, sim. Você mora em Lima. Onde você trabalha?",))
     assert made.begin == f"{made.opening} Onde você trabalha?"
-    assert made.form is None
+    assert made.whole
 
 
 def test_what_is_switched_off_is_left_to_the_model() -> None:
     said = Said("Eu moro em Recife.", "Eu moro em Recife.", "A2")
     off = plan(said, openings_on=False, recast=False, questions=False)
-    assert (off.opening, off.begin) == ("", "")
-    assert off.form is not None
-    assert off.form.questions == ()
+    assert (off.opening, off.begin, off.form, off.whole) == ("", "", None, False)
+    free = plan(said, questions=False)
+    assert free.begin.startswith(free.opening)
+    assert free.form is None
+    goodbye = Said("Tchau!", "Tchau!", "A2")
+    assert plan(goodbye).whole
+    assert not plan(goodbye, openings_on=False).whole
 
 
 def test_an_opening_can_be_spoken_alone() -> None:
