@@ -35,7 +35,8 @@ def answered_aloud(learner: Learner, text: str) -> dict[str, Any]:
     complete = learner.ask(text)
     assert learner.sees_line(complete["transcript"])
     assert learner.sees_line(complete["response"])
-    assert in_order(["listening", "understanding", "thinking", "speaking", "ready"], learner.states)
+    # "thinking" may be over before it is seen: the opening is spoken as soon as the transcript is known
+    assert in_order(["listening", "understanding", "speaking", "ready"], learner.states)
     assert learner.pieces > 0
     assert learner.samples_played > 12_000  # half a second of a voice, in samples that are no silence
     assert learner.loudest > 0.05  # and it came out at the other end of the audio graph
