@@ -4,7 +4,8 @@
 
 The file is a list of {"said": utterance, "better": [what is right, for each error]}, right utterances with []; or of
 {"said": utterance, "right": all of it right}, as in bench/data/learner_sentences.json, which was written without a look
-at the rules: an utterance that comes out otherwise counts as wrong, one left as it is as missed.
+at the rules, and tests/data/learner_errors_spoken.json: an utterance that comes out otherwise counts as wrong, one left
+as it is as missed.
 """
 
 from __future__ import annotations

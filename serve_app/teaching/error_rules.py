@@ -7,35 +7,17 @@ mim fazer" apart), and a wrong correction does more harm than a missed one. The 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 from wordfreq import zipf_frequency
 
-from serve_app.package_data import data_file
+from serve_app.teaching.correction import Correction, corrected, nouns, rule_data
+from serve_app.teaching.predicate_errors import PREDICATE_RULES
 from serve_app.teaching.utterance_kind import is_foreign
-from serve_app.teaching.verbs import irregular, is_infinitive, third_person_plural
+from serve_app.teaching.verbs import irregular, is_infinitive, joined, third_person_plural
+from serve_app.teaching.word_choice_errors import WORD_CHOICE_RULES
 from serve_app.teaching.word_forms import plural
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """One error: `said` stands at `span` (characters) of the text, `better` would be right there.
-
-    `rule` names the kind of error, `message` tells the learner in Portuguese; `confidence` is 0 to 1.
-    """
-
-    span: tuple[int, int]
-    said: str
-    better: str
-    rule: str
-    message: str
-    confidence: float = 0.9
-
 
 _ADVERBS = r"(?:(?:não|também|já|nunca|sempre|só|ainda|quase|agora|hoje|ontem|te|lhe|me|se) ){0,2}"
 _WORD = r"[a-zà-ú]+"
@@ -46,26 +28,17 @@ _CLAUSE = re.compile(r"(?:^|[,.!?]|\b(?:e|mas|então|hoje|ontem|agora|oi|porque)
 """What may stand before the first word of a clause."""
 
 _QUOTED = re.compile(r"[\"“«][^\"”»]*[\"”»]|(?<!\w)['‘][^'’]*['’](?!\w)")
+_ASKED = re.compile(
+    r"\b(?:como (?:se|eu|você|a gente) (?:diz|digo|fala|falo|escreve|escrevo)|(?:o )?que (?:significa|quer dizer)"
+    r"|qual (?:é )?a diferença)\b[^.!?]*|\b(?:é|is it) (?:o|a|um|uma) [a-zà-ú]+ (?:ou|or) (?:o|a|um|uma) [a-zà-ú]+",
+    re.IGNORECASE,
+)
 _MAY_BE_SUBJUNCTIVE = re.compile(r"\b(?:que|caso|talvez|embora|quando|se|para que)\b[^,.]{0,20}$", re.IGNORECASE)
 _PAST = re.compile(r"\b(?:ontem|anteontem|passad[oa]s?|domingo|sábado|atrás)\b", re.IGNORECASE)
+_INFINITIVE_FOLLOWS = re.compile(
+    r" (?:(?:não|já|nunca|se|dela|dele|deles|delas) )?([a-zà-ú]+(?:[aeio]r|rem))\b", re.IGNORECASE
+)
 _NO_INFINITIVE = frozenset(("mar", "lugar", "bar", "lar", "ar", "jantar", "par", "celular"))
-
-
-@cache
-def _data() -> dict[str, Any]:
-    return json.loads(data_file("teaching/error_rules.json").read_text("utf-8"))
-
-
-@cache
-def _nouns() -> dict[str, tuple[str, bool]]:
-    """Frequent nouns, singular and plural: gender ("o" or "a"), whether plural."""
-    glossary: dict[str, dict[str, Any]] = json.loads(data_file("teaching/glossary.json").read_text("utf-8"))
-    entries = (entry.split(" ") for group in glossary.values() for entry in group)
-    singular = {words[1]: words[0] for words in entries if len(words) == 2 and words[0] in ("o", "a")}
-    singular |= dict.fromkeys(_data()["feminine"], "a") | dict.fromkeys(_data()["masculine in -a"], "o")
-    return {plural(noun): (gender, True) for noun, gender in singular.items()} | {
-        noun: (gender, False) for noun, gender in singular.items()
-    }
 
 
 def find_errors(text: str) -> list[Correction]:
@@ -73,7 +46,9 @@ def find_errors(text: str) -> list[Correction]:
     found: list[Correction] = []
     if is_foreign(text):
         return found
-    plain = _QUOTED.sub(lambda match: " " * len(match[0]), text)  # words that are asked about
+    plain = text
+    for about_words in (_QUOTED, _ASKED):  # "como se diz perro?", "é o problema ou a problema?"
+        plain = about_words.sub(lambda match: " " * len(match[0]), plain)
     for correction in sorted((one for rule in _RULES for one in rule(plain)), key=lambda one: one.span):
         if correction.better.lower() != correction.said.lower() and (
             not found or correction.span[0] >= found[-1].span[1]
@@ -90,16 +65,6 @@ def mended(text: str, corrections: Sequence[Correction]) -> str:
     return text
 
 
-def _at(
-    match: re.Match[str], group: int | str, better: str, rule: str, confidence: float = 0.9, **words: str
-) -> Correction:
-    said = match[group]
-    if said[:1].isupper():
-        better = better[:1].upper() + better[1:]
-    message = _data()["messages"][rule].format(better=better, **words)
-    return Correction(match.span(group), said, better, rule, message, confidence)
-
-
 def _likely(*infinitives: str) -> str | None:
     """The most frequent of them, if it is a verb."""
     best = max(infinitives, key=lambda word: zipf_frequency(word, "pt"))
@@ -113,30 +78,33 @@ def _eu(text: str) -> Iterator[Correction]:
             continue  # "você e eu somos"
         if is_infinitive(word) and (not _CLAUSE.search(before) or word in _NO_INFINITIVE):
             continue  # "para eu fazer", "vale a pena eu ficar"
-        better = _data()["eu"].get(word) or _first_person(word, subjunctive=bool(_MAY_BE_SUBJUNCTIVE.search(before)))
+        subjunctive = bool(_MAY_BE_SUBJUNCTIVE.search(before))
+        better = rule_data()["eu"].get(word) or _first_person(word, subjunctive=subjunctive)
+        if re.search(r"\b(?:ontem|anteontem|passad[oa])\b", before, re.IGNORECASE):
+            better = "fui" if word == "vai" else _past_of_regular(word) or better
         if better:
-            yield _at(match, 1, better, "person", subject="eu")
+            yield corrected(match, 1, better, "person", subject="eu")
     for match in re.finditer(rf"\bmim {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
         before = text[: match.start()].rstrip()
         if before and not before.endswith((",", ".", "!", "?")):
             continue  # "para mim é bom"
         word = match[1].lower()
-        better = _data()["eu"].get(word) or _first_person(word, subjunctive=False)
+        better = rule_data()["eu"].get(word) or _first_person(word, subjunctive=False)
         if better:
             said = match[0]
             whole = f"eu{said[3 : match.start(1) - match.start()]}{better}"
-            yield _at(match, 0, whole, "person", subject="eu")
+            yield corrected(match, 0, whole, "person", subject="eu")
 
 
 def _first_person(word: str, *, subjunctive: bool) -> str | None:
     """The form of "eu" for another form of a regular verb, None if the word is no such form."""
     if word in irregular()["eu"]:  # is one of "eu"
         return None
-    if len(word) < 4:
+    if len(word) < 4 or word in rule_data()["hardly a verb"]:
         return None
     for ending, first, verb in (("ou", "ei", "ar"), ("eu", "i", "er"), ("iu", "i", "ir")):
         if word.endswith(ending) and is_infinitive(word[:-2] + verb):
-            return word[:-2] + first
+            return joined(word[:-2], first)
     stem = word[:-1]
     if word.endswith("a") and not subjunctive and _likely(stem + "ar", stem + "er", stem + "ir") == stem + "ar":
         return stem + "o"
@@ -152,34 +120,41 @@ def _first_person(word: str, *, subjunctive: bool) -> str | None:
     return None
 
 
+def _past_of_regular(word: str) -> str | None:
+    """ "Viajei" for "viaja" or "viajar"."""
+    stem = word.removesuffix("r").removesuffix("a")
+    regular = word.endswith(("a", "ar")) and _likely(*(stem + ending for ending in ("ar", "er", "ir"))) == f"{stem}ar"
+    return joined(stem, "ei") if regular else None
+
+
 def _nos(text: str) -> Iterator[Correction]:
     for match in re.finditer(rf"\bnós {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
         word = match[1].lower()
-        better = _data()["nós"].get(word)
+        better = rule_data()["nós"].get(word)
         for ending, first, verb in (("ou", "amos", "ar"), ("eu", "emos", "er"), ("iu", "imos", "ir")):
             if not better and word.endswith(ending) and is_infinitive(word[:-2] + verb):
-                better = word[:-2] + first
+                better = joined(word[:-2], first)
         for ending, verbs in (("a", ("ar",)), ("o", ("ar",)), ("e", ("er", "ir"))):
             if not better and word.endswith(ending):
                 likely = _likely(*(word[:-1] + verb for verb in ("ar", "er", "ir")))
                 better = f"{likely[:-1]}mos" if likely and likely[-2:] in verbs else None
         if better:
-            yield _at(match, 1, better, "person", subject="nós")
+            yield corrected(match, 1, better, "person", subject="nós")
     for match in re.finditer(rf"\ba gente {_ADVERBS}({_WORD}mos)\b", text, re.IGNORECASE):
         word = match[1].lower()
-        better, stem, vowel = _data()["a gente"].get(word), word[:-4], word[-4:-3]
+        better, stem, vowel = rule_data()["a gente"].get(word), word[:-4], word[-4:-3]
         if not better and vowel in "aei" and is_infinitive(stem + vowel + "r"):
             past = {"a": "ou", "e": "eu", "i": "iu"}[vowel] if _PAST.search(text) else ("a" if vowel == "a" else "e")
             better = stem + past
         if better:
-            yield _at(match, 1, better, "person", 0.85, subject="a gente")
+            yield corrected(match, 1, better, "person", 0.85, subject="a gente")
 
 
 def _others(text: str) -> Iterator[Correction]:
     for match in re.finditer(rf"\b(ele|ela|você) {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
         after_preposition = re.search(r"\b(?:com|para|pra|de|por|em|sobre|sem) $", text[: match.start()], re.IGNORECASE)
-        if not after_preposition and (better := _data()["ele"].get(match[2].lower())):
-            yield _at(match, 2, better, "person", subject=match[1].lower())
+        if not after_preposition and (better := rule_data()["ele"].get(match[2].lower())):
+            yield corrected(match, 2, better, "person", subject=match[1].lower())
     plurals = r"eles|elas|vocês|(?:as|os|meus|minhas|seus|suas) (?!mesm|outr)[a-zà-ú]+s"
     for match in re.finditer(rf"\b({plurals}) {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
         word = match[2].lower()
@@ -187,7 +162,7 @@ def _others(text: str) -> Iterator[Correction]:
             continue  # "o desemprego entre os jovens aumentou"
         better = third_person_plural(word) if _is_third_singular(word) else None
         if better and better not in (word, "têm", "vêm"):  # which sound the same
-            yield _at(match, 2, better, "person", 0.85, subject=match[1].lower())
+            yield corrected(match, 2, better, "person", 0.85, subject=match[1].lower())
 
 
 def _is_third_singular(word: str) -> bool:
@@ -212,7 +187,7 @@ def _is_third_singular(word: str) -> bool:
         return True
     if word.endswith(("ou", "iu")) or (word.endswith("eu") and len(word) > 3):
         return any(is_infinitive(word[:-2] + verb) for verb in ("ar", "er", "ir"))
-    if word in _nouns() or len(word) < 4 or not word.endswith(("a", "e")):
+    if word in nouns() or len(word) < 4 or not word.endswith(("a", "e")):
         return False
     wanted = ("ar",) if word.endswith("a") else ("er", "ir")
     likely = _likely(*(word[:-1] + verb for verb in ("ar", "er", "ir")))
@@ -228,75 +203,75 @@ _TO_MASCULINE = {feminine: masculine for masculine, feminine in _TURNED.items()}
 
 
 def _gender(text: str) -> Iterator[Correction]:
-    masculine = "|".join(noun + "s?" for noun in _data()["masculine in -a"])
+    masculine = "|".join(noun + "s?" for noun in rule_data()["masculine in -a"])
     for match in re.finditer(rf"\b({'|'.join(_TO_MASCULINE)}) ({masculine})\b", text, re.IGNORECASE):
         if not re.search(r"\bdia $", text[: match.start()], re.IGNORECASE):
-            yield _at(match, 0, f"{_TO_MASCULINE[match[1].lower()]} {match[2]}", "gender")
+            yield corrected(match, 0, f"{_TO_MASCULINE[match[1].lower()]} {match[2]}", "gender")
     sure = "minhas?|suas?|umas?|esta|essas?|outras?|nossas?|duas|muitas"  # "a" and "na" may be something else
     for match in re.finditer(rf"\b({sure}) ({_WORD})\b", text, re.IGNORECASE):
         noun, wrong = match[2].lower(), match[1].lower()
         if (
-            _nouns().get(noun, ("", False))[0] == "o"
+            nouns().get(noun, ("", False))[0] == "o"
             and wrong in _TO_MASCULINE
-            and noun not in _data()["masculine in -a"]
+            and noun not in rule_data()["masculine in -a"]
         ):
-            yield _at(match, 0, f"{_TO_MASCULINE[wrong]} {match[2]}", "gender")
+            yield corrected(match, 0, f"{_TO_MASCULINE[wrong]} {match[2]}", "gender")
     determiners = "|".join(_TURNED)
     for match in re.finditer(rf"\b({determiners}) ({_WORD})\b", text, re.IGNORECASE):
         noun = match[2].lower()
         if noun == "avós":
             continue  # of "avô" as well
         if noun == "avó":
-            yield _at(match, 0, f"{match[1]} avô", "gender", 0.8)
+            yield corrected(match, 0, f"{match[1]} avô", "gender", 0.8)
         elif _is_feminine(noun):
-            yield _at(match, 0, f"{_TURNED[match[1].lower()]} {match[2]}", "gender")
+            yield corrected(match, 0, f"{_TURNED[match[1].lower()]} {match[2]}", "gender")
     for match in re.finditer(rf"\bmuit[oa] ({_WORD}s)\b", text, re.IGNORECASE):
-        gender, many = _nouns().get(match[1].lower(), ("", False))
+        gender, many = nouns().get(match[1].lower(), ("", False))
         if many:
-            yield _at(match, 0, f"{'muitas' if gender == 'a' else 'muitos'} {match[1]}", "plural", 0.85)
+            yield corrected(match, 0, f"{'muitas' if gender == 'a' else 'muitos'} {match[1]}", "plural", 0.85)
 
 
 def _is_feminine(noun: str) -> bool:
-    return _nouns().get(noun, ("o", False))[0] == "a"
+    return nouns().get(noun, ("o", False))[0] == "a"
 
 
 def _plural(text: str) -> Iterator[Correction]:
     for match in re.finditer(rf"\b{_MANY} (?:e um |e uma )?({_WORD})\b", text, re.IGNORECASE):
         noun = match[1].lower()
-        if _nouns().get(noun, ("", True))[1] or match[0].split()[0] == "1":
+        if nouns().get(noun, ("", True))[1] or match[0].split()[0] == "1":
             continue
-        yield _at(match, 1, plural(noun), "plural")
+        yield corrected(match, 1, plural(noun), "plural")
     for match in re.finditer(
         rf"\b(?:meus|minhas|seus|suas|muitos|muitas|dos|das|uns|umas|os|as) ({_WORD})\b", text, re.IGNORECASE
     ):
         noun = match[1].lower()
-        if not _nouns().get(noun, ("", True))[1]:
-            yield _at(match, 1, plural(noun), "plural", 0.85)
+        if not nouns().get(noun, ("", True))[1]:
+            yield corrected(match, 1, plural(noun), "plural", 0.85)
 
 
 def _spanish(text: str) -> Iterator[Correction]:
-    words = _data()["spanish"]
+    words = rule_data()["spanish"]
     for match in re.finditer(r"[^\W\d_]+", text):
         if better := words.get(match[0].lower()):
-            yield _at(match, 0, better, "spanish")
+            yield corrected(match, 0, better, "spanish")
 
 
 def _subjunctive(text: str) -> Iterator[Correction]:
-    now, past = _data()["subjunctive"], _data()["imperfect subjunctive"]
+    now, past = rule_data()["subjunctive"], rule_data()["imperfect subjunctive"]
     important = "importante|preciso|necessário|melhor|possível|bom|pena"
     wish = rf"(?:espero|quero|desejo|tomara|duvido|prefiro|peço|é (?:{important})) que"
     wished = r"(?:queria|esperava|gostaria|duvidava|pediu|pedi|preferia|era (?:importante|preciso)) que"
     subject = r"(?:[a-zà-ú]+ ){0,4}?"
-    for trigger, forms in ((wish, now), (r"embora|talvez", now), (wished, past)):
+    for trigger, forms in ((wish, now), (r"embora|talvez", now), (wished, past | rule_data()["wished"])):
         verbs = "|".join(forms)
         for match in re.finditer(rf"\b({trigger}) {subject}({verbs})\b", text, re.IGNORECASE):
             between = match[0][len(match[1]) : match.start(2) - match.start()]
             if not re.search(r"\b(?:que|quando|se|e|mas|porque)\b", between):
-                yield _at(match, 2, forms[match[2].lower()], "subjunctive", trigger=match[1].lower())
+                yield corrected(match, 2, forms[match[2].lower()], "subjunctive", trigger=match[1].lower())
 
 
 def _if(text: str) -> Iterator[Correction]:
-    forms = _data()["imperfect subjunctive"]
+    forms = rule_data()["imperfect subjunctive"]
     irregular = "|".join(form for form in forms if form.endswith("ria"))
     known = re.compile(r"\b(?:sei|sabe|sabia|saber|perguntou|pergunto|perguntei|dúvida|ver)\b[^,.]*$", re.IGNORECASE)
     for match in re.finditer(
@@ -309,7 +284,7 @@ def _if(text: str) -> Iterator[Correction]:
             word[:-3] + "sse" if re.search("[aei]ria$", word) and is_infinitive(word[:-2]) else None
         )
         if better:
-            yield _at(match, 2, better, "if")
+            yield corrected(match, 2, better, "if")
     imperfect = "|".join(form for form in forms if not form.endswith("ria") and form.endswith("a"))
     for match in re.finditer(rf"\bse (eu|você|ele|ela|a gente) (?:não )?({imperfect})\b", text, re.IGNORECASE):
         then = text[match.end() :]  # "se eu ia, ele ficava" tells what used to happen
@@ -318,35 +293,36 @@ def _if(text: str) -> Iterator[Correction]:
             and not known.search(text[: match.start()])
             and re.search(r",.*\b\w+(?:ria|ava|ia)\b", then)
         ):
-            yield _at(match, 2, forms[match[2].lower()], "if", 0.8)
+            yield corrected(match, 2, forms[match[2].lower()], "if", 0.8)
 
 
 def _fixed(text: str) -> Iterator[Correction]:
     for match in re.finditer(r"\b(haviam) (?=muit|pouc|vári|mais|pessoas|algu|dois|duas|três|\d)", text, re.IGNORECASE):
-        yield _at(match, 1, "havia", "impersonal")
+        yield corrected(match, 1, "havia", "impersonal")
     for match in re.finditer(rf"\b(fazem) (?={_MANY} (?:anos|meses|dias|horas|semanas))", text, re.IGNORECASE):
-        yield _at(match, 1, "faz", "impersonal")
+        yield corrected(match, 1, "faz", "impersonal")
     for match in re.finditer(
         rf"\b(desde) (?={_MANY} (?:anos?|meses|mês|dias?|horas?|semanas?)\b)", text, re.IGNORECASE
     ):
-        yield _at(match, 1, "há", "since")
+        yield corrected(match, 1, "há", "since")
     for match in re.finditer(r"\b(gost(?:o|a|amos|am|ei|ou|ava|aria)) ([a-zà-ú]+[aei]r)\b", text, re.IGNORECASE):
         if is_infinitive(match[2].lower()):
-            yield _at(match, 0, f"{match[1]} de {match[2]}", "preposition")
+            yield corrected(match, 0, f"{match[1]} de {match[2]}", "preposition")
     for match in re.finditer(r"\b(vou|vai|vamos|vão) a ([a-zà-ú]+[aei]r)\b", text, re.IGNORECASE):
         if is_infinitive(match[2].lower()) and match[2].lower() not in _NO_INFINITIVE:
-            yield _at(match, 0, f"{match[1]} {match[2]}", "preposition")
-    for country, gender in _data()["countries"].items():
+            yield corrected(match, 0, f"{match[1]} {match[2]}", "preposition")
+    for country, gender in rule_data()["countries"].items():
         for match in re.finditer(rf"\b(de|em|para) ({country})\b", text):
             with_article = {"de": f"d{gender}", "em": f"n{gender}", "para": f"para {gender}"}[match[1]]
-            yield _at(match, 0, f"{with_article} {country}", "country", 0.85)
+            yield corrected(match, 0, f"{with_article} {country}", "country", 0.85)
     for match in re.finditer(rf"\b(de|em) (o|os|a|as) (?=({_WORD})\b)", text, re.IGNORECASE):
-        if match[3].lower() in _nouns():
-            yield _at(match, 0, f"{'d' if match[1].lower() == 'de' else 'n'}{match[2]} ", "preposition")
+        verb = _INFINITIVE_FOLLOWS.match(text, match.end(3))  # "apesar de as provas serem"
+        if match[3].lower() in nouns() and not (verb and is_infinitive(verb[1].lower().removesuffix("em"))):
+            yield corrected(match, 0, f"{'d' if match[1].lower() == 'de' else 'n'}{match[2]} ", "preposition")
     for match in re.finditer(r"\bpor (o|a|os|as) (?=[a-zà-ú]{3})", text, re.IGNORECASE):
-        yield _at(match, 0, f"pel{match[1]} ", "preposition")
+        yield corrected(match, 0, f"pel{match[1]} ", "preposition")
     for match in re.finditer(r"\b([Ee]u chamo) (?=[A-ZÀ-Ú])", text):
-        yield _at(match, 1, "eu me chamo", "name")
+        yield corrected(match, 1, "eu me chamo", "name")
     for wrong, better in (
         ("mais bom", "melhor"),
         ("mais grande", "maior"),
@@ -354,11 +330,23 @@ def _fixed(text: str) -> Iterator[Correction]:
         ("mais boa", "melhor"),
     ):
         for match in re.finditer(rf"\b({wrong})\b", text, re.IGNORECASE):
-            yield _at(match, 1, better, "comparison")
+            yield corrected(match, 1, better, "comparison")
     for match in re.finditer(r"\b(?:eu )?(sou|fui) (ido|indo)\b", text, re.IGNORECASE):
-        said, message = text[match.start(1) : match.end(2)], _data()["messages"]["person"]
+        said, message = text[match.start(1) : match.end(2)], rule_data()["messages"]["person"]
         message = message.format(subject="eu", better="fui")
         yield Correction((match.start(1), match.end(2)), said, "fui", "person", message)
 
 
-_RULES = (_spanish, _eu, _nos, _others, _gender, _plural, _subjunctive, _if, _fixed)
+_RULES = (
+    _spanish,
+    _eu,
+    _nos,
+    _others,
+    _gender,
+    _plural,
+    _subjunctive,
+    _if,
+    _fixed,
+    *PREDICATE_RULES,
+    *WORD_CHOICE_RULES,
+)

@@ -37,6 +37,14 @@ def _third_forms() -> frozenset[str]:
     return frozenset(irregular()["eu"].values())
 
 
+def joined(stem: str, ending: str) -> str:
+    """Stem and ending of a past tense as they are spelled: "fiquei", "cheguei", "comecei", "caí", "caíram"."""
+    if ending == "ei":
+        return {"c": f"{stem[:-1]}qu", "g": f"{stem}u", "ç": f"{stem[:-1]}c"}.get(stem[-1:], stem) + ending
+    apart = ending.startswith("i") and stem.endswith(("a", "o", "u")) and not stem.endswith(("gu", "qu"))
+    return f"{stem}í{ending[1:]}" if apart else stem + ending
+
+
 @lru_cache(4096)
 def is_infinitive(word: str) -> bool:
     return word.endswith(("ar", "er", "ir", "or")) and zipf_frequency(word, "pt") >= KNOWN
@@ -113,7 +121,7 @@ def third_person_plural(form: str, *, past: bool = False) -> str | None:
                 return stem + vowel + "ram"
             return stem + ("am" if vowel == "a" else "em")
     if (ending := word[-2:]) in _PAST_PLURAL:  # a gente falou
-        return word[:-2] + _PAST_PLURAL[ending]
+        return joined(word[:-2], _PAST_PLURAL[ending])
     if word.endswith(("a", "e")) and len(word) > 2:  # a gente fala
         return word + "m"
     return word if is_infinitive(word) or word.endswith("am") else None

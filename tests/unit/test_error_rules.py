@@ -28,6 +28,45 @@ def test_sentences_written_without_a_look_at_the_rules_are_seldom_made_wrong() -
     assert figures["recall"] >= 0.6, figures["missed"]
 
 
+def test_where_an_error_was_said_is_where_it_is_marked() -> None:
+    lines = json.loads((ROOT / "tests/data/learner_errors_spoken.json").read_text("utf-8"))
+    figures = score(lines)
+    assert figures["utterances"] >= 400
+    assert figures["precision"] >= 0.95, figures["wrong"]
+    assert figures["recall"] >= 0.8, figures["missed"]
+    places = [(line, error.span) for line in lines for error in find_errors(line["said"])]
+    elsewhere = [
+        line["said"]
+        for line, (start, end) in places
+        if not any(start < until and end > since for since, until in line.get("spans", []))
+    ]
+    assert elsewhere == []
+
+
+@pytest.mark.parametrize(
+    ("said", "better"),
+    [
+        ("Eu chegou tarde.", "cheguei"),
+        ("Eu ficou em casa.", "fiquei"),
+        ("Eu começou ontem.", "comecei"),
+        ("Eu caiu na rua.", "caí"),
+        ("Eu conseguiu.", "consegui"),
+        ("Nós saiu cedo.", "saímos"),
+        ("Eles caiu.", "caíram"),
+        ("Ontem eu compra pão.", "comprei"),
+    ],
+)
+def test_past_tenses_are_spelled_right(said: str, better: str) -> None:
+    assert [error.better for error in find_errors(said)] == [better]
+
+
+@pytest.mark.parametrize(
+    "said", ["Como se diz perro?", "É o problema ou a problema?", "Qual é a diferença entre um viagem e uma viagem?"]
+)
+def test_words_that_are_asked_about_are_left_alone(said: str) -> None:
+    assert find_errors(said) == []
+
+
 @pytest.mark.parametrize("line", [line for line in UTTERANCES if line["better"]], ids=lambda line: line["said"])
 def test_a_mended_utterance_has_no_error_left(line: dict[str, object]) -> None:
     said = str(line["said"])
