@@ -28,6 +28,8 @@ collect_ignore = [folder for folder, package in NEEDS.items() if find_spec(packa
 pytest_plugins = ["gpu_engines.vllm_engines"] if find_spec("vllm") else []
 
 SERVERS = "tests/server/"
+BESIDE = 10
+"""The niceness of what is not a server's test."""
 RAY_FOLDER = pytest.StashKey[str]()
 
 
@@ -36,8 +38,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
     A bare `serve run` joins the Ray last noted in the common folder, and waits without end for one that was killed.
     """
-    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
-        os.nice(10)  # what stands beside the servers takes what they leave
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     config.stash[RAY_FOLDER] = os.environ["RAY_TMPDIR"] = folder
 
@@ -59,6 +59,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return SERVERS if nodeid.startswith(SERVERS) else super()._split_scope(nodeid)
 
     return ServersInOneProcess(config, log)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """With `-n 2`: what runs beside the servers takes what they leave."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not item.nodeid.startswith(SERVERS):
+        os.setpriority(os.PRIO_PROCESS, 0, BESIDE)
 
 
 @pytest.fixture(scope="session")

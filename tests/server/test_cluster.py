@@ -40,6 +40,7 @@ def nodes() -> Generator[Cluster]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("RAY_AUTH_MODE", "disabled")
         patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patched.setenv("RAY_worker_niceness", "0")  # as docs/ and deploy/ tell whoever starts a cluster
         cluster = Cluster(initialize_head=True, head_node_args=NODE)
         try:
             cluster.add_node(**NODE)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
-from support.clients import Answer, Event, answered_or_told, ask, asking, talking
+from support.clients import Answer, Event, Talk, answered_or_told, ask, asking, talking
 from support.servers import Server
 from support.speech import Speaker
 from support.waiting import wait_for
 
+from serve_app.audio import wav
+from serve_app.protocols import STT_SAMPLE_RATE
+
 pytestmark = [pytest.mark.server, pytest.mark.harms_server(1)]
 
 LOST = ("stage_lost", "stage_unavailable")
+LONG = "Eu acho que as redes sociais deixam as pessoas mais tristes e mais sozinhas."
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +29,7 @@ def question(speech: Speaker) -> bytes:
 @pytest.fixture(scope="module")
 def long_question(speech: Speaker) -> bytes:
     """The small model answers it at some length."""
-    return speech.recording("Eu acho que as redes sociais deixam as pessoas mais tristes e mais sozinhas.")
+    return speech.recording(LONG)
 
 
 def kill(server: Server, deployment: str) -> int:
@@ -82,19 +87,29 @@ def test_over_sse_a_lost_language_model_is_one_error_and_the_next_turn_works(
 
 @pytest.mark.parametrize(("deployment", "stage"), [("SpeechToText", "stt"), ("TextToSpeech", "tts")])
 def test_over_the_websocket_a_lost_stage_is_one_error_and_the_next_turn_works(
-    small_server: Server, question: bytes, deployment: str, stage: str
+    small_server: Server, speech: Speaker, question: bytes, deployment: str, stage: str
 ) -> None:
-    small_server.wait_until_ready()
+    long_recording = wav(np.tile(speech(LONG), 3), STT_SAMPLE_RATE)
+
+    def cut_off(talk: Talk) -> Answer:
+        """A turn that loses the stage while it works."""
+        for _ in range(3):
+            small_server.wait_until_ready()
+            process = small_server.replica(deployment)
+            talk.say(long_recording)
+            seen = [talk.next()]
+            while seen[-1].data != {"stage": stage}:
+                seen.append(talk.next())
+            time.sleep(0.2)  # killed before its work has begun, it would be waited for and not be missed
+            process.kill()
+            turn = Answer([*seen, *talk.until("error", "complete").events])
+            wait_until_replaced(small_server, deployment, process.pid)
+            if turn.last.name == "error":
+                return turn
+        raise AssertionError("each time the stage was done before it was killed")
+
     with talking(small_server.url) as talk:
-        talk.say(question)
-        seen = [talk.next()]
-        while seen[-1].data != {"stage": stage}:
-            seen.append(talk.next())
-        time.sleep(0.2)  # its work takes longer: killed before it has begun, it would be waited for and not be missed
-        killed = kill(small_server, deployment)
-        turn = Answer([*seen, *talk.until("error", "complete").events])
-        one_error(turn, stage)
-        wait_until_replaced(small_server, deployment, killed)
+        one_error(cut_off(talk), stage)
         assert talk.nothing_comes(0.1)
         assert talk.ask(question).last.name == "complete"
 
