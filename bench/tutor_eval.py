@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from serve_app.teaching.heard_errors import sure_errors
+
 from .inprocess import tutor
 from .tutor_checks import words
 from .tutor_conversations import Conversation, conversations
@@ -38,6 +40,8 @@ def figures(replies: Sequence[Reply]) -> dict[str, tuple[float, int]]:
         found[name] = _share([reply.faults[name] for reply in replies if name in reply.faults])
     asked = [reply for reply in replies if reply.conversation.asks_for_fact(reply.line)]
     found["of them, of what was said before"] = _share([reply.faults["question without an answer"] for reply in asked])
+    sure = [reply for reply in replies if reply.line.right and sure_errors(reply.heard, ())]
+    found["errors that the rules found, not recast"] = _share([reply.faults["error not recast"] for reply in sure])
     found["without any fault"] = _share([not reply.found for reply in replies])
     found["turns that failed"] = _share([not reply.text for reply in replies])
     found["heard otherwise"] = _share([words(reply.heard) != words(reply.line.said) for reply in replies])
@@ -91,14 +95,14 @@ async def run(args: argparse.Namespace) -> None:
         of = Served(args.url, args.voice)
         await of.record(chosen)
     else:
-        of = Typed(await tutor(_settings(args), **_changes(args)), planned=args.planner == "on")
+        of = Typed(await tutor(_settings(args), **_changes(args)), args.planner)
     replies = await all_replies(of, chosen)
     found = figures(replies)
     for name, (value, count) in found.items():
         _say(f"{name:40} {value:6.2f}  of {count}")
     if args.save:
         half = "held out" if args.held_out else "development"
-        alone = ", the model alone" if args.planner == "off" else ""
+        alone = {"off": ", the model alone", "begun": ", without follow-ups"}.get(args.planner, "")
         title = args.title or f"{args.url or args.model.removeprefix('wheel:')}{alone}, {half}"
         save(args.save, markdown(title, replies, found))
     if args.sheet:
@@ -130,7 +134,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Conversations with the tutor, every reply checked.")
     parser.add_argument("--url", help="a running stack, instead of a model in this process")
     parser.add_argument("--voice", default="pm_alex", help="Kokoro's, that speaks to it")
-    parser.add_argument("--planner", choices=("on", "off"), default="on", help="without --url: rules plan the reply")
+    parser.add_argument(
+        "--planner", choices=("on", "begun", "off"), default="on", help="without --url: what rules decide"
+    )
     parser.add_argument("--model", default=DEFAULT_MODEL, help="without --url: a GGUF model")
     parser.add_argument("--transcript", action="store_true", help="the model is a base model without a chat template")
     parser.add_argument("--prompt", type=Path, help="without --url: a prompt file other than Parle's own")

@@ -8,7 +8,8 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -56,12 +57,17 @@ class Tutor(Protocol):
 
 
 class Typed:
-    """The server's own turn without speech: each utterance is taken as if it was heard as it is written."""
+    """The server's own turn without speech: each utterance is taken as if it was heard as it is written.
 
-    def __init__(self, llm: TutorStage, *, planned: bool = True) -> None:
+    `planned`: "on" as configs/cpu_stack.yaml has it, "begun" as a stack with a larger model, "off" the model alone.
+    """
+
+    def __init__(self, llm: TutorStage, planned: Literal["on", "begun", "off"] = "on") -> None:
         self._written = _Written()
+        planner = None if planned == "off" else partial(plan, follow_ups=planned == "on")
+        style = "none" if planned == "off" else "recast"
         stages = Stages(self._written, None, llm, _Silent())
-        self._turn = Turn(stages, MemoryStore(), Limits(), Pace(), planner=plan if planned else None)
+        self._turn = Turn(stages, MemoryStore(), Limits(), Pace(), planner=planner, correction=style)
 
     async def answer(self, said: str, level: str, session_id: str) -> tuple[str, str]:
         self._written.text = said

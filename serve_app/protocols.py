@@ -128,13 +128,14 @@ QUESTION_CHARACTERS = 90
 
 @dataclass(frozen=True, slots=True)
 class ReplyForm:
-    """The form a reply must have: the rest of a sentence if `sentence`, then one question, and nothing else.
+    """The form a reply must have: the rest of a sentence if `sentence`, then one question if `asks`, and nothing else.
 
     The question begins with one of `questions` (any words, if empty).
     """
 
     sentence: bool = True
     questions: tuple[str, ...] = ()
+    asks: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,8 @@ class TeachingSettings(Strict):
     """What the learner said, said back without its errors."""
     questions: bool = True
     """Which words the tutor's question may begin with, so that questions vary."""
+    follow_ups: bool = False
+    """The tutor's question comes from a list by topic, for a model whose own questions are poor."""
     correction: CorrectionStyle = "recast"
     """For learners who choose nothing."""
 

@@ -3,9 +3,9 @@
     audio -> transcript -> level -> plan -> reply ─┬─> deltas ──────────────> response
                                                    └─> pieces -> speech -> audio ...   -> complete
 
-The beginning of the reply is planned by rules and sent at once; the LLM writes on from there. The reply is cut into
-pieces while it is being written, and the first piece is spoken while the rest is still being written. Closing
-`events()` cancels the work in every stage.
+The beginning of the reply is planned by rules and sent at once; the LLM writes on from there, unless all of it is
+planned. The reply is cut into pieces while it is being written, and the first piece is spoken while the rest is still
+being written. Closing `events()` cancels the work in every stage.
 
 `Turn` runs one turn: its events, its end, and the conversation's update. `_Pipeline` calls the stages and holds the
 working state (transcript, level, reply so far), `SpeechSender` that of the audio. All measurements go to
@@ -231,6 +231,8 @@ class _Pipeline:
                     self._cutter.feed(" ")  # it ends a sentence, so the voice need not wait for what follows
             if plan is None or not plan.whole:
                 await self._write_on(conversation, plan, call)
+                if plan is not None and plan.end:
+                    await self._add(f" {plan.end}")
         self.reply = self.reply.strip()
         if not self.reply:
             raise StageFailed("The tutor found no answer; please say that again.", code="empty_reply", stage="llm")

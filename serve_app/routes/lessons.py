@@ -113,7 +113,13 @@ class Lessons:
         self._default_level = wanted.level
         of = wanted.teaching
         self._correction = of.correction
-        self._planner = partial(planner.plan, openings_on=of.openings, recast=of.recast, questions=of.questions)
+        self._planner = partial(
+            planner.plan,
+            openings_on=of.openings,
+            recast=of.recast,
+            questions=of.questions,
+            follow_ups=of.follow_ups,
+        )
 
     async def ready(self) -> dict[str, bool]:
         """Per stage, whether it can serve."""

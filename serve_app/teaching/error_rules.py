@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from wordfreq import zipf_frequency
 
 from serve_app.teaching.correction import Correction, corrected, nouns, rule_data
+from serve_app.teaching.phrase_errors import MANY, NO_INFINITIVE, PHRASE_RULES
 from serve_app.teaching.predicate_errors import PREDICATE_RULES
 from serve_app.teaching.utterance_kind import is_foreign
 from serve_app.teaching.verbs import irregular, is_infinitive, joined, third_person_plural
@@ -21,9 +22,6 @@ from serve_app.teaching.word_forms import plural
 
 _ADVERBS = r"(?:(?:não|também|já|nunca|sempre|só|ainda|quase|agora|hoje|ontem|te|lhe|me|se) ){0,2}"
 _WORD = r"[a-zà-ú]+"
-_MANY = (
-    r"(?:dois|duas|três|quatro|cinco|seis|sete|oito|nove|dez|onze|doze|quinze|vinte|trinta|quarenta|cinquenta|cem|\d+)"
-)
 _CLAUSE = re.compile(r"(?:^|[,.!?]|\b(?:e|mas|então|hoje|ontem|agora|oi|porque))\s*$", re.IGNORECASE)
 """What may stand before the first word of a clause."""
 
@@ -35,10 +33,6 @@ _ASKED = re.compile(
 )
 _MAY_BE_SUBJUNCTIVE = re.compile(r"\b(?:que|caso|talvez|embora|quando|se|para que)\b[^,.]{0,20}$", re.IGNORECASE)
 _PAST = re.compile(r"\b(?:ontem|anteontem|passad[oa]s?|domingo|sábado|atrás)\b", re.IGNORECASE)
-_INFINITIVE_FOLLOWS = re.compile(
-    r" (?:(?:não|já|nunca|se|dela|dele|deles|delas) )?([a-zà-ú]+(?:[aeio]r|rem))\b", re.IGNORECASE
-)
-_NO_INFINITIVE = frozenset(("mar", "lugar", "bar", "lar", "ar", "jantar", "par", "celular"))
 
 
 def find_errors(text: str) -> list[Correction]:
@@ -76,7 +70,7 @@ def _eu(text: str) -> Iterator[Correction]:
         word, before = match[1].lower(), text[: match.start()]
         if (len(word) < 2 and word != "é") or (word.endswith("mos") and re.search(r"\be $", before)):
             continue  # "você e eu somos"
-        if is_infinitive(word) and (not _CLAUSE.search(before) or word in _NO_INFINITIVE):
+        if is_infinitive(word) and (not _CLAUSE.search(before) or word in NO_INFINITIVE):
             continue  # "para eu fazer", "vale a pena eu ficar"
         subjunctive = bool(_MAY_BE_SUBJUNCTIVE.search(before))
         better = rule_data()["eu"].get(word) or _first_person(word, subjunctive=subjunctive)
@@ -114,7 +108,7 @@ def _first_person(word: str, *, subjunctive: bool) -> str | None:
         and _likely(stem + "er", stem + "ir", stem + "ar") in (stem + "er", stem + "ir")
     ):
         return (stem[:-1] + "ço" if stem.endswith("c") else stem + "o") if not stem.endswith("g") else stem[:-1] + "jo"
-    if is_infinitive(word) and zipf_frequency(word, "pt") > 3 and word not in _NO_INFINITIVE:
+    if is_infinitive(word) and zipf_frequency(word, "pt") > 3 and word not in NO_INFINITIVE:
         stem = word[:-2]
         return stem[:-1] + "ço" if stem.endswith("c") and word.endswith("er") else stem + "o"
     return None
@@ -236,7 +230,7 @@ def _is_feminine(noun: str) -> bool:
 
 
 def _plural(text: str) -> Iterator[Correction]:
-    for match in re.finditer(rf"\b{_MANY} (?:e um |e uma )?({_WORD})\b", text, re.IGNORECASE):
+    for match in re.finditer(rf"\b{MANY} (?:e um |e uma )?({_WORD})\b", text, re.IGNORECASE):
         noun = match[1].lower()
         if nouns().get(noun, ("", True))[1] or match[0].split()[0] == "1":
             continue
@@ -296,47 +290,6 @@ def _if(text: str) -> Iterator[Correction]:
             yield corrected(match, 2, forms[match[2].lower()], "if", 0.8)
 
 
-def _fixed(text: str) -> Iterator[Correction]:
-    for match in re.finditer(r"\b(haviam) (?=muit|pouc|vári|mais|pessoas|algu|dois|duas|três|\d)", text, re.IGNORECASE):
-        yield corrected(match, 1, "havia", "impersonal")
-    for match in re.finditer(rf"\b(fazem) (?={_MANY} (?:anos|meses|dias|horas|semanas))", text, re.IGNORECASE):
-        yield corrected(match, 1, "faz", "impersonal")
-    for match in re.finditer(
-        rf"\b(desde) (?={_MANY} (?:anos?|meses|mês|dias?|horas?|semanas?)\b)", text, re.IGNORECASE
-    ):
-        yield corrected(match, 1, "há", "since")
-    for match in re.finditer(r"\b(gost(?:o|a|amos|am|ei|ou|ava|aria)) ([a-zà-ú]+[aei]r)\b", text, re.IGNORECASE):
-        if is_infinitive(match[2].lower()):
-            yield corrected(match, 0, f"{match[1]} de {match[2]}", "preposition")
-    for match in re.finditer(r"\b(vou|vai|vamos|vão) a ([a-zà-ú]+[aei]r)\b", text, re.IGNORECASE):
-        if is_infinitive(match[2].lower()) and match[2].lower() not in _NO_INFINITIVE:
-            yield corrected(match, 0, f"{match[1]} {match[2]}", "preposition")
-    for country, gender in rule_data()["countries"].items():
-        for match in re.finditer(rf"\b(de|em|para) ({country})\b", text):
-            with_article = {"de": f"d{gender}", "em": f"n{gender}", "para": f"para {gender}"}[match[1]]
-            yield corrected(match, 0, f"{with_article} {country}", "country", 0.85)
-    for match in re.finditer(rf"\b(de|em) (o|os|a|as) (?=({_WORD})\b)", text, re.IGNORECASE):
-        verb = _INFINITIVE_FOLLOWS.match(text, match.end(3))  # "apesar de as provas serem"
-        if match[3].lower() in nouns() and not (verb and is_infinitive(verb[1].lower().removesuffix("em"))):
-            yield corrected(match, 0, f"{'d' if match[1].lower() == 'de' else 'n'}{match[2]} ", "preposition")
-    for match in re.finditer(r"\bpor (o|a|os|as) (?=[a-zà-ú]{3})", text, re.IGNORECASE):
-        yield corrected(match, 0, f"pel{match[1]} ", "preposition")
-    for match in re.finditer(r"\b([Ee]u chamo) (?=[A-ZÀ-Ú])", text):
-        yield corrected(match, 1, "eu me chamo", "name")
-    for wrong, better in (
-        ("mais bom", "melhor"),
-        ("mais grande", "maior"),
-        ("mais ruim", "pior"),
-        ("mais boa", "melhor"),
-    ):
-        for match in re.finditer(rf"\b({wrong})\b", text, re.IGNORECASE):
-            yield corrected(match, 1, better, "comparison")
-    for match in re.finditer(r"\b(?:eu )?(sou|fui) (ido|indo)\b", text, re.IGNORECASE):
-        said, message = text[match.start(1) : match.end(2)], rule_data()["messages"]["person"]
-        message = message.format(subject="eu", better="fui")
-        yield Correction((match.start(1), match.end(2)), said, "fui", "person", message)
-
-
 _RULES = (
     _spanish,
     _eu,
@@ -346,7 +299,7 @@ _RULES = (
     _plural,
     _subjunctive,
     _if,
-    _fixed,
+    *PHRASE_RULES,
     *PREDICATE_RULES,
     *WORD_CHOICE_RULES,
 )

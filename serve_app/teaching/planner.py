@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Literal
 
 from serve_app.package_data import data_file
 from serve_app.protocols import ReplyForm
 from serve_app.teaching.error_rules import Correction
+from serve_app.teaching.follow_ups import follow_up
 from serve_app.teaching.openings import fresh, openings
 from serve_app.teaching.said_before import answer_from
 from serve_app.teaching.second_person import SaidBack, said_back, sentences
 from serve_app.teaching.utterance_kind import Kind, kind_of
-from serve_app.teaching.word_questions import answer
+from serve_app.teaching.word_questions import WordAnswer, answer
 
 QUESTION_WORDS = (
     *("Onde você", "Quando você", "Por que você", "O que você", "Como você", "Com quem você", "Quem", "Qual é", "Você"),
 )
 """With "você", since a small model likes to ask "Como posso ajudar?" and "O que mais gostaria de saber?"."""
+LONGEST_ECHO = 10
+"""Words of the longest sentence without a known error that is said back."""
 LATELY = 4
 """A question does not begin with a word that began one of so many questions before."""
 
@@ -40,7 +45,21 @@ _ABOUT_TUTOR = (
     (re.compile(r"\bvocê conhece\b", re.IGNORECASE), "Eu conheço"),
     (re.compile(r"\bvocê tem\b", re.IGNORECASE), "Eu tenho"),
     (re.compile(r"\bvocê mora\b", re.IGNORECASE), "Eu moro"),
+    (re.compile(r"\bvocê sabe \w+r\b", re.IGNORECASE), "Eu sei"),
+    (re.compile(r"\bvocê faria\b", re.IGNORECASE), "Eu"),
+    (re.compile(r"\bvocê é\b", re.IGNORECASE), "Eu sou"),
 )
+_OPINION = "Eu acho que"
+"""How any other question is answered: a small model would say the question back."""
+
+_FACT_ASKED = re.compile(
+    r"^\W*(?:(?:e|mas|então|lia|professora)[\s,]+)*(?:qual|quais|quem|quando|onde|aonde|quant\w+"
+    r"|(?:em|de|com|para|há|por) (?:que|qual|quem|onde|quant\w+)|como (?:se )?chama|como é o nome)\b"
+    r"(?=.*\b(?:eu|meus?|minhas?|comigo)\b)"
+    r"(?!.*\b(?:posso|devo|deveria|devia|preciso|faço|fazer|dizer|digo|falo|uso)\b)",
+    re.IGNORECASE,
+)
+"""Asks for something about the learner."""
 _QUESTION = re.compile(r"[^.!?…]*\?")
 
 
@@ -49,7 +68,7 @@ class Plan:
     """The reply as far as it is decided.
 
     `opening` is spoken first; `begin` begins with it and is what the model goes on from, in the form `form` (None: as
-    it likes). `whole`: `begin` is all of the reply, and no model is asked.
+    it likes). `whole`: `begin` is all of the reply, and no model is asked. `end` comes after what the model wrote.
     """
 
     kind: Kind
@@ -57,6 +76,7 @@ class Plan:
     begin: str = ""
     form: ReplyForm | None = None
     whole: bool = False
+    end: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +97,26 @@ class Said:
     """How: see CorrectionStyle in serve_app.config.user_config."""
 
 
-def plan(said: Said, *, openings_on: bool = True, recast: bool = True, questions: bool = True) -> Plan:
-    """The plan for one utterance. A switch that is off leaves its part to the model."""
+def plan(
+    said: Said, *, openings_on: bool = True, recast: bool = True, questions: bool = True, follow_ups: bool = False
+) -> Plan:
+    """The plan for one utterance. A switch that is off leaves its part to the model.
+
+    `questions` decides how the model's question may begin, `follow_ups` takes the question from a list by topic.
+    """
     kind = kind_of(said.utterance)
     of_word = None if kind == "off_task" else answer(said.utterance, said.level)
     if of_word is not None:  # before "foreign": the question may be in English
-        kind, made = "question", Plan("question", "", of_word.text, _question(said, sentence=not of_word.whole))
+        kind, made = "question", _of_word(of_word, said, follow_ups=follow_ups)
     else:
-        made = _PLANS.get(kind, _statement)(said, kind, recast)
-    if not (openings_on or recast or questions) or (made.whole and not openings_on):
+        made = _planned(said, kind, recast=recast, follow_ups=follow_ups)
+    if not (openings_on or recast or questions or follow_ups) or (made.whole and not openings_on):
         return Plan(kind)
+    if follow_ups and not made.whole:
+        made = _with_follow_up(made, said, "word" if of_word is not None else kind)
     opening = made.opening if openings_on else ""
-    return Plan(kind, opening, f"{opening} {made.begin}".strip(), made.form if questions else None, made.whole)
+    form = made.form if questions or made.end else None
+    return Plan(kind, opening, f"{opening} {made.begin}".strip(), form, made.whole, made.end)
 
 
 def warm() -> None:
@@ -97,7 +125,33 @@ def warm() -> None:
         plan(Said(said, said, "A2"))
 
 
-def _statement(said: Said, kind: Kind, recast: bool) -> Plan:
+def _with_follow_up(made: Plan, said: Said, kind: Kind | Literal["word"]) -> Plan:
+    """The plan with a question from the list; the model writes at most the rest of the sentence before it."""
+    before = said.utterances[-1] if said.utterances else ""
+    question = follow_up(said.utterance, kind, said.level, said.replies, before)
+    if not question or made.form is None:
+        return made
+    if made.form.sentence and (made.begin or kind == "question"):
+        return replace(made, form=ReplyForm(sentence=True, asks=False), end=question)
+    return replace(made, begin=f"{made.begin} {question}".strip(), form=None, whole=True)
+
+
+def _of_word(found: WordAnswer, said: Said, *, follow_ups: bool) -> Plan:
+    """The answer from data; what the data lacks a small model would invent."""
+    if found.whole or not follow_ups:
+        return Plan("question", "", found.text, _question(said, sentence=not found.whole))
+    return Plan("question", fresh(openings()["unknown_word"], said.replies), "", _question(said))
+
+
+def _planned(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Plan:
+    if kind == "question":
+        return _asked(said, kind, follow_ups=follow_ups)
+    if kind in _PLANS:
+        return _PLANS[kind](said, kind)
+    return _statement(said, kind, recast=recast, follow_ups=follow_ups)
+
+
+def _statement(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Plan:
     name = _NAME.search(said.utterance)
     opening = f"Prazer, {name[1]}!" if name else _opening(kind, said)
     if said.error is not None and said.style == "explicit":
@@ -106,7 +160,7 @@ def _statement(said: Said, kind: Kind, recast: bool) -> Plan:
         return Plan(
             kind, opening, f'A gente diz "{said.error.said.lower()}" ou "{said.error.better.lower()}"?', whole=True
         )
-    back = _recast(said) if recast else SaidBack("", whole=False)
+    back = _recast(said, begun=not follow_ups) if recast else SaidBack("", whole=False)
     if back.whole:
         return Plan(kind, opening, f"{back.text}.", _question(said))
     if back.text:
@@ -120,24 +174,27 @@ def _right_sentence(said: Said) -> str:
     return next((new for old, new in pairs if old != new), said.corrected).rstrip(" .!")
 
 
-def _recast(said: Said) -> SaidBack:
-    """What was said, said back to the learner: whole where an error was found in it, else its beginning.
+def _recast(said: Said, *, begun: bool) -> SaidBack:
+    """What was said, said back to the learner: whole where an error was found in it.
 
-    A beginner's sentence without a known error may hold an unknown one, so the model says the rest. From B1 on a
-    sentence is said back every other time at most, since a partner who repeats everything is tiring.
+    A sentence without a known error may hold an unknown one. `begun`: the model says the rest of a beginner's. Else
+    only a short one is said back, and not two in a row, as a partner who repeats everything is tiring.
     """
     spoken, right = sentences(_NAME_SENTENCE.sub("", said.utterance)), sentences(_NAME_SENTENCE.sub("", said.corrected))
-    changed = [new for old, new in zip(spoken, right, strict=False) if old != new]
-    for sentence in changed:
-        back = said_back(sentence)
+    changed = [(new, old) for old, new in zip(spoken, right, strict=False) if old != new]
+    for sentence, before in changed:
+        back = said_back(sentence, before)
         if back.text:
             return back
-    if said.level >= "B1" and _recast_lately(said):
+    beginner = said.level < "B1"
+    if _recast_lately(said) and not (begun and beginner):
         return SaidBack("", whole=False)
     for sentence in reversed(right):
         back = said_back(sentence)
-        if back.text:
-            return _start(back) if said.level < "B1" else back
+        if back.text and begun:
+            return _start(back) if beginner else back
+        if back.whole and len(back.text.split()) <= LONGEST_ECHO:
+            return back
     return SaidBack("", whole=False)
 
 
@@ -152,27 +209,30 @@ def _recast_lately(said: Said) -> bool:
     return bool(said.replies) and re.search(r"\b[Vv]ocês? \w+", said.replies[-1].split("?")[0]) is not None
 
 
-def _asked(said: Said, kind: Kind, recast: bool) -> Plan:
+def _asked(said: Said, kind: Kind, *, follow_ups: bool) -> Plan:
     if known := answer_from(said.utterance, said.utterances):
         return Plan(kind, "", f"{known}.", _question(said))
     for asked, begin in _ABOUT_TUTOR:
         if asked.search(said.utterance):
             return Plan(kind, "", begin, _question(said, sentence=True))
-    return Plan(kind, _opening(kind, said), "", _question(said, sentence=True))
+    if not follow_ups:
+        return Plan(kind, _opening(kind, said), "", _question(said, sentence=True))
+    if _FACT_ASKED.search(said.utterance):
+        return Plan(kind, fresh(openings()["not_remembered"], said.replies), "", _question(said))
+    return Plan(kind, _opening(kind, said), _OPINION, _question(said, sentence=True))
 
 
-def _fixed(said: Said, kind: Kind, recast: bool) -> Plan:
+def _fixed(said: Said, kind: Kind) -> Plan:
     """A reply without a model: the opening and a question from the list of the level."""
     return Plan(kind, _opening(kind, said), "" if kind == "goodbye" else _listed_question(said), whole=True)
 
 
-def _repeated(said: Said, kind: Kind, recast: bool) -> Plan:
+def _repeated(said: Said, kind: Kind) -> Plan:
     last = _QUESTION.findall(said.replies[-1]) if said.replies else []
     return Plan(kind, _opening(kind, said), last[-1].strip() if last else _listed_question(said), whole=True)
 
 
-_PLANS = {
-    "question": _asked,
+_PLANS: dict[Kind, Callable[[Said, Kind], Plan]] = {
     "goodbye": _fixed,
     "greeting": _fixed,
     "thanks": _fixed,

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from serve_app.teaching.utterance_kind import has_foreign_words
 from serve_app.teaching.verbs import third_person, third_person_plural
 
 _LEAD = re.compile(
-    r"^\W*(?:(?:oi|olá|ah|oh|bom|pois é|mas|e|então|sim|não,|entendi|bem|hum|tá|ok|obrigad[oa]|é|assim|tipo|well|yes)"
-    r"\b[\s,.!…]*)+",
+    r"^\W*(?:(?:oi|olá|ah|oh|bom dia|boa (?:tarde|noite)|pois é|mas|e|então|sim|não,|entendi|bem|hum|hmm|tá|ok"
+    r"|obrigad[oa]|assim|tipo|well|yes|(?:é|bom)(?=[,.!…]))\b[\s,.!…]*)+",
     re.IGNORECASE,
 )
 """Words that open an utterance and are not said back."""
@@ -23,13 +24,14 @@ _POSSESSIVE = {"meu": "seu", "minha": "sua", "meus": "seus", "minhas": "suas"}
 _OURS = frozenset(("nosso", "nossa", "nossos", "nossas"))
 _BETWEEN = frozenset(
     ("não", "também", "já", "nunca", "sempre", "só", "ainda", "quase", "mesmo", "realmente", "te", "lhe", "o", "a")
-) | frozenset(("os", "as", "agora", "ontem", "hoje", "normalmente", "até"))
+) | frozenset(("os", "as", "agora", "ontem", "hoje", "normalmente", "até", "aqui", "lá", "ali"))
 """Words that may stand between a subject and its verb."""
 
 _NEW_CLAUSE = frozenset(("e", "mas", "porque", "ou", "então", "depois", "quando", "que", "se", ",", ";", "embora"))
 _TO_THE_TUTOR = frozenset(
     ("você", "vocês", "te", "lhe", "seu", "sua", "seus", "suas", "teu", "tua", "lia", "professora")
 )
+_ARTICLES = frozenset(("o", "a", "os", "as", "um", "uma", "do", "no", "ao", "pelo", "seu", "este", "esse"))
 _NO_VERBS = frozenset(
     ("como", "certo", "quando", "pelo", "no", "o", "ao", "tudo", "muito", "isso", "do", "caso", "desculpo")
 )
@@ -39,6 +41,15 @@ _PAST = re.compile(
     r"|\b(?!(?:meu|teu|seu|céu|sou|estou|vou|dou|museu)\b)\w{2,}(ou|eu|iu)\b",
     re.IGNORECASE,
 )
+_NOW = re.compile(
+    r"\b(sempre|tod[oa]s? (?:os|as|o|a)? ?(?:dias?|semanas?|meses|anos?|noites?|manhãs?|tardes?)|toda \w+|agora|cada"
+    r"|hoje|normalmente|geralmente|às vezes|nunca)\b|\b(?:mora|trabalha|estuda|fala|gosta|precisa|ama|adora)mos\b",
+    re.IGNORECASE,
+)
+_BOTH_TENSES = re.compile(r"\b(?!(?:temos|somos|vamos|estamos|podemos|queremos|fazemos|sabemos)\b)\w{2,}[aei]mos\b")
+"""Verbs of "nós" that are the same in the present and the past: "falamos"."""
+
+_NOT_SAID_BACK = re.compile(r"\bdeix[ae] (?:eu|me)\b", re.IGNORECASE)
 
 LONGEST = 18
 """Words of the longest sentence that is said back whole."""
@@ -52,11 +63,19 @@ class SaidBack:
     whole: bool
 
 
-def said_back(sentence: str) -> SaidBack:
-    """One sentence of the learner, about "você"."""
+def said_back(sentence: str, before_mending: str = "") -> SaidBack:
+    """One sentence of the learner, about "você".
+
+    `before_mending` is the sentence with its errors, if it had any: they may show its tense ("nós comeu").
+    """
     text = _LEAD.sub("", sentence).strip().rstrip(".!…, ")
+    past = _PAST.search(f"{text} {before_mending}") is not None
+    if has_foreign_words(text) or _NOT_SAID_BACK.search(text):
+        return SaidBack("", whole=False)
+    if not past and _BOTH_TENSES.search(text) and not _NOW.search(text):
+        return SaidBack("", whole=False)
     said = _TOKEN.findall(text)
-    turned = _Turned(past=_PAST.search(text) is not None)
+    turned = _Turned(past)
     for position, token in enumerate(said):
         turned.take(token, said[position + 1 : position + 3])
     if not turned.about_learner or not turned.sure_words:
@@ -147,18 +166,7 @@ class _Turned:
 
     def _first_verb(self, word: str) -> bool:
         """ "Moro em Recife": a verb in -o opens the utterance; "e trabalho" goes on after a verb of "eu"."""
-        if not word.endswith("o") or word in (
-            "como",
-            "certo",
-            "quando",
-            "pelo",
-            "no",
-            "o",
-            "ao",
-            "tudo",
-            "muito",
-            "isso",
-        ):
+        if not word.endswith("o") or word in _NO_VERBS or (self.words and self.words[-1].lower() in _ARTICLES):
             return False
         starts = all(said.lower() in _BETWEEN for said in self.words)
         return (starts or self._last_subject == "eu") and third_person(word) is not None

@@ -104,6 +104,8 @@ _SMALL = frozenset(
 )
 """Words that are as frequent in another language."""
 
+_FOREIGN = frozenset(("en", "el", "la", "los", "las", "y", "con", "mi", "mis", "the", "my", "and", "of", "in"))
+
 
 def kind_of(utterance: str) -> Kind:
     """The kind of an utterance, by its words."""
@@ -146,6 +148,17 @@ def is_foreign(utterance: str) -> bool:
         return False
     foreign = sum(_elsewhere(word) > zipf_frequency(word, "pt") + 0.8 for word in words)
     return foreign / len(words) > 0.5
+
+
+def has_foreign_words(text: str) -> bool:
+    """Whether a word is at home in English or Spanish and hardly in Portuguese; names and quoted words do not count."""
+    for match in _WORD.finditer(_QUOTED.sub(" ", text)):
+        word = match[0].lower()
+        if match[0][0].isupper() and match.start():
+            continue
+        if word in _FOREIGN or (len(word) > 2 and _elsewhere(word) > max(3.0, zipf_frequency(word, "pt") + 1)):
+            return True
+    return False
 
 
 def _elsewhere(word: str) -> float:

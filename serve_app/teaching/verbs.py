@@ -78,11 +78,20 @@ def third_person(form: str, *, after_eu: bool = True) -> str | None:
         return _likeliest({stem + "er": stem + "eu", stem + "ir": stem + "iu"}, known)
     if word.endswith("o") and len(word) > 2 and after_eu:
         return _present(word[:-1])
-    if after_eu and (
-        word.endswith(("va", "ia", "ria", "sse", "a", "e", "am", "em", "eu", "iu", "ou")) or is_infinitive(word)
-    ):
+    if after_eu and (is_infinitive(word) or _is_third_person(word)):
         return word
     return None
+
+
+def _is_third_person(word: str) -> bool:
+    """Whether the word is a verb's form of "você" (or "eu": "morava", "fosse"), as learners put it after "eu"."""
+    endings = ("ava", "aria", "eria", "iria", "ia", "asse", "esse", "isse", "a", "e", "am", "em", "eu", "iu", "ou")
+    return any(
+        is_infinitive(word.removesuffix(ending) + infinitive)
+        for ending in endings
+        if word.endswith(ending)
+        for infinitive in ("ar", "er", "ir")
+    )
 
 
 def _preterite_ei(word: str) -> str | None:

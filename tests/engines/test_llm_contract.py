@@ -155,6 +155,7 @@ async def test_a_begun_reply_is_gone_on_with_in_the_form_asked_for(engine: ChatE
         (ReplyForm(True, ("Onde", "O que")), r" ?[^?.!]+\. (Onde|O que) [^?.!]+\?"),
         (ReplyForm(False, ("Com quem",)), r" ?Com quem [^?.!]+\?"),
         (ReplyForm(False), r" ?[^?.!]+\?"),
+        (ReplyForm(True, asks=False), r" ?[^?.!]+\."),
     ):
         request = TutorRequest(said.learner, said.level, begin="Que bom. Você mora", form=form)
         sampling = Sampling(temperature=0, max_tokens=60, form=form)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from support.lesson import Lesson
 from support.stages import House
 
 from serve_app.config.user_config import CorrectionStyle
 from serve_app.lesson.events import Complete, Corrected, Delta, Response, Spoken
+from serve_app.protocols import ReplyForm
+from serve_app.teaching.follow_ups import all_questions
 from serve_app.teaching.openings import openings
 from serve_app.teaching.planner import plan
 
@@ -59,6 +63,28 @@ async def test_two_turns_of_a_conversation_open_differently() -> None:
     await lesson.take()
     first, second = (exchange.tutor.split(".")[0] for exchange in (await lesson.conversation()).exchanges)
     assert first != second
+
+
+async def test_a_question_from_the_list_comes_after_what_the_model_wrote() -> None:
+    stages = house("Você acha que o futebol é importante?", " é importante para muita gente.")
+    [*_, complete] = await Lesson(stages, planner=partial(plan, follow_ups=True)).take()
+    [request] = stages.llm.requests
+    assert request.begin == "Eu acho que"
+    assert request.form == ReplyForm(sentence=True, asks=False)
+    assert isinstance(complete, Complete)
+    begun, question = complete.response.split(". ")
+    assert begun == "Eu acho que é importante para muita gente"
+    assert question in set(all_questions())
+    assert " ".join(text for text, _, _ in stages.tts.asked) == complete.response
+
+
+async def test_with_questions_from_the_list_a_statement_asks_no_model() -> None:
+    stages = house("Eu perdi minha carteira.")
+    [*_, complete] = await Lesson(stages, planner=partial(plan, follow_ups=True)).take()
+    assert stages.llm.requests == []
+    assert isinstance(complete, Complete)
+    assert " Você perdeu sua carteira. " in complete.response
+    assert complete.response.endswith(tuple(all_questions()))
 
 
 async def corrected(style: CorrectionStyle) -> tuple[list[Corrected], str]:

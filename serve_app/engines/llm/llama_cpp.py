@@ -274,6 +274,8 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
 
 def _grammar(form: ReplyForm) -> str:
     """The form in GBNF, llama.cpp's grammar language."""
+    if not form.asks:
+        return f'root ::= [^?.!\\n]{{1,{SENTENCE_CHARACTERS}}} "."'
     begin = " | ".join(f'"{words} "' for words in form.questions) or '""'
     sentence = f'[^?.!\\n]{{1,{SENTENCE_CHARACTERS}}} "." " " ' if form.sentence else '" "? '
     return f'root ::= {sentence}({begin}) [^?.!\\n]{{1,{QUESTION_CHARACTERS}}} "?"'

@@ -289,6 +289,8 @@ def _structure(sampling: Sampling) -> StructuredOutputsParams | None:
 
 
 def _regex(form: ReplyForm) -> str:
+    if not form.asks:
+        return rf"[^?.!\n]{{1,{SENTENCE_CHARACTERS}}}\."
     sentence = rf"[^?.!\n]{{1,{SENTENCE_CHARACTERS}}}\. " if form.sentence else " ?"
     begin = "(" + "|".join(form.questions) + ") " if form.questions else ""
     return rf"{sentence}{begin}[^?.!\n]{{1,{QUESTION_CHARACTERS}}}\?"

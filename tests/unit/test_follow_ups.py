@@ -1,0 +1,86 @@
+"""The questions from the list: `serve_app.teaching.follow_ups` and its data."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from serve_app.protocols import LEVELS
+from serve_app.teaching.follow_ups import Topic, follow_up, topics
+from serve_app.teaching.utterance_kind import kind_of
+
+BAD_NEWS = (
+    "Ontem meu avô morreu.",
+    "Minha avó, que me ensinou a dançar, está com Alzheimer.",
+    "Eu passei duas semanas no hospital.",
+    "Infelizmente, fui demitido da editora.",
+    "Eu está muito cansado hoje.",
+    "Eu reprovei no exame.",
+    "Perdi minha carteira com todo o dinheiro.",
+    "Roubaram meu celular no ônibus.",
+    "O pedreiro sumiu e levou o meu dinheiro.",
+)
+MOST_WORDS = {"A": 8, "B": 14, "C": 20}
+
+
+def asked(utterance: str, *, level: str = "A2", replies: tuple[str, ...] = (), before: str = "") -> str:
+    return follow_up(utterance, kind_of(utterance), level, replies, before)
+
+
+def of(name: str) -> list[Topic]:
+    return [topic for topic in topics() if topic.topic == name]
+
+
+@pytest.mark.parametrize("topic", topics(), ids=lambda topic: f"{topic.topic}-{topic.mood}")
+def test_the_questions_can_be_asked_as_they_are(topic: Topic) -> None:
+    for band, questions in topic.questions.items():
+        assert len(set(questions)) == len(questions) >= 4
+        for question in questions:
+            assert re.fullmatch(r"[A-ZÀ-Ú][^.!?]*\?", question), question
+            assert len(question.split()) <= MOST_WORDS[band], question
+            assert not re.search(r"\b(eu|meu|minha|nós)\b", question, re.IGNORECASE), question
+
+
+def test_every_topic_has_questions_for_every_level() -> None:
+    assert {"past", "present", "future", "opinion", "bad", "good", "word"} <= {t.topic for t in topics() if not t.words}
+    for topic in topics():
+        assert {"A", "B"} <= set(topic.questions), topic.topic
+
+
+def test_what_was_said_decides_the_topic() -> None:
+    for said, name in {
+        "Eu trabalho como enfermeira num hospital grande.": "work",
+        "Meu cachorro gosta de dormir no sofá.": "pet",
+        "Ontem eu cozinhei feijoada com meus amigos.": "cook",
+    }.items():
+        question = asked(said)
+        assert any(name in topic.topic and question in topic.questions["A"] for topic in topics()), (said, question)
+
+
+@pytest.mark.parametrize("said", BAD_NEWS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_bad_news_get_a_question_for_bad_news(said: str, level: str) -> None:
+    gentle = {
+        question for topic in topics() if topic.mood == "bad" for of in topic.questions.values() for question in of
+    }
+    gentle |= {question for questions in of("bad")[0].questions.values() for question in questions}
+    assert asked(said, level=level) in gentle
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_no_question_comes_twice_and_their_first_words_change(level: str) -> None:
+    replies: list[str] = []
+    for _ in range(12):
+        replies.append(f"Ah, entendi. {asked('Eu trabalho em um banco.', level=level, replies=tuple(replies))}")
+    questions = [reply.removeprefix("Ah, entendi. ") for reply in replies]
+    assert max(Counter(questions).values()) == 1
+    assert all(one.split()[0] != other.split()[0] for one, other in pairwise(questions))
+
+
+def test_a_short_answer_goes_on_with_the_topic_before() -> None:
+    work = asked("Eu trabalho em um banco.")
+    assert asked("Sim.", before="Eu trabalho em um banco.") == work
+    assert asked("Sim.") != work
