@@ -34,7 +34,7 @@ from serve_app.protocols import STT_SAMPLE_RATE, Usage, Word
 from serve_app.teaching.error_rules import Correction, mended
 from serve_app.teaching.heard_errors import sure_errors
 from serve_app.teaching.level_style import speed_of
-from serve_app.teaching.planner import Plan, Said
+from serve_app.teaching.plan import Plan, Said
 
 logger = logging.getLogger("ray.serve")
 

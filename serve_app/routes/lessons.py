@@ -27,7 +27,7 @@ from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
 from serve_app.routes.presence import OpenConnection, Presence
 from serve_app.teaching import planner
-from serve_app.teaching.planner import Plan, Said
+from serve_app.teaching.plan import Plan, Said
 
 logger = logging.getLogger("ray.serve")
 

@@ -202,7 +202,7 @@ def _gender(text: str) -> Iterator[Correction]:
         if not re.search(r"\bdia $", text[: match.start()], re.IGNORECASE):
             yield corrected(match, 0, f"{_TO_MASCULINE[match[1].lower()]} {match[2]}", "gender")
     sure = "minhas?|suas?|umas?|esta|essas?|outras?|nossas?|duas|muitas"  # "a" and "na" may be something else
-    for match in re.finditer(rf"\b({sure}) ({_WORD})\b", text, re.IGNORECASE):
+    for match in re.finditer(rf"\b({sure}) ({_WORD}(?:-{_WORD})?)\b", text, re.IGNORECASE):
         noun, wrong = match[2].lower(), match[1].lower()
         if (
             nouns().get(noun, ("", False))[0] == "o"
@@ -211,7 +211,7 @@ def _gender(text: str) -> Iterator[Correction]:
         ):
             yield corrected(match, 0, f"{_TO_MASCULINE[wrong]} {match[2]}", "gender")
     determiners = "|".join(_TURNED)
-    for match in re.finditer(rf"\b({determiners}) ({_WORD})\b", text, re.IGNORECASE):
+    for match in re.finditer(rf"\b({determiners}) ({_WORD}(?:-{_WORD})?)\b", text, re.IGNORECASE):
         noun = match[2].lower()
         if noun == "avós":
             continue  # of "avô" as well
@@ -252,16 +252,45 @@ def _spanish(text: str) -> Iterator[Correction]:
 
 def _subjunctive(text: str) -> Iterator[Correction]:
     now, past = rule_data()["subjunctive"], rule_data()["imperfect subjunctive"]
-    important = "importante|preciso|necessário|melhor|possível|bom|pena"
-    wish = rf"(?:espero|quero|desejo|tomara|duvido|prefiro|peço|é (?:{important})) que"
+    important = "importante|preciso|necessário|melhor|possível|bom|pena|crucial|essencial|fundamental"
+    wish = rf"(?:espero|quero|desejo|tomara|duvido|prefiro|peço|preciso|precisar|é (?:{important})) que"
     wished = r"(?:queria|esperava|gostaria|duvidava|pediu|pedi|preferia|era (?:importante|preciso)) que"
     subject = r"(?:[a-zà-ú]+ ){0,4}?"
-    for trigger, forms in ((wish, now), (r"embora|talvez", now), (wished, past | rule_data()["wished"])):
+    for trigger, forms in ((wish, now), (r"embora|talvez|caso|não é que", now), (wished, past | rule_data()["wished"])):
         verbs = "|".join(forms)
         for match in re.finditer(rf"\b({trigger}) {subject}({verbs})\b", text, re.IGNORECASE):
-            between = match[0][len(match[1]) : match.start(2) - match.start()]
-            if not re.search(r"\b(?:que|quando|se|e|mas|porque)\b", between):
+            if not _NEW_CLAUSE.search(_between(match)):
                 yield corrected(match, 2, forms[match[2].lower()], "subjunctive", trigger=match[1].lower())
+    someone = r"(?:eu|você|ele|ela|eles|elas|vocês|(?:o|a|os|as|meu|minha|meus|minhas) [a-zà-ú]+)"
+    for match in re.finditer(
+        rf"\b({wish}|caso|talvez) (?:{someone} )(?:(?:não|me|te|se|já) ){{0,2}}({_WORD})\b", text, re.IGNORECASE
+    ):
+        word = match[2].lower()
+        if word not in now and (better := _regular_subjunctive(word)):
+            yield corrected(match, 2, better, "subjunctive", trigger=match[1].lower())
+
+
+_NEW_CLAUSE = re.compile(r"\b(?:que|quando|se|e|mas|porque)\b")
+
+
+def _between(match: re.Match[str]) -> str:
+    """What stands between the trigger and the verb."""
+    return match[0][len(match[1]) : match.start(2) - match.start()]
+
+
+def _regular_subjunctive(word: str) -> str | None:
+    """ "Apareça" for "aparece", "votem" for "votam"; None if the word is no such form of a frequent regular verb."""
+    many = word.endswith("m")
+    stem, vowel = (word[:-2], word[-2:-1]) if many else (word[:-1], word[-1:])
+    verbs = {"a": ("ar",), "e": ("er", "ir"), "o": ("ar",)}.get(vowel, ())
+    likely = _likely(*(stem + verb for verb in ("ar", "er", "ir")))
+    if len(stem) < 3 or likely is None or likely[-2:] not in verbs or word in nouns():
+        return None
+    if likely.endswith("ar"):
+        stem = {"c": f"{stem[:-1]}qu", "g": f"{stem}u", "ç": f"{stem[:-1]}c"}.get(stem[-1], stem)
+        return f"{stem}e{'m' * many}"
+    stem = {"c": f"{stem[:-1]}ç", "g": f"{stem[:-1]}j"}.get(stem[-1], stem)
+    return f"{stem}a{'m' * many}"
 
 
 def _if(text: str) -> Iterator[Correction]:

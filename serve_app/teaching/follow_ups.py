@@ -10,18 +10,25 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import TypeAdapter
 
 from serve_app.package_data import data_file
 from serve_app.teaching.utterance_kind import Kind
+from serve_app.teaching.verbs import third_person
 
 Mood = Literal["good", "bad", "any"]
+Special = Literal["word", "unknown_word", "asked", "opined"]
+"""The tutor explained a word, did not know one, said something of herself, or gave an opinion."""
+
+SHORT = 4
+"""An utterance of so many words or fewer ("Não sei.") goes on with the topic before."""
+
 LATELY = 4
 """A question does not begin with the first word of one of so many questions before, as far as there are others."""
 
-_MOODS: dict[Kind, tuple[Mood, ...]] = {"grave": ("bad",), "sad": ("bad",), "glad": ("good", "any")}
+_MOODS: dict[str, tuple[Mood, ...]] = {"grave": ("bad",), "sad": ("bad",), "glad": ("good", "any")}
 _FUTURE = re.compile(r"\b(?:vou|vai|vamos|vão|amanhã|próxim[oa]s?|quero|queremos|pretendo|\w+r(?:ei|á|emos|ão))\b")
 _PAST = re.compile(
     r"\b(?:ontem|anteontem|passad[oa]s?|era|eram|estava|tinha|foi|fui|fomos|foram|fiz|fez|tive|teve|vim|veio|vi|viu"
@@ -30,6 +37,32 @@ _PAST = re.compile(
 _OPINION = re.compile(r"\b(?:acho|penso|acredito|opinião|concordo|discordo|deveria\w*|devia\w*|prefiro|importante)\b")
 _COMPANY = re.compile(r"\bcom (?:(?:o|a|os|as) )?(?:meu|minha|meus|minhas|uns|umas|um|uma) \w+")
 """Who was there is not what it was about: "cozinhei com meus amigos"."""
+
+_TO_LEARNER = re.compile(r"\b(?:você|seu|sua|seus|suas)\b", re.IGNORECASE)
+_SELF = re.compile(r"\b(?:eu|nós|a gente|comigo|mim|me|conosco)\b", re.IGNORECASE)
+_TOLD = tuple(
+    (re.compile(asks, re.IGNORECASE), re.compile(told, re.IGNORECASE))
+    for asks, told in (
+        (r"há quanto tempo|desde quando", r"\b(?:há|faz|desde) (?:\w+ ){0,2}(?:anos?|m[eê]s|meses|semanas?|dias?)\b"),
+        (r"onde (?:você|eles|a sua família) mora", r"\bmor(?:o|a|am|amos) (?:\w+ )?(?:em|no|na|aqui)\b"),
+        (r"quem mora com você", r"\bmoro (?:[\w ]+ )?(?:com|sozinh[oa])\b"),
+        (r"quantos anos", r"\b(?:tem|tenho|têm|fez|faz) [\w ]+ anos?\b"),
+        (
+            r"com quem|quem (?:estava|mora)",
+            r"\bcom (?:o |a |os |as )?(?:meu|minha|meus|minhas|um|uma|uns)\b|\bsozinh[oa]\b",
+        ),
+        (
+            r"seu trabalho|você trabalha|vai para o trabalho",
+            r"\b(?:não tenho|sem|perdi o) (?:trabalho|emprego)\b|aposentad",
+        ),
+        (r"quando (?:foi|vai)", r"\b(?:ontem|amanhã|passad[oa]|hoje|que vem|no (?:sábado|domingo))\b"),
+        (
+            r"onde (?:foi|vai|isso)",
+            r"\b(?:no|na|em) (?:parque|trem|ônibus|rua|praia|metrô|centro|restaurante|escola)\b",
+        ),
+    )
+)
+"""What a question asks for, and the words that say it."""
 
 _QUESTION = re.compile(r"[^.!?…]*\?")
 _WORD = re.compile(r"\w+")
@@ -64,12 +97,10 @@ def _general() -> dict[str, Topic]:
     return {topic.topic: topic for topic in topics() if not topic.words}
 
 
-def follow_up(
-    utterance: str, kind: Kind | Literal["word"], level: str, replies: Sequence[str], before: str = ""
-) -> str:
+def follow_up(utterance: str, kind: Kind | Special, level: str, replies: Sequence[str], before: str = "") -> str:
     """A question on what was said that was not asked before in this conversation; "" if none is left.
 
-    "word": the learner asked about a word.
+    `kind` may also be what the tutor has done: see `Special`.
     `before` is the learner's utterance before this one, whose topic goes on where this one shows none. `replies` are
     the tutor's earlier ones, oldest first.
     """
@@ -79,8 +110,10 @@ def follow_up(
         question
         for topic in _fitting(utterance, kind, before)
         for question in _of_level(topic, level)
-        if question not in asked
+        if question not in asked and not _answered(question, utterance, before)
     ]
+    if kind in ("neutral", "glad") and not _about_learner(utterance) and len(_WORD.findall(utterance)) > SHORT:
+        left = [question for question in left if not _TO_LEARNER.search(question)] or left
     fresh = (question for question in left if _first_word(question) not in lately)
     return next(fresh, left[0] if left else "")
 
@@ -91,9 +124,9 @@ def all_questions() -> Iterator[str]:
             yield from questions
 
 
-def _fitting(utterance: str, kind: Kind | Literal["word"], before: str) -> Iterator[Topic]:
-    if kind == "word":
-        yield _general()["word"]
+def _fitting(utterance: str, kind: Kind | Special, before: str) -> Iterator[Topic]:
+    if kind in get_args(Special):
+        yield _general()[kind]
         return
     moods = _MOODS.get(kind, ("any",))
     said = _COMPANY.sub(" ", utterance.lower())
@@ -104,13 +137,28 @@ def _fitting(utterance: str, kind: Kind | Literal["word"], before: str) -> Itera
         return
     if kind == "glad":
         yield _general()["good"]
-    elif len(_WORD.findall(said)) <= 4:  # "Sim." "Não sei."
+    elif len(_WORD.findall(said)) <= SHORT:  # "Sim." "Não sei."
         yield from _on(before.lower(), "any")
     yield _general()[_time(said)]
 
 
-def _on(said: str, mood: Mood) -> Iterator[Topic]:
-    return (topic for topic, sign in _signs() if topic.mood == mood and sign.search(said))
+def _on(said: str, mood: Mood) -> list[Topic]:
+    """The topics that words show, the one with most of them (in letters) first."""
+    shown = [(sum(map(len, set(sign.findall(said)))), topic) for topic, sign in _signs() if topic.mood == mood]
+    return [topic for letters, topic in sorted(shown, key=lambda pair: -pair[0]) if letters]
+
+
+def _about_learner(said: str) -> bool:
+    """Whether somebody speaks of themselves: "eu", "a gente", "moro"; not of "minha irmã" or "o governo" alone."""
+    if _SELF.search(said):
+        return True
+    words = (word.lower() for word in _WORD.findall(said))
+    return any(third_person(word, after_eu=False) not in (None, word) for word in words)
+
+
+def _answered(question: str, said: str, before: str) -> bool:
+    """Whether the learner has just said what the question asks for."""
+    return any(asks.search(question) and told.search(f"{before} {said}") for asks, told in _TOLD)
 
 
 def _time(said: str) -> str:

@@ -123,4 +123,18 @@ def _liking(text: str) -> Iterator[Correction]:
         yield corrected(match, 1, better, "gostar")
 
 
-PHRASE_RULES = (_fixed, _age, _duration, _name, _must, _liking)
+def _reflexive(text: str) -> Iterator[Correction]:
+    """ "Nós se encontramos", "eu se chamo", "eu sentia sozinho"."""
+    for subject, better in (("nós", "nos"), ("eu", "me")):
+        for match in re.finditer(rf"\b{subject} (?:não |sempre |também )?(se) (?={_WORD})", text, re.IGNORECASE):
+            yield corrected(match, 1, better, "reflexive", subject=subject)
+    feelings = (
+        r"(?:(?:muito|tão|bem|mais|um pouco) )?(?:sozinh|cansad|trist|feliz|perdid|nervos|mal\b|bem\b|melhor|culpad)"
+    )
+    for match in re.finditer(
+        rf"\beu (?:não |sempre |também )?(sinto|sentia|senti) (?={feelings})", text, re.IGNORECASE
+    ):
+        yield corrected(match, 1, f"me {match[1].lower()}", "reflexive", subject="eu")
+
+
+PHRASE_RULES = (_fixed, _age, _duration, _name, _must, _liking, _reflexive)

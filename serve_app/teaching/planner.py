@@ -10,91 +10,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from typing import Literal
 
 from serve_app.package_data import data_file
 from serve_app.protocols import ReplyForm
-from serve_app.teaching.error_rules import Correction
-from serve_app.teaching.follow_ups import follow_up
-from serve_app.teaching.openings import fresh, openings
-from serve_app.teaching.said_before import answer_from
+from serve_app.teaching.answers import answer_about_word, answer_question, answered_with
+from serve_app.teaching.follow_ups import Special, follow_up
+from serve_app.teaching.openings import fresh, of_replies
+from serve_app.teaching.plan import Plan, Said, opening_for, question_form
 from serve_app.teaching.second_person import SaidBack, said_back, sentences
 from serve_app.teaching.utterance_kind import Kind, kind_of
-from serve_app.teaching.word_questions import WordAnswer, answer
+from serve_app.teaching.word_questions import answer
 
-QUESTION_WORDS = (
-    *("Onde você", "Quando você", "Por que você", "O que você", "Como você", "Com quem você", "Quem", "Qual é", "Você"),
-)
-"""With "você", since a small model likes to ask "Como posso ajudar?" and "O que mais gostaria de saber?"."""
 LONGEST_ECHO = 10
 """Words of the longest sentence without a known error that is said back."""
-LATELY = 4
-"""A question does not begin with a word that began one of so many questions before."""
 
 _NAME = re.compile(r"\b(?:[Mm]eu nome é|[Mm]e chamo|[Ee]u chamo|[Ee]u sou [oa]) ([A-ZÀ-Ú][\wÀ-ú]+)")
 _NAME_SENTENCE = re.compile(
     r"^\W*(?:oi|olá)?[\s,.!]*(?:eu )?(?:meu nome é|me chamo|chamo) [\wÀ-ú]+\W*(?:e\b)?\s*", re.IGNORECASE
 )
-_ABOUT_TUTOR = (
-    (re.compile(r"\be você\W*$|\be (?:a senhora|tu)\W*$", re.IGNORECASE), "Eu"),
-    (re.compile(r"\bvocê acha\b", re.IGNORECASE), "Eu acho que"),
-    (re.compile(r"\bvocê gosta\b", re.IGNORECASE), "Eu gosto"),
-    (re.compile(r"\bvocê prefere\b", re.IGNORECASE), "Eu prefiro"),
-    (re.compile(r"\bvocê conhece\b", re.IGNORECASE), "Eu conheço"),
-    (re.compile(r"\bvocê tem\b", re.IGNORECASE), "Eu tenho"),
-    (re.compile(r"\bvocê mora\b", re.IGNORECASE), "Eu moro"),
-    (re.compile(r"\bvocê sabe \w+r\b", re.IGNORECASE), "Eu sei"),
-    (re.compile(r"\bvocê faria\b", re.IGNORECASE), "Eu"),
-    (re.compile(r"\bvocê é\b", re.IGNORECASE), "Eu sou"),
-)
-_OPINION = "Eu acho que"
-"""How any other question is answered: a small model would say the question back."""
-
-_FACT_ASKED = re.compile(
-    r"^\W*(?:(?:e|mas|então|lia|professora)[\s,]+)*(?:qual|quais|quem|quando|onde|aonde|quant\w+"
-    r"|(?:em|de|com|para|há|por) (?:que|qual|quem|onde|quant\w+)|como (?:se )?chama|como é o nome)\b"
-    r"(?=.*\b(?:eu|meus?|minhas?|comigo)\b)"
-    r"(?!.*\b(?:posso|devo|deveria|devia|preciso|faço|fazer|dizer|digo|falo|uso)\b)",
-    re.IGNORECASE,
-)
-"""Asks for something about the learner."""
-_QUESTION = re.compile(r"[^.!?…]*\?")
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The reply as far as it is decided.
-
-    `opening` is spoken first; `begin` begins with it and is what the model goes on from, in the form `form` (None: as
-    it likes). `whole`: `begin` is all of the reply, and no model is asked. `end` comes after what the model wrote.
-    """
-
-    kind: Kind
-    opening: str = ""
-    begin: str = ""
-    form: ReplyForm | None = None
-    whole: bool = False
-    end: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What a plan is made from. `corrected` is the utterance without the errors that were found, else the same.
-
-    `replies` are the tutor's earlier ones and `utterances` the learner's, oldest first.
-    """
-
-    utterance: str
-    corrected: str
-    level: str
-    replies: tuple[str, ...] = ()
-    utterances: tuple[str, ...] = ()
-    error: Correction | None = None
-    """The error to speak of."""
-    style: str = "recast"
-    """How: see CorrectionStyle in serve_app.config.user_config."""
 
 
 def plan(
@@ -107,13 +42,13 @@ def plan(
     kind = kind_of(said.utterance)
     of_word = None if kind == "off_task" else answer(said.utterance, said.level)
     if of_word is not None:  # before "foreign": the question may be in English
-        kind, made = "question", _of_word(of_word, said, follow_ups=follow_ups)
+        kind, made = "question", answer_about_word(of_word, said, follow_ups=follow_ups)
     else:
         made = _planned(said, kind, recast=recast, follow_ups=follow_ups)
     if not (openings_on or recast or questions or follow_ups) or (made.whole and not openings_on):
         return Plan(kind)
     if follow_ups and not made.whole:
-        made = _with_follow_up(made, said, "word" if of_word is not None else kind)
+        made = _with_follow_up(made, said, answered_with(made, said, of_word) or kind)
     opening = made.opening if openings_on else ""
     form = made.form if questions or made.end else None
     return Plan(kind, opening, f"{opening} {made.begin}".strip(), form, made.whole, made.end)
@@ -125,27 +60,20 @@ def warm() -> None:
         plan(Said(said, said, "A2"))
 
 
-def _with_follow_up(made: Plan, said: Said, kind: Kind | Literal["word"]) -> Plan:
+def _with_follow_up(made: Plan, said: Said, kind: Kind | Special) -> Plan:
     """The plan with a question from the list; the model writes at most the rest of the sentence before it."""
     before = said.utterances[-1] if said.utterances else ""
-    question = follow_up(said.utterance, kind, said.level, said.replies, before)
+    question = follow_up(said.corrected, kind, said.level, said.replies, before)
     if not question or made.form is None:
         return made
-    if made.form.sentence and (made.begin or kind == "question"):
+    if made.form.sentence and (made.begin or made.kind == "question"):
         return replace(made, form=ReplyForm(sentence=True, asks=False), end=question)
     return replace(made, begin=f"{made.begin} {question}".strip(), form=None, whole=True)
 
 
-def _of_word(found: WordAnswer, said: Said, *, follow_ups: bool) -> Plan:
-    """The answer from data; what the data lacks a small model would invent."""
-    if found.whole or not follow_ups:
-        return Plan("question", "", found.text, _question(said, sentence=not found.whole))
-    return Plan("question", fresh(openings()["unknown_word"], said.replies), "", _question(said))
-
-
 def _planned(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Plan:
     if kind == "question":
-        return _asked(said, kind, follow_ups=follow_ups)
+        return answer_question(said, kind, follow_ups=follow_ups)
     if kind in _PLANS:
         return _PLANS[kind](said, kind)
     return _statement(said, kind, recast=recast, follow_ups=follow_ups)
@@ -153,19 +81,19 @@ def _planned(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Plan:
 
 def _statement(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Plan:
     name = _NAME.search(said.utterance)
-    opening = f"Prazer, {name[1]}!" if name else _opening(kind, said)
+    opening = f"Prazer, {name[1]}!" if name else opening_for(kind, said)
     if said.error is not None and said.style == "explicit":
-        return Plan(kind, opening, f'A gente diz "{_right_sentence(said)}".', _question(said))
+        return Plan(kind, opening, f'A gente diz "{_right_sentence(said)}".', question_form(said))
     if said.error is not None and said.style == "prompt":
         return Plan(
             kind, opening, f'A gente diz "{said.error.said.lower()}" ou "{said.error.better.lower()}"?', whole=True
         )
     back = _recast(said, begun=not follow_ups) if recast else SaidBack("", whole=False)
     if back.whole:
-        return Plan(kind, opening, f"{back.text}.", _question(said))
+        return Plan(kind, opening, f"{back.text}.", question_form(said))
     if back.text:
-        return Plan(kind, opening, back.text, _question(said, sentence=True))
-    return Plan(kind, opening, "", _question(said, sentence=kind == "neutral" and not _recast_lately(said)))
+        return Plan(kind, opening, back.text, question_form(said, sentence=True))
+    return Plan(kind, opening, "", question_form(said, sentence=kind == "neutral" and not _recast_lately(said)))
 
 
 def _right_sentence(said: Said) -> str:
@@ -209,27 +137,16 @@ def _recast_lately(said: Said) -> bool:
     return bool(said.replies) and re.search(r"\b[Vv]ocês? \w+", said.replies[-1].split("?")[0]) is not None
 
 
-def _asked(said: Said, kind: Kind, *, follow_ups: bool) -> Plan:
-    if known := answer_from(said.utterance, said.utterances):
-        return Plan(kind, "", f"{known}.", _question(said))
-    for asked, begin in _ABOUT_TUTOR:
-        if asked.search(said.utterance):
-            return Plan(kind, "", begin, _question(said, sentence=True))
-    if not follow_ups:
-        return Plan(kind, _opening(kind, said), "", _question(said, sentence=True))
-    if _FACT_ASKED.search(said.utterance):
-        return Plan(kind, fresh(openings()["not_remembered"], said.replies), "", _question(said))
-    return Plan(kind, _opening(kind, said), _OPINION, _question(said, sentence=True))
-
-
 def _fixed(said: Said, kind: Kind) -> Plan:
     """A reply without a model: the opening and a question from the list of the level."""
-    return Plan(kind, _opening(kind, said), "" if kind == "goodbye" else _listed_question(said), whole=True)
+    return Plan(kind, opening_for(kind, said), "" if kind == "goodbye" else _listed_question(said), whole=True)
 
 
 def _repeated(said: Said, kind: Kind) -> Plan:
-    last = _QUESTION.findall(said.replies[-1]) if said.replies else []
-    return Plan(kind, _opening(kind, said), last[-1].strip() if last else _listed_question(said), whole=True)
+    last = said.replies[-1] if said.replies else ""
+    for opening in of_replies([last]):
+        last = last.removeprefix(opening).strip()
+    return Plan(kind, opening_for(kind, said), last or _listed_question(said), whole=True)
 
 
 _PLANS: dict[Kind, Callable[[Said, Kind], Plan]] = {
@@ -242,10 +159,6 @@ _PLANS: dict[Kind, Callable[[Said, Kind], Plan]] = {
 }
 
 
-def _opening(kind: Kind, said: Said) -> str:
-    return fresh(openings()[kind], said.replies)
-
-
 @cache
 def _questions() -> dict[str, list[str]]:
     return json.loads(data_file("teaching/questions.json").read_text("utf-8"))
@@ -254,11 +167,3 @@ def _questions() -> dict[str, list[str]]:
 def _listed_question(said: Said) -> str:
     listed = _questions()
     return fresh(listed.get(said.level, listed["C1"]), said.replies, lately=len(said.replies))
-
-
-def _question(said: Said, *, sentence: bool = False) -> ReplyForm:
-    """How the model goes on: the rest of a sentence if `sentence`, then a question that begins as none did lately."""
-    asked = [question.strip() for reply in said.replies[-LATELY:] for question in _QUESTION.findall(reply)]
-    by_length = sorted(QUESTION_WORDS, key=len, reverse=True)
-    begun = {next((word for word in by_length if question.startswith(word)), "") for question in asked}
-    return ReplyForm(sentence, tuple(word for word in QUESTION_WORDS if word not in begun))

@@ -18,6 +18,7 @@ _ADJECTIVE = re.compile(
     rf"(?:(?:muito|bem|tão|um pouco|bastante|mais|sempre|não|super) )?(?P<adjective>[^\W\d_]+){_ENDS}",
     re.IGNORECASE,
 )
+_SECOND = re.compile(r" (?:e|mas) (?:(?:muito|bem|tão) )?([^\W\d_]+)(?=[.,!?;]|$)", re.IGNORECASE)
 _PLURAL_VERBS = ("são", "estão", "eram", "estavam", "foram", "parecem")
 _PRONOUNS = {"ele": ("o", False), "ela": ("a", False), "eles": ("o", True), "elas": ("a", True)}
 
@@ -33,6 +34,11 @@ def _adjective(text: str) -> Iterator[Correction]:
         if gender:
             better = forms[("o", "a").index(gender) + 2 * many]
             yield corrected(match, "adjective", better, "adjective", 0.85, noun=match["subject"].lower())
+            second = _SECOND.match(text, match.end())
+            others = _forms(second[1].lower()) if second else None
+            if second and others:
+                better = others[("o", "a").index(gender) + 2 * many]
+                yield corrected(second, 1, better, "adjective", 0.85, noun=match["subject"].lower())
 
 
 def _forms(word: str) -> tuple[str, str, str, str] | None:

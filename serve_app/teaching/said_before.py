@@ -14,6 +14,15 @@ _WORD = re.compile(r"[^\W\d_]+")
 _ABOUT_LEARNER = re.compile(r"\b(eu|meus?|minhas?|comigo|me|nós|a gente|mim)\b", re.IGNORECASE)
 _ASKS_TUTOR = re.compile(r"\b(você|a senhora) (pode|poderia|quer|sabe|conhece|acha|gosta|tem|já)\b", re.IGNORECASE)
 _NAME = re.compile(r"\b(?:chama[mr]?|nome)\b", re.IGNORECASE)
+_WHERE = re.compile(r"\b(?:cidade|bairro|país|onde)\b", re.IGNORECASE)
+_LIVES = re.compile(
+    r"\b(?:mor(?:o|ar|ando|amos)|viv(?:o|er|emos)|mud(?:ei|ar|amos))\b[^.]*\b(?:em|no|na|para(?: o| a)?) [A-ZÀ-Ú]"
+)
+"""Where somebody lives, with its name."""
+
+_SPOKEN_OF = re.compile(r"\beu (?:falei|disse|contei|mencionei)\b", re.IGNORECASE)
+_LIVING = re.compile(r"\b(?:mor|viv)(?:o|ava|ia|ando|endo|amos|emos)\b", re.IGNORECASE)
+
 _FREQUENT = 6.0
 """Zipf frequency of words that say nothing about the subject ("de", "em", "como")."""
 
@@ -29,24 +38,44 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
     if not _ABOUT_LEARNER.search(question) or _ASKS_TUTOR.search(question):
         return ""
     wanted = _subjects(question)
+    where = _WHERE.search(question) is not None
     best, best_score = "", 0.0
     for number, sentence in enumerate(part for said in utterances for part in sentences(said)):
         said_words = _subjects(sentence)
         shared = {word for word in wanted if any(_same_word(word, other) for other in said_words)}
         telling = sum(0.4 if any(_same_word(word, asking) for asking in _ASKING) else 1.0 for word in shared)
+        if where and (_names_a_place(sentence, shared) or (_LIVES.search(sentence) and _LIVING.search(question))):
+            telling += 1
         score = telling + number * 1e-3
         if telling >= 1 and score > best_score and not sentence.rstrip().endswith("?"):
-            back = said_back(mended(sentence, find_errors(sentence)))
-            if back.whole and _about(question, back.text):
-                best, best_score = back.text, score
-    return best
+            right = mended(sentence, find_errors(sentence))
+            back = said_back(right)
+            told = back.text if back.whole else f'Você disse: "{right.strip(" .!,")}"'
+            if _about(question, told if back.whole else sentence, telling):
+                best, best_score = told, score
+    return best or (_last_name(utterances) if _SPOKEN_OF.search(question) else "")
 
 
-def _about(question: str, answer: str) -> bool:
+def _last_name(utterances: Sequence[str]) -> str:
+    """The learner's last sentence that names somebody or something."""
+    named = [
+        part for said in utterances for part in sentences(said) if re.search(r"[\wà-ú,] [A-ZÀ-Ú][a-zà-ú]{2,}", part)
+    ]
+    return f'Você disse: "{named[-1].strip(" .!,")}"' if named else ""
+
+
+def _names_a_place(sentence: str, verbs: set[str]) -> bool:
+    """Whether one of the words is followed by a place: "trabalho numa loja"."""
+    places = "em|no|na|nos|nas|num|numa|para|ao"
+    words = [word for word in _WORD.findall(sentence.lower()) if any(_same_word(word, verb) for verb in verbs)]
+    return any(re.search(rf"\b{word} (?:{places})\b", sentence, re.IGNORECASE) for word in words)
+
+
+def _about(question: str, answer: str, telling: float) -> bool:
     """A question for a name needs one; any other must be about the learner: not "your husband works" for "my work"."""
     if _NAME.search(question):
         return _NAME.search(answer) is not None
-    return re.search(r"\bvocês?\b", answer, re.IGNORECASE) is not None
+    return telling >= 2 or re.search(r"\b(?:vocês?|eu|me|nós|a gente)\b", answer, re.IGNORECASE) is not None
 
 
 def _subjects(text: str) -> set[str]:

@@ -176,7 +176,9 @@ class _Turned:
         own = self._subject == "eu" or third_person(next_word, after_eu=False) not in (None, next_word)
         own = own or (not self.words and third_person(next_word) not in (None, next_word))
         own = own or (self._last_subject == "eu" and next_word.endswith(("ado", "ido")))
-        if own and not self._subject and not next_word.endswith(("ado", "ido")):
+        own = own or (self._last_subject == "eu" and self.words[-1:] == ["de"] and next_word.endswith("r"))
+        goes_on = next_word.endswith(("ado", "ido")) or self.words[-1:] == ["de"]
+        if own and not self._subject and not goes_on:
             self._subject = self._last_subject = "eu"
             self._say("você", learner=True)
         self._say("se" if own else "te", learner=True)

@@ -62,7 +62,8 @@ _GLAD = _words(
     r"férias|festa|casamento|aniversário|nasc(?:eu|imento)|bebê|namor\w+|noiv\w+|cas(?:ei|ar|amos)|grávida|promovid[oa]",
     r"delíci\w+|delicios[oa]s?|divertid[oa]s?|maravilh\w+|sensacional|ótim[oa]s?|incrível|incríveis|lind[oa]s?|perfeit[oa]",
     r"(?:fui|vou|fomos|vamos|viaj\w+) (?:\w+ )?(?:viajar|à praia|na praia|para a praia|ao cinema|ao show)",
-    r"melhor (?:dia|viagem|amig[oa])|sonho|primeira vez|comemor\w+|apaixonad[oa]",
+    r"melhor(?:es)? (?:dia|viagem|amig[oa]|noite|coisa|festa|presente|notícia|férias|fim)|me convid(?:ou|aram) para"
+    r"|já (?:posso|consigo) \w+ (?:[\w ]+ )?de novo|sonho|primeira vez|comemor\w+|apaixonad[oa]",
 )
 _NEGATION = _words("não", "nunca", "nem", "ninguém", "nada", "se eu", "sem", "infelizmente", "mas", "queria")
 _GOODBYE = re.compile(

@@ -21,7 +21,7 @@ from serve_app.lesson.turn import Turn
 from serve_app.lesson.turn_record import TurnRecord
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Audio, Speech, TextDelta, Transcript, Usage
-from serve_app.teaching.planner import Plan, Said
+from serve_app.teaching.plan import Plan, Said
 from support.stages import Ears, House, Voice, Writer
 
 SILENCE = np.zeros(16_000, np.float32)

@@ -6,7 +6,8 @@ import pytest
 
 from serve_app.protocols import LEVELS
 from serve_app.teaching.openings import all_openings, fresh, openings
-from serve_app.teaching.planner import Plan, Said, plan
+from serve_app.teaching.plan import Plan, Said
+from serve_app.teaching.planner import plan
 from serve_app.teaching.utterance_kind import kind_of
 
 KINDS = {
@@ -147,9 +148,9 @@ def test_orders_to_be_someone_else_never_reach_the_model(said: str) -> None:
     assert made.begin.endswith("?")
 
 
-def test_who_did_not_understand_hears_the_question_again() -> None:
+def test_who_did_not_understand_hears_it_again() -> None:
     made = of("Não entendi. Pode repetir?", replies=("Ah, sim. Você mora em Lima. Onde você trabalha?",))
-    assert made.begin == f"{made.opening} Onde você trabalha?"
+    assert made.begin == f"{made.opening} Você mora em Lima. Onde você trabalha?"
     assert made.whole
 
 

@@ -1,0 +1,104 @@
+"""Plans the answer to a learner's question: from what they said before, from data, as an opinion, or "I don't know"."""
+
+from __future__ import annotations
+
+import re
+
+from serve_app.teaching.follow_ups import Special
+from serve_app.teaching.openings import fresh, openings
+from serve_app.teaching.plan import Plan, Said, opening_for, question_form
+from serve_app.teaching.said_before import answer_from
+from serve_app.teaching.utterance_kind import Kind
+from serve_app.teaching.word_answer import WordAnswer
+
+_ABOUT_TUTOR = (
+    (re.compile(r"\be você\W*$|\be (?:a senhora|tu)\W*$", re.IGNORECASE), "Eu"),
+    (re.compile(r"\bvocê acha\b", re.IGNORECASE), "Eu acho que"),
+    (re.compile(r"\bvocê gosta\b", re.IGNORECASE), "Eu gosto"),
+    (re.compile(r"\bvocê prefere\b", re.IGNORECASE), "Eu prefiro"),
+    (re.compile(r"\bvocê conhece\b", re.IGNORECASE), "Eu conheço"),
+    (re.compile(r"\bvocê tem\b", re.IGNORECASE), "Eu tenho"),
+    (re.compile(r"\bvocê mora\b", re.IGNORECASE), "Eu moro"),
+    (re.compile(r"\bvocê sabe \w+r\b", re.IGNORECASE), "Eu sei"),
+    (re.compile(r"\bvocê faria\b", re.IGNORECASE), "Eu"),
+    (re.compile(r"\bvocê é\b", re.IGNORECASE), "Eu sou"),
+    (
+        re.compile(r"\bseus? [\w ]+ (?:favorit|preferid)o|\bsuas? [\w ]+ (?:favorit|preferid)a", re.IGNORECASE),
+        "Eu gosto de",
+    ),
+    (re.compile(r"\bcomo você (?:se )?chama\b|\bqual é o seu nome\b", re.IGNORECASE), "Eu me chamo"),
+)
+_TUTOR = {
+    re.compile(
+        r"\bvocê já (?:foi|viu|leu|comeu|esteve|visitou|viajou|experimentou|provou)\b", re.IGNORECASE
+    ): "Eu ainda não.",
+    re.compile(
+        r"\bo que (?:é que )?você faz(?: da vida)?\W*$|\bqual é o seu trabalho\b", re.IGNORECASE
+    ): "Eu ensino português.",
+    re.compile(r"\bquantos anos você tem\b", re.IGNORECASE): "Eu não tenho idade, sou um programa.",
+    re.compile(
+        r"\bvocê (?:tem|é) (?:\w+ )?(?:filh[oa]s?|casad[oa]|namorad[oa]|solteir[oa]|marido|família|irmãos?)\b",
+        re.IGNORECASE,
+    ): "Não, eu sou um programa.",
+    re.compile(
+        r"\bvocê é (?:um robô|uma máquina|humana|de verdade|real|uma pessoa|uma ia)\b", re.IGNORECASE
+    ): "Eu sou um programa que ensina português.",
+}
+"""What the tutor says of herself."""
+
+_AND_YOU = re.compile(r"\be você\W*$", re.IGNORECASE)
+_ABOUT_WORDS = re.compile(
+    r"\b(?:quer dizer|significa|diferença|como se (?:diz|fala|escreve)|quando se usa|(?:que|qual) palavra|plural"
+    r"|feminino|masculino|subjuntivo|conjug\w+|crase|gramática|sinônimo|pronúncia|pronuncia)\b",
+    re.IGNORECASE,
+)
+_OPINION = "Eu acho que"
+"""How any other question is answered: a small model would say the question back."""
+
+_FACT_ASKED = re.compile(
+    r"^\W*(?:(?:e|mas|então|lia|professora)[\s,]+)*(?:qual|quais|quem|quando|onde|aonde|quant\w+"
+    r"|(?:em|de|com|para|há|por) (?:que|qual|quem|onde|quant\w+)|como (?:se )?chama|como é o nome)\b"
+    r"(?=.*\b(?:eu|meus?|minhas?|comigo)\b)"
+    r"(?!.*\b(?:posso|devo|deveria|devia|preciso|faço|fazer|dizer|digo|falo|uso)\b)",
+    re.IGNORECASE,
+)
+"""Asks for something about the learner."""
+
+
+def answer_about_word(found: WordAnswer, said: Said, *, follow_ups: bool) -> Plan:
+    """The answer from data; what the data lacks a small model would invent."""
+    if found.whole or not follow_ups:
+        return Plan("question", "", found.text, question_form(said, sentence=not found.whole))
+    return Plan("question", fresh(openings()["unknown_word"], said.replies), "", question_form(said))
+
+
+def answer_question(said: Said, kind: Kind, *, follow_ups: bool) -> Plan:
+    if known := answer_from(said.utterance, said.utterances):
+        return Plan(kind, "", f"{known}.", question_form(said))
+    for asked, told in _TUTOR.items():
+        if asked.search(said.utterance):
+            return Plan(kind, "", told, question_form(said))
+    for asked, begin in _ABOUT_TUTOR:
+        if asked.search(said.utterance):
+            return Plan(kind, "", begin, question_form(said, sentence=True))
+    if not follow_ups:
+        return Plan(kind, opening_for(kind, said), "", question_form(said, sentence=True))
+    if _ABOUT_WORDS.search(said.utterance):
+        return Plan(kind, fresh(openings()["unknown_word"], said.replies), "", question_form(said))
+    if _FACT_ASKED.search(said.utterance):
+        return Plan(kind, fresh(openings()["not_remembered"], said.replies), "", question_form(said))
+    return Plan(kind, opening_for(kind, said), _OPINION, question_form(said, sentence=True))
+
+
+def answered_with(made: Plan, said: Said, of_word: WordAnswer | None) -> Special | None:
+    """What a question was answered with, where that decides what the tutor asks then."""
+    if of_word is not None:
+        return "word" if of_word.whole else "unknown_word"
+    if made.opening in openings()["unknown_word"]:
+        return "unknown_word"
+    if made.kind != "question" or _AND_YOU.search(said.utterance):
+        return None
+    if made.begin == _OPINION:
+        return "opined"
+    written = made.form is not None and made.form.sentence
+    return "asked" if written or made.begin in _TUTOR.values() else None

@@ -1,0 +1,65 @@
+"""What is decided of a reply, and what it is decided from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from serve_app.protocols import ReplyForm
+from serve_app.teaching.correction import Correction
+from serve_app.teaching.openings import fresh, openings
+from serve_app.teaching.utterance_kind import Kind
+
+QUESTION_WORDS = (
+    *("Onde você", "Quando você", "Por que você", "O que você", "Como você", "Com quem você", "Quem", "Qual é", "Você"),
+)
+"""With "você", since a small model likes to ask "Como posso ajudar?" and "O que mais gostaria de saber?"."""
+LATELY = 4
+"""A question does not begin with a word that began one of so many questions before."""
+_QUESTION = re.compile(r"[^.!?…]*\?")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The reply as far as it is decided.
+
+    `opening` is spoken first; `begin` begins with it and is what the model goes on from, in the form `form` (None: as
+    it likes). `whole`: `begin` is all of the reply, and no model is asked. `end` comes after what the model wrote.
+    """
+
+    kind: Kind
+    opening: str = ""
+    begin: str = ""
+    form: ReplyForm | None = None
+    whole: bool = False
+    end: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a plan is made from. `corrected` is the utterance without the errors that were found, else the same.
+
+    `replies` are the tutor's earlier ones and `utterances` the learner's, oldest first.
+    """
+
+    utterance: str
+    corrected: str
+    level: str
+    replies: tuple[str, ...] = ()
+    utterances: tuple[str, ...] = ()
+    error: Correction | None = None
+    """The error to speak of."""
+    style: str = "recast"
+    """How: see CorrectionStyle in serve_app.config.user_config."""
+
+
+def opening_for(kind: Kind, said: Said) -> str:
+    return fresh(openings()[kind], said.replies)
+
+
+def question_form(said: Said, *, sentence: bool = False) -> ReplyForm:
+    """How the model goes on: the rest of a sentence if `sentence`, then a question that begins as none did lately."""
+    asked = [question.strip() for reply in said.replies[-LATELY:] for question in _QUESTION.findall(reply)]
+    by_length = sorted(QUESTION_WORDS, key=len, reverse=True)
+    begun = {next((word for word in by_length if question.startswith(word)), "") for question in asked}
+    return ReplyForm(sentence, tuple(word for word in QUESTION_WORDS if word not in begun))
