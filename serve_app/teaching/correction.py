@@ -27,6 +27,10 @@ class Correction:
     confidence: float = 0.9
 
 
+_NO_NOUNS = ("nouns like verb forms", "little words", "phrases")
+"""Topics of the glossary whose words are no sure nouns: "a visita" after "eu" is a verb, "a tempo" has no article."""
+
+
 @cache
 def rule_data() -> dict[str, Any]:
     return json.loads(data_file("teaching/error_rules.json").read_text("utf-8"))
@@ -36,7 +40,7 @@ def rule_data() -> dict[str, Any]:
 def nouns() -> dict[str, tuple[str, bool]]:
     """Frequent nouns, singular and plural: gender ("o", "a" or "" for both), whether plural."""
     glossary: dict[str, dict[str, Any]] = json.loads(data_file("teaching/glossary.json").read_text("utf-8"))
-    entries = (entry.split(" ") for group in glossary.values() for entry in group)
+    entries = (entry.split(" ") for topic, group in glossary.items() if topic not in _NO_NOUNS for entry in group)
     singular = {words[1]: words[0] for words in entries if len(words) == 2 and words[0] in ("o", "a")}
     singular |= dict.fromkeys(rule_data()["feminine"], "a") | dict.fromkeys(rule_data()["masculine in -a"], "o")
     singular |= dict.fromkeys(rule_data()["of both genders"], "")

@@ -150,7 +150,7 @@ ANSWERS = {
     "Qual a diferença entre onde e aonde?": 'A gente diz "onde você mora?", mas "aonde você vai?".',
     "Qual é a diferença entre pedir e perguntar?": 'A gente diz "eu peço um café", mas "eu pergunto a hora".',
     "Qual é a diferença entre meio e meia?": 'A gente diz "meio copo" e "meia hora", mas "ela está meio cansada".',
-    "Qual é o plural de cidadão?": 'Para um, a gente diz "cidadão", e para muitos, "cidadãos".',
+    "Qual é o plural de cidadão?": 'A gente diz "um cidadão" e "dois cidadãos".',
     "Qual é o feminino de herói?": 'O feminino de "herói" é "heroína".',
     "Qual é o feminino de estudante?": 'É igual: "estudante", para homem e para mulher.',
     "Como é o imperfeito de morar?": "Antes eu morava, você morava, nós morávamos e eles moravam.",
