@@ -1,6 +1,7 @@
-"""Everyday words in English and Spanish with their Portuguese, from `data/teaching/glossary.json`.
+"""Everyday words in other languages with their Portuguese.
 
-The file is {topic: {Portuguese: [English, Spanish]}}; alternatives are divided by "|", nouns have their article.
+`data/teaching/glossary.json` is {topic: {Portuguese: [English, Spanish]}}, `glossary_more_languages.json` the same with
+[Italian, French, German], for a beginner's words; alternatives are divided by "|", nouns have their article.
 """
 
 from __future__ import annotations
@@ -15,9 +16,33 @@ from serve_app.package_data import data_file
 from serve_app.teaching.word_answer import fold
 from serve_app.teaching.word_forms import forms, plural
 
-Language = Literal["en", "es"]
+Language = Literal["en", "es", "it", "fr", "de"]
+LANGUAGES: tuple[Language, ...] = ("en", "es", "it", "fr", "de")
 
-_ARTICLES = {"en": ("the ", "a ", "an ", "some "), "es": ("el ", "la ", "los ", "las ", "un ", "una ")}
+_FILES: dict[Language, tuple[str, int]] = {
+    "en": ("glossary.json", 0),
+    "es": ("glossary.json", 1),
+    "it": ("glossary_more_languages.json", 0),
+    "fr": ("glossary_more_languages.json", 1),
+    "de": ("glossary_more_languages.json", 2),
+}
+"""Where a language stands: the file, and the place in its lists."""
+
+_ARTICLES: dict[Language, tuple[str, ...]] = {
+    "en": ("the ", "a ", "an ", "some "),
+    "es": ("el ", "la ", "los ", "las ", "un ", "una "),
+    "it": ("il ", "lo ", "la ", "l'", "i ", "gli ", "le ", "un ", "uno ", "una ", "un'"),
+    "fr": ("le ", "la ", "l'", "les ", "un ", "une ", "des "),
+    "de": ("der ", "die ", "das ", "ein ", "eine "),
+}
+_ENDINGS: dict[Language, tuple[tuple[str, str, bool], ...]] = {
+    "es": (("ces", "z", True), ("es", "", True), ("s", "", True), ("as", "o", True), ("a", "o", False)),
+    "it": (("i", "o", True), ("e", "a", True), ("i", "e", True), ("a", "o", False)),
+    "fr": (("s", "", True), ("x", "", True), ("e", "", False)),
+    "de": (("en", "e", True), ("en", "", True), ("e", "", True)),
+}
+"""(Ending of a form, ending of the word in the glossary, whether the form is its plural), in the order of trying."""
+
 _PLURAL_ARTICLE = {"o": "os", "a": "as"}
 
 
@@ -30,33 +55,35 @@ class Translation:
 
 
 @cache
-def _entries() -> dict[str, dict[str, list[str]]]:
-    return json.loads(data_file("teaching/glossary.json").read_text("utf-8"))
+def _entries(file: str) -> dict[str, dict[str, list[str]]]:
+    return json.loads(data_file(f"teaching/{file}").read_text("utf-8"))
 
 
 @cache
 def _index(language: Language, *, verbs: bool) -> dict[str, Translation]:
     """{folded foreign word: translation}, either of the verbs or of everything else."""
     found: dict[str, Translation] = {}
-    for topic, words in _entries().items():
+    file, place = _FILES[language]
+    for topic, words in _entries(file).items():
         if (topic == "verbs") != verbs:
             continue
-        for portuguese, (english, spanish) in words.items():
-            for foreign in filter(None, (english if language == "en" else spanish).split("|")):
+        for portuguese, said in words.items():
+            for foreign in filter(None, said[place].split("|")):
                 before = found.get(fold(foreign), Translation(foreign, ()))
                 found[fold(foreign)] = Translation(before.foreign, (*before.portuguese, portuguese))
     return found
 
 
 @cache
-def _portuguese() -> dict[str, tuple[str, str, str]]:
-    """{folded Portuguese without its article: (Portuguese with it, English, Spanish)}"""
-    found: dict[str, tuple[str, str, str]] = {}
-    for words in _entries().values():
-        for portuguese, (english, spanish) in words.items():
-            entry = (portuguese, english.split("|")[0], spanish.split("|")[0])
-            found.setdefault(fold(without_article(portuguese)), entry)
-            found.setdefault(fold(portuguese), entry)
+def _portuguese(file: str) -> dict[str, tuple[str, ...]]:
+    """{Portuguese without its article, as spelt and folded: (Portuguese with it, the foreign words)}"""
+    found: dict[str, tuple[str, ...]] = {}
+    for fit in (str.lower, fold):  # as spelt first: "lã" is not "lá"
+        for words in _entries(file).values():
+            for portuguese, said in words.items():
+                entry = (portuguese, *(word.split("|")[0] for word in said))
+                found.setdefault(fit(without_article(portuguese)), entry)
+                found.setdefault(fit(portuguese), entry)
     return found
 
 
@@ -65,24 +92,37 @@ def without_article(portuguese: str) -> str:
     return noun if noun and article in ("o", "a", "os", "as", "um", "uma") else portuguese
 
 
+def _known(portuguese: str, file: str) -> tuple[str, ...] | None:
+    known = _portuguese(file)
+    return known.get(portuguese.lower().strip(" .,?!")) or known.get(fold(portuguese))
+
+
 def entry_of(portuguese: str) -> tuple[str, str, str] | None:
     """(Portuguese with its article, English, Spanish) of a Portuguese word."""
-    return _portuguese().get(fold(portuguese))
+    known = _known(portuguese, "glossary.json")
+    return (known[0], known[1], known[2]) if known else None
+
+
+def foreign_of(portuguese: str, language: Language) -> str | None:
+    """The usual word for a Portuguese one in another language."""
+    file, place = _FILES[language]
+    known = _known(portuguese, file)
+    return (known[place + 1] or None) if known else None
 
 
 def translate(word: str, language: Language) -> Translation | None:
     """`word` in Portuguese. An infinitive comes with "to": "work" is "o trabalho" first, "to work" only "trabalhar"."""
-    key = fold(word)
+    key, spelt = fold(word), word.strip(' .,?!"')
     for article in _ARTICLES[language]:
-        if key not in _index(language, verbs=False):
-            key = key.removeprefix(article)
+        if key not in _index(language, verbs=False) and key.startswith(article):
+            key, spelt = key.removeprefix(article), spelt[len(article) :]
     for form, plural_of in _candidates(key, language):
         other = _index(language, verbs=False).get(form)
         verb = _index(language, verbs=True).get(form.removeprefix("to "))
         if verb is not None and (other is None or form.startswith("to ")):
             return _infinitive(verb) if language == "en" else verb
         if other is not None and plural_of:
-            return Translation(key, tuple(_in_plural(portuguese) for portuguese in other.portuguese))
+            return Translation(spelt, tuple(_in_plural(portuguese) for portuguese in other.portuguese))
         if other is not None:
             return other
     return _number(key, language)
@@ -102,11 +142,16 @@ def _infinitive(verb: Translation) -> Translation:
 def _candidates(key: str, language: Language) -> Iterator[tuple[str, bool]]:
     """(A form that the glossary may have, whether `key` is its plural); what it has decides."""
     yield key, False
-    if language == "es":
-        for ending, new in (("ces", "z"), ("es", ""), ("s", ""), ("as", "o"), ("a", "o")):
+    if language != "en":
+        for ending, new, plural_of in _ENDINGS[language]:
             if key.endswith(ending) and len(key) > len(ending) + 2:
-                yield key.removesuffix(ending) + new, ending.endswith("s")
+                yield key.removesuffix(ending) + new, plural_of
         return
+    first, space, rest = key.partition(" ")
+    if space and first != "to":  # "ran out of" -> "to run out of"
+        for form, _ in _candidates(first, "en"):
+            if form.startswith("to "):
+                yield f"{form} {rest}", False
     if key in forms().english:
         yield f"to {forms().english[key]}", False
         yield forms().english[key], True

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-from functools import cache
+from typing import Literal
 
 from wordfreq import zipf_frequency
 
-from serve_app.package_data import data_file
-from serve_app.teaching.glossary import Language, Translation, entry_of, translate, verb_like, without_article
+from serve_app.teaching.glossary import (
+    LANGUAGES,
+    Language,
+    Translation,
+    entry_of,
+    foreign_of,
+    translate,
+    verb_like,
+    without_article,
+)
+from serve_app.teaching.meanings import has_meaning, meaning_of
 from serve_app.teaching.spoken_signs import in_words
 from serve_app.teaching.word_answer import WordAnswer, fold
 from serve_app.teaching.word_forms import forms
@@ -17,10 +25,16 @@ from serve_app.teaching.word_forms import forms
 MOST_WORDS = 14
 """An operand of more words is no word or phrase, but a sentence of another kind."""
 
-_LANGUAGES = {"ing": "en", "eng": "en", "esp": "es", "spa": "es", "cas": "es"}
+_LANGUAGES: dict[str, Language] = {
+    **{"ing": "en", "eng": "en", "esp": "es", "spa": "es", "cas": "es"},
+    **{"ita": "it", "fra": "fr", "fre": "fr", "ale": "de", "ger": "de", "deu": "de"},
+}
+_LEADS: dict[str, Language] = {"comment": "fr", "come si": "it", "wie ": "de"}
+_NAMES: dict[Language, str] = {"en": "inglês", "es": "espanhol", "it": "italiano", "fr": "francês", "de": "alemão"}
 _LANGUAGE = (
-    r"(?:em|no|in|en|para o|al|into)\s+(?:língua\s+)?(?P<language>portugu[eê]se?|portugués|brasileiro|brazilian(?: "
-    r"portuguese)?|inglês|ingles|english|inglés|espanhol|spanish|español|castellano)"
+    r"(?:em|no|in|en|para o|al|into|auf)\s+(?:língua\s+)?(?P<language>portugu[eê]se?|portugués|brasileiro|brazilian(?: "
+    r"portuguese)?|portugais|portoghese|portugiesisch|inglês|ingles|english|inglés|espanhol|spanish|español|castellano"
+    r"|italiano?|franc[eê]s|français|french|alemão|alemao|german|deutsch)"
 )
 _IN_LANGUAGE = re.compile(rf"[\s,]*\b{_LANGUAGE}\b(?:\s+d[oe] brasil)?[\s,]*", re.IGNORECASE)
 _TAIL = re.compile(
@@ -37,6 +51,7 @@ _SAY = re.compile(
     r"|c[oó]mo (?:se|le) (?:dice|dise|diría)|c[oó]mo digo|c[oó]mo (?:puedo |se puede )?decir"
     r"|how (?:(?:do|would|can|could|should|to) )?(?:you|i|we|one|they|people) (?:say|translate)"
     r"|how to (?:say|translate)"
+    r"|comment (?:dit-on|dire|est-ce qu'on dit|on dit)|come si dice|wie (?:sagt man|hei(?:ß|ss)t)"
     r"|(?:what's|what is) the (?:portuguese )?(?:word|translation|portuguese)(?: in portuguese)? (?:for|of))(?=\W|$)",
     re.IGNORECASE,
 )
@@ -71,14 +86,6 @@ _PERSONAL = re.compile(r"(?:your|my|his|her|our|their|he|she|they|you|we|i)\b", 
 """In English a question that goes on like this asks for no word: "What does your name mean?"."""
 
 
-@cache
-def meanings() -> dict[str, str]:
-    """{folded word: sentence that explains it in easy Portuguese}"""
-    data: dict[str, str] = json.loads(data_file("teaching/meanings.json").read_text("utf-8"))
-    said = {word: f'"{_capital(word)}" {meaning}' for word, meaning in data.items()}
-    return {fold(word): text if re.search(r"[.?!]\"?$", text) else f"{text}." for word, text in said.items()}
-
-
 def how_to_say(text: str) -> WordAnswer | None:
     """The answer where `text` (with plain quotation marks) asks for the Portuguese of a word."""
     for frame in (_SAY, _SAY_PERHAPS):
@@ -86,16 +93,23 @@ def how_to_say(text: str) -> WordAnswer | None:
             words, quoted, language = _operands(text, lead)
             if not words:
                 continue
-            if language in ("en", "es"):
+            if language is not None and language != "pt":
                 return _from_portuguese(words[0], language)
-            spanish = re.search("ó|dice|dise|llama|habla|decir", lead[0], re.IGNORECASE) is not None
-            order: tuple[Language, Language] = ("es", "en") if spanish else ("en", "es")
+            order = _order(lead[0].lower())
             if not (frame is _SAY or language or quoted):
                 plain = lead[0].lower().startswith("what") or is_portuguese(words[0])
                 if plain or not _found(words[0], order):
                     continue
             return _in_portuguese(words, order, quoted=quoted, sure=frame is _SAY or quoted)
     return None
+
+
+def _order(lead: str) -> tuple[Language, ...]:
+    """Where the word is looked up: first in the language of the question."""
+    first: Language = "es" if re.search("ó|dice|dise|llama|habla|decir", lead) else "en"
+    for start, language in _LEADS.items():
+        first = language if lead.startswith(start) else first
+    return first, *(language for language in LANGUAGES if language != first)
 
 
 def meaning(text: str) -> WordAnswer | None:
@@ -110,7 +124,7 @@ def meaning(text: str) -> WordAnswer | None:
         return _explained(words[0], quoted=quoted) if words else None
     if lead := _WHAT_IS.match(text):
         words, quoted, language = _operands(text, lead)
-        if words and language is None and (quoted or fold(_bare(words[0])) in meanings()):
+        if words and language is None and (quoted or has_meaning(_bare(words[0]))):
             return _explained(words[0], quoted=quoted)
     return None
 
@@ -123,11 +137,13 @@ def is_portuguese(words: str) -> bool:
     )
 
 
-def _operands(text: str, lead: re.Match[str]) -> tuple[list[str], bool, str | None]:
-    """The words asked for by the question begun by `lead`, whether they were quoted, the language (pt, en, es)."""
+def _operands(text: str, lead: re.Match[str]) -> tuple[list[str], bool, Language | Literal["pt"] | None]:
+    """The words asked for by the question begun by `lead`, whether they were quoted, the language."""
     rest = text[lead.end() :].lstrip(" ,.:;…-")
     named = _IN_LANGUAGE.search(rest)
-    language = None if named is None else _LANGUAGES.get(named["language"][:3].lower(), "pt")
+    language: Language | Literal["pt"] | None = (
+        None if named is None else _LANGUAGES.get(named["language"][:3].lower(), "pt")
+    )
     without = _IN_LANGUAGE.sub(" ", rest)
     quoted = _QUOTED.findall(without)
     if not quoted and not re.search(r"\w", without):
@@ -138,20 +154,18 @@ def _operands(text: str, lead: re.Match[str]) -> tuple[list[str], bool, str | No
     while (shorter := _TAIL.sub("", words)) != words:
         words = shorter
     words = _A_WORD.sub("", words)
-    if not words and (before := _JUST_BEFORE.search(text[: lead.start()])) and _found(before[1], ("en", "es")):
+    if not words and (before := _JUST_BEFORE.search(text[: lead.start()])) and _found(before[1], LANGUAGES):
         words = before[1]
     first = re.match(r"\w*", words.lower())
     part = (
         _CLAUSE.match(words) is not None
         or first is None
-        or (first[0] in forms().small_words and not (" " in words and _found(words, ("en", "es"))))
+        or (first[0] in forms().small_words and not (" " in words and _found(words, LANGUAGES)))
     )
     return ([], False, language) if not words or part or len(words.split()) > MOST_WORDS else ([words], False, language)
 
 
-def _in_portuguese(
-    words: list[str], order: tuple[Language, Language], *, quoted: bool, sure: bool
-) -> WordAnswer | None:
+def _in_portuguese(words: list[str], order: tuple[Language, ...], *, quoted: bool, sure: bool) -> WordAnswer | None:
     """`sure`: the learner certainly asks for a word, even if it is a Portuguese one."""
     if not quoted and not _found(words[0], order):
         parts = re.split(r"\s+(?:e|and|y|ou|or)\s+|\s*,\s*", words[0])
@@ -173,9 +187,11 @@ def _in_portuguese(
     return WordAnswer(f'Em português, "{word}" é "', whole=False)
 
 
-def _found(word: str, order: tuple[Language, Language]) -> Translation | None:
-    """`word` in the first language, or in the second unless English was expected and the word is Portuguese."""
-    return translate(word, order[0]) or (None if order[0] == "en" and entry_of(word) else translate(word, order[1]))
+def _found(word: str, order: tuple[Language, ...]) -> Translation | None:
+    """`word` in the first language, or in the next ones unless English was expected and the word is Portuguese."""
+    if (first := translate(word, order[0])) or (order[0] == "en" and entry_of(word)):
+        return first
+    return next((found for language in order[1:] if (found := translate(word, language))), None)
 
 
 def _said(translation: Translation) -> str:
@@ -193,19 +209,19 @@ def _said(translation: Translation) -> str:
     return said
 
 
-def _from_portuguese(word: str, language: str) -> WordAnswer | None:
-    bare, index, name = _bare(word), 1 if language == "en" else 2, "inglês" if language == "en" else "espanhol"
-    if (known := entry_of(bare)) is not None and known[index]:
-        return WordAnswer(f'Em {name}, "{bare.lower()}" é "{known[index]}".')
-    explained = meanings().get(fold(bare))
+def _from_portuguese(word: str, language: Language) -> WordAnswer | None:
+    bare = _bare(word)
+    if foreign := foreign_of(bare, language):
+        return WordAnswer(f'Em {_NAMES[language]}, "{bare.lower()}" é "{foreign}".')
+    explained = meaning_of(bare)
     return WordAnswer(explained) if explained else None
 
 
 def _explained(word: str, *, quoted: bool, phrase: bool = False) -> WordAnswer | None:
     """`phrase`: several words are taken for one expression even without quotation marks."""
     word = _bare(word)
-    if fold(word) in meanings():
-        return WordAnswer(meanings()[fold(word)])
+    if has_meaning(word) and (explained := meaning_of(word)):
+        return WordAnswer(explained)
     several = len(word.split()) > (4 if quoted or phrase else 1)
     if not word or (not quoted and (fold(word).split()[0] in map(fold, forms().small_words) or _PERSONAL.match(word))):
         return None
@@ -213,7 +229,9 @@ def _explained(word: str, *, quoted: bool, phrase: bool = False) -> WordAnswer |
         foreign = zip(known[1:], ("inglês", "espanhol"), strict=True)
         if said := " e ".join(f'"{other}" em {name}' for other, name in foreign if other and fold(other) != fold(word)):
             return WordAnswer(f'"{_capital(word)}" é {said}.')
-    if not is_portuguese(word) and (translation := translate(word, "en")):
+    if explained := meaning_of(word):
+        return WordAnswer(explained)
+    if not is_portuguese(word) and (translation := _found(word, LANGUAGES)):
         return WordAnswer(f"Em português, {_said(translation)}.")
     return None if several else WordAnswer(f'"{_capital(word)}" quer dizer', whole=False)
 

@@ -186,6 +186,22 @@ ANSWERS = {
     "How do you say the dog?": 'Em português, "dog" é "o cachorro".',
     "Como se diz the car?": 'Em português, "car" é "o carro".',
     "E umbrella, como se diz?": 'Em português, "umbrella" é "o guarda-chuva".',
+    "How do you say 'ran out of' in Portuguese?": 'Em português, "to run out of" é "ficar sem".',
+    "How do you say looking forward to?": 'Em português, "to look forward to" é "esperar ansiosamente".',
+    "How do you say wool in Portuguese?": 'Em português, "wool" é "a lã".',
+    "O que significa 'lã'?": '"Lã" é "wool" em inglês e "lana" em espanhol.',
+    "Qual é o plural de lã?": 'A gente diz "uma lã" e "duas lãs".',
+    "Como se diz forchetta em português?": 'Em português, "forchetta" é "o garfo".',
+    "Como se diz 'Regenschirm'?": 'Em português, "Regenschirm" é "o guarda-chuva".',
+    "Comment dit-on 'coudre' en portugais ?": 'Em português, "coudre" é "costurar".',
+    "Come si dice 'burro' in portoghese?": 'Em português, "burro" é "a manteiga".',
+    "Wie sagt man 'die Gabel' auf Portugiesisch?": 'Em português, "Gabel" é "o garfo".',
+    "Comment dit-on 'les cuillères' en portugais ?": 'Em português, "cuillères" é "as colheres".',
+    "Como se diz janela em francês?": 'Em francês, "janela" é "fenêtre".',
+    "O que significa 'ombrello'?": 'Em português, "ombrello" é "o guarda-chuva".',
+    "O que quer dizer 'pagou mico'?": '"Pagar mico" quer dizer passar vergonha na frente dos outros.',
+    "O que significa bagunçada?": '"Bagunçado" quer dizer fora do lugar, sem ordem.',
+    "O que significa faxina?": '"Faxina" é uma limpeza grande e completa da casa.',
 }
 BEGINNINGS = {
     "¿Cómo se dice berro en portugués?": 'Em português, "berro" é "',
@@ -361,10 +377,16 @@ def test_the_data_is_as_large_as_everyday_talk_needs() -> None:
     glossary = json.loads(data_file("teaching/glossary.json").read_text("utf-8"))
     pairs = [pair for words in glossary.values() for pair in words.values()]
     english, spanish = ({word for pair in pairs for word in pair[side].split("|") if word} for side in (0, 1))
-    assert len(english) >= 900
-    assert len(spanish) >= 400
+    assert len(english) >= 2500
+    assert len(spanish) >= 2500
     answers = [answer(f'How do you say "{word}" in Portuguese?') for word in english]
     answers += [answer(f'¿Cómo se dice "{word}" en portugués?') for word in spanish]
     assert all(found is not None and found.whole for found in answers)
-    assert len(json.loads(data_file("teaching/meanings.json").read_text("utf-8"))) >= 80
-    assert len(json.loads(data_file("teaching/differences.json").read_text("utf-8"))) >= 30
+    more = json.loads(data_file("teaching/glossary_more_languages.json").read_text("utf-8"))
+    for place, question in enumerate(("Come si dice", "Comment dit-on", "Wie sagt man")):
+        said = {word for words in more.values() for entry in words.values() for word in entry[place].split("|") if word}
+        assert len(said) >= 400
+        answers = [answer(f'{question} "{word}"?') for word in said]
+        assert all(found is not None and found.whole for found in answers)
+    assert len(json.loads(data_file("teaching/meanings.json").read_text("utf-8"))) >= 450
+    assert len(json.loads(data_file("teaching/differences.json").read_text("utf-8"))) >= 220
