@@ -97,6 +97,13 @@ def _known(portuguese: str, file: str) -> tuple[str, ...] | None:
     return known.get(portuguese.lower().strip(" .,?!")) or known.get(fold(portuguese))
 
 
+def portuguese_words() -> Iterator[tuple[str, bool]]:
+    """Every Portuguese word as the glossary has it, and whether it is a verb."""
+    for topic, words in _entries("glossary.json").items():
+        for portuguese in words:
+            yield portuguese, topic == "verbs"
+
+
 def entry_of(portuguese: str) -> tuple[str, str, str] | None:
     """(Portuguese with its article, English, Spanish) of a Portuguese word."""
     known = _known(portuguese, "glossary.json")

@@ -7,6 +7,7 @@ from typing import Literal
 
 from wordfreq import zipf_frequency
 
+from serve_app.teaching.base_forms import base_form
 from serve_app.teaching.glossary import (
     LANGUAGES,
     Language,
@@ -225,15 +226,23 @@ def _explained(word: str, *, quoted: bool, phrase: bool = False) -> WordAnswer |
     several = len(word.split()) > (4 if quoted or phrase else 1)
     if not word or (not quoted and (fold(word).split()[0] in map(fold, forms().small_words) or _PERSONAL.match(word))):
         return None
-    if (known := entry_of(word)) is not None:
-        foreign = zip(known[1:], ("inglês", "espanhol"), strict=True)
-        if said := " e ".join(f'"{other}" em {name}' for other, name in foreign if other and fold(other) != fold(word)):
-            return WordAnswer(f'"{_capital(word)}" é {said}.')
+    if foreign := _in_english_and_spanish(word):
+        return foreign
     if explained := meaning_of(word):
         return WordAnswer(explained)
     if not is_portuguese(word) and (translation := _found(word, LANGUAGES)):
         return WordAnswer(f"Em português, {_said(translation)}.")
+    if (base := base_form(word)) and (foreign := _in_english_and_spanish(base)):
+        return foreign
     return None if several else WordAnswer(f'"{_capital(word)}" quer dizer', whole=False)
+
+
+def _in_english_and_spanish(word: str) -> WordAnswer | None:
+    if (known := entry_of(word)) is None:
+        return None
+    foreign = zip(known[1:], ("inglês", "espanhol"), strict=True)
+    said = " e ".join(f'"{other}" em {name}' for other, name in foreign if other and fold(other) != fold(word))
+    return WordAnswer(f'"{_capital(word)}" é {said}.') if said else None
 
 
 def _bare(word: str) -> str:

@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from serve_app.package_data import data_file
-from serve_app.teaching.verb_tenses import Tense, conjugate
+from serve_app.teaching.base_forms import verb_forms
 from serve_app.teaching.word_answer import fold
 from serve_app.teaching.word_forms import masculine
-
-_TENSES: tuple[Tense, ...] = ("present", "past", "imperfect")
 
 
 def has_meaning(word: str) -> bool:
@@ -60,7 +58,6 @@ def _verb_forms() -> dict[str, str]:
     found: dict[str, str] = {}
     for entry, text in _exact().items():
         verb, space, rest = entry.partition(" ")
-        said = [form for tense in _TENSES for form in conjugate(verb, tense) or ()]
-        for form in [*said, f"{verb[:-1]}ndo"] if said else []:
+        for form in verb_forms(verb):
             found.setdefault(fold(f"{form}{space}{rest}"), text)
     return found

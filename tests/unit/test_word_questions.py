@@ -201,6 +201,9 @@ ANSWERS = {
     "O que significa 'ombrello'?": 'Em português, "ombrello" é "o guarda-chuva".',
     "O que quer dizer 'pagou mico'?": '"Pagar mico" quer dizer passar vergonha na frente dos outros.',
     "O que significa bagunçada?": '"Bagunçado" quer dizer fora do lugar, sem ordem.',
+    "O que significa janelas?": '"Janela" é "window" em inglês e "ventana" em espanhol.',
+    "O que quer dizer fiquei?": '"Ficar" é "stay" em inglês e "quedarse" em espanhol.',
+    "O que significa 'pela'?": '"Pela" é "por" com "a": "Andei pela praia."',
     "O que significa faxina?": '"Faxina" é uma limpeza grande e completa da casa.',
 }
 BEGINNINGS = {
