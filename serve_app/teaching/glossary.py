@@ -44,6 +44,8 @@ _ENDINGS: dict[Language, tuple[tuple[str, str, bool], ...]] = {
 """(Ending of a form, ending of the word in the glossary, whether the form is its plural), in the order of trying."""
 
 _PLURAL_ARTICLE = {"o": "os", "a": "as"}
+_PREPOSITIONS = ("de", "do", "da", "dos", "das", "em", "no", "na", "ao", "à", "para", "com", "sem", "por", "e")
+"""In a noun of several words what begins with one of these stays in the singular: "as escovas de dentes"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def _candidates(key: str, language: Language) -> Iterator[tuple[str, bool]]:
         if stem != key and len(stem) > 1:
             for infinitive in (stem, f"{stem}e", stem[:-1], f"{stem[:-1]}y"):
                 yield f"to {infinitive}", False
-    for ending, new in (("ies", "y"), ("ves", "f"), ("es", ""), ("s", "")):
+    for ending, new in (("ies", "y"), ("ves", "f"), ("s", ""), ("es", "")):
         if key.endswith(ending) and len(key) > len(ending) + 1:
             yield key.removesuffix(ending) + new, True
 
@@ -176,8 +178,9 @@ def _in_plural(portuguese: str) -> str:
     article, _, noun = portuguese.partition(" ")
     if article not in _PLURAL_ARTICLE or not noun:
         return portuguese
-    first, space, rest = noun.partition(" ")
-    return f"{_PLURAL_ARTICLE[article]} {plural(first)}{space}{rest}"
+    words = noun.split(" ")
+    last = next((place for place, word in enumerate(words) if word in _PREPOSITIONS), len(words))
+    return " ".join((_PLURAL_ARTICLE[article], *map(plural, words[:last]), *words[last:]))
 
 
 def _number(key: str, language: Language) -> Translation | None:

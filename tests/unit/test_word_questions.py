@@ -201,6 +201,9 @@ ANSWERS = {
     "O que significa 'ombrello'?": 'Em português, "ombrello" é "o guarda-chuva".',
     "O que quer dizer 'pagou mico'?": '"Pagar mico" quer dizer passar vergonha na frente dos outros.',
     "O que significa bagunçada?": '"Bagunçado" quer dizer fora do lugar, sem ordem.',
+    "How do you say toothbrushes?": 'Em português, "toothbrushes" é "as escovas de dentes".',
+    "How do you say high heels in Portuguese?": 'Em português, "high heels" é "os saltos altos".',
+    "How do you say notes in Portuguese?": 'Em português, "notes" é "os bilhetes".',
     "O que significa janelas?": '"Janela" é "window" em inglês e "ventana" em espanhol.',
     "O que quer dizer fiquei?": '"Ficar" é "stay" em inglês e "quedarse" em espanhol.',
     "O que significa 'pela'?": '"Pela" é "por" com "a": "Andei pela praia."',
@@ -374,6 +377,20 @@ def test_numbers_in_words(number: int, words: str) -> None:
 
 def test_letters_and_accents_have_names() -> None:
     assert spelt("você-à") == "vê, ó, cê, é com circunflexo, hífen, á com crase"
+
+
+@pytest.mark.parametrize("file", ["glossary", "glossary_more_languages", "meanings", "word_forms"])
+def test_no_word_stands_twice(file: str) -> None:
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        assert len({key for key, _ in pairs}) == len(pairs)
+        return dict(pairs)
+
+    json.loads(data_file(f"teaching/{file}.json").read_text("utf-8"), object_pairs_hook=once)
+
+
+def test_no_difference_is_explained_twice() -> None:
+    rows = json.loads(data_file("teaching/differences.json").read_text("utf-8"))
+    assert len({tuple(sorted(row["words"])) for row in rows}) == len(rows)
 
 
 def test_the_data_is_as_large_as_everyday_talk_needs() -> None:
