@@ -26,7 +26,7 @@ from serve_app.teaching.word_questions import answer
 LONGEST_ECHO = 10
 """Words of the longest sentence without a known error that is said back."""
 
-_NAME = re.compile(r"\b(?:[Mm]eu nome é|[Mm]e chamo|[Ee]u chamo|[Ee]u sou [oa]) ([A-ZÀ-Ú][\wÀ-ú]+)")
+_NAME = re.compile(r"\b(?:[Mm]eu nome é|[Mm]e chamo|[Ee]u chamo|[Ee]u sou(?: [oa])?) ([A-ZÀ-Ú][\wÀ-ú]+)")
 _NAME_SENTENCE = re.compile(
     r"^\W*(?:oi|olá)?[\s,.!]*(?:eu )?(?:meu nome é|me chamo|chamo) [\wÀ-ú]+\W*(?:e\b)?\s*", re.IGNORECASE
 )
@@ -56,8 +56,8 @@ def plan(
 
 def warm() -> None:
     """Load the word lists, half a second of work, before the first turn needs them."""
-    for said in ("Eu moro em Recife.", "Como se diz 'window'?"):
-        plan(Said(said, said, "A2"))
+    for said in ("Eu moro em Recife.", "Como se diz 'window'?", "Como se diz 'zorbing'?", "O que quer dizer 'zorba'?"):
+        plan(Said(said, said, "A2"), follow_ups=True)
 
 
 def _with_follow_up(made: Plan, said: Said, kind: Kind | Special) -> Plan:
@@ -139,7 +139,9 @@ def _recast_lately(said: Said) -> bool:
 
 def _fixed(said: Said, kind: Kind) -> Plan:
     """A reply without a model: the opening and a question from the list of the level."""
-    return Plan(kind, opening_for(kind, said), "" if kind == "goodbye" else _listed_question(said), whole=True)
+    return Plan(
+        kind, opening_for(kind, said), "" if kind in ("goodbye", "thinking") else _listed_question(said), whole=True
+    )
 
 
 def _repeated(said: Said, kind: Kind) -> Plan:
@@ -153,6 +155,7 @@ _PLANS: dict[Kind, Callable[[Said, Kind], Plan]] = {
     "goodbye": _fixed,
     "greeting": _fixed,
     "thanks": _fixed,
+    "thinking": _fixed,
     "off_task": _fixed,
     "foreign": _fixed,
     "repeat": _repeated,

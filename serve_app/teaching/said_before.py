@@ -21,6 +21,8 @@ _LIVES = re.compile(
 """Where somebody lives, with its name."""
 
 _SPOKEN_OF = re.compile(r"\beu (?:falei|disse|contei|mencionei)\b", re.IGNORECASE)
+_COMES_FROM = re.compile(r"\b(?:de que|de qual|de onde)\b.*\beu (?:sou|venho)\b", re.IGNORECASE)
+_FROM = re.compile(r"\b(?:sou|soy|venho) d[aeo]s? [A-ZÀ-Ú]")
 _LIVING = re.compile(r"\b(?:mor|viv)(?:o|ava|ia|ando|endo|amos|emos)\b", re.IGNORECASE)
 
 _FREQUENT = 6.0
@@ -53,7 +55,9 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
             told = back.text if back.whole else f'Você disse: "{right.strip(" .!,")}"'
             if _about(question, told if back.whole else sentence, telling):
                 best, best_score = told, score
-    return best or (_last_name(utterances) if _SPOKEN_OF.search(question) else "")
+    if not best and _COMES_FROM.search(question):
+        best = next((f'Você disse: "{said.strip(" .!,")}"' for said in utterances if _FROM.search(said)), "")
+    return best or (_last_name(utterances) if _SPOKEN_OF.search(question) or _NAME.search(question) else "")
 
 
 def _last_name(utterances: Sequence[str]) -> str:

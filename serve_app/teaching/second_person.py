@@ -49,7 +49,7 @@ _NOW = re.compile(
 _BOTH_TENSES = re.compile(r"\b(?!(?:temos|somos|vamos|estamos|podemos|queremos|fazemos|sabemos)\b)\w{2,}[aei]mos\b")
 """Verbs of "nós" that are the same in the present and the past: "falamos"."""
 
-_NOT_SAID_BACK = re.compile(r"\bdeix[ae] (?:eu|me)\b", re.IGNORECASE)
+_NOT_SAID_BACK = re.compile(r"(?i:\bdeix[ae] (?:eu|me)\b)|^(?:[Ee]u )?[Ss]ou [A-ZÀ-Ú]\w+$")
 
 LONGEST = 18
 """Words of the longest sentence that is said back whole."""

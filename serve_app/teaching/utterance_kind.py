@@ -11,10 +11,21 @@ from typing import Literal
 from wordfreq import zipf_frequency
 
 Kind = Literal[
-    "grave", "sad", "glad", "neutral", "question", "greeting", "goodbye", "thanks", "repeat", "foreign", "off_task"
+    "grave",
+    "sad",
+    "glad",
+    "neutral",
+    "question",
+    "greeting",
+    "goodbye",
+    "thanks",
+    "repeat",
+    "thinking",
+    "foreign",
+    "off_task",
 ]
 """grave: death, illness, violence. sad: other bad news. neutral: any other statement. repeat: the learner did not
-understand. foreign: not Portuguese. off_task: asks the tutor to be or do something else."""
+understand. thinking: they want time. foreign: not Portuguese. off_task: asks the tutor to be or do something else."""
 
 
 def _words(*patterns: str) -> re.Pattern[str]:
@@ -52,24 +63,29 @@ _SAD = _words(
     r"problemas? (?:com|no|na|de)|péssim[oa]|horrível|terrível|pior (?:dia|semana)|ninguém|atras(?:ei|ad[oa])",
     r"deu errado|cancel(?:aram|ou|ad[oa])|estrag(?:ou|ada|ado|uei)|exigente|barulh\w+|difíc(?:il|eis) (?:para|pra) mim",
     r"não (?:vai|vão) ser renovad\w+|não (?:posso|pude) (?:ir|voltar|ver|vê)|piorou|faliu|multa|dívidas?|licença",
-    r"sumiu|fugiu|lev(?:ou|aram) (?:o |a )?(?:meu|minha|tudo)|desisti\w*|desanimad[oa]|sem cabeça|com cabeça para",
+    r"desaparec\w+|não (?:me|nos) aceit\w+|sumiu|fugiu|lev(?:ou|aram) (?:o |a )?(?:meu|minha|tudo)|desisti\w*"
+    r"|desanimad[oa]|sem cabeça|com cabeça para",
     r"sinto falta|senti falta|com raiva|irritad[oa]|esqueci (?:a|o|as|os|minha|meu)",
 )
 _GLAD = _words(
     r"ador(?:o|ei|amos|ou)|am(?:o|ei)|feliz(?:es)?|content\w+|(?<!porto )alegr\w+|animad[oa]s?|orgulhos[oa]",
     r"(?:gost(?:o|a|ei|amos)|gostando) (?:muito|demais|bastante|tanto)",
     r"ganh(?:ei|ou|amos)|pass(?:ei|ou|amos) (?:na|no|em|de ano|nas)|consegui(?:u|mos)? (?:um|o|a|uma|emprego)",
-    r"férias|festa|casamento|aniversário|nasc(?:eu|imento)|bebê|namor\w+|noiv\w+|cas(?:ei|ar|amos)|grávida|promovid[oa]",
-    r"delíci\w+|delicios[oa]s?|divertid[oa]s?|maravilh\w+|sensacional|ótim[oa]s?|incrível|incríveis|lind[oa]s?|perfeit[oa]",
+    r"férias|festa|casamento|aniversário|nasc(?:eu|imento)|bebê|namor\w+|noiv\w+|cas(?:ei|ar|amos)|grávida"
+    r"|promovid[oa]",
+    r"delíci\w+|delicios[oa]s?|divertid[oa]s?|maravilh\w+|sensacional|ótim[oa]s?|incrível|incríveis"
+    r"|lind[oa]s?|perfeit[oa]",
     r"(?:fui|vou|fomos|vamos|viaj\w+) (?:\w+ )?(?:viajar|à praia|na praia|para a praia|ao cinema|ao show)",
-    r"melhor(?:es)? (?:dia|viagem|amig[oa]|noite|coisa|festa|presente|notícia|férias|fim)|me convid(?:ou|aram) para"
+    r"melhor(?:es)? (?:dia|viagem|amig[oa]|noite|coisa|festa|presente|notícia|férias|fim)|me convid(?:ou"
+    r"|aram) para|(?<!não )me aceitaram|fui aceit[oa]"
     r"|já (?:posso|consigo) \w+ (?:[\w ]+ )?de novo|sonho|primeira vez|comemor\w+|apaixonad[oa]",
 )
 _NEGATION = _words("não", "nunca", "nem", "ninguém", "nada", "se eu", "sem", "infelizmente", "mas", "queria")
 _GOODBYE = re.compile(
     r"^\W*(?:(?:então|bom|ok|obrigad[oa]|tá|certo|bem)[\s,.!]+)*"
     r"(?:tchau|adeus|até (?:logo|amanhã|mais|breve|a próxima|segunda|depois)|preciso ir|tenho que ir|boa noite e|bye)"
-    r"|\b(?:goodbye|bye|see you|i have to go|adiós|até a próxima|tchau)\W*$",
+    r"|\b(?:goodbye|bye|see you|i have to go|adiós|até a próxima|tchau|(?:um )?abraço|a gente se (?:vê|fala))\W*$"
+    r"|\bvou indo\b|\baté a próxima\b|^\W*falou\W",
     re.IGNORECASE,
 )
 _THANKS = re.compile(r"^\W*(?:muito )?(?:obrigad[oa]|valeu)\b[^?]{0,25}$", re.IGNORECASE)
@@ -83,10 +99,13 @@ _GREETING = re.compile(
     r"(?:(?:lia|professora|tudo bem|tudo bom|como vai(?: você)?|como está|bom dia|boa tarde|boa noite)\b[\s,.!?]*)*$",
     re.IGNORECASE,
 )
+_THINKING = re.compile(
+    r"^\W*(?:h+u?m+|ah|é|bom)?\W*(?:deix[ae] (?:eu|me) (?:pensar|ver)|um momento|espera?)\b", re.IGNORECASE
+)
 _OFF_TASK = _words(
     r"(?:ignor[ea]|esqueç[ao]|esquece) (?:\w+ ){0,3}(?:instruç\w+|regras?|ordens|comandos?)",
     r"(?:system|sistema) prompt|suas instruções|instruções anteriores",
-    r"(?:respond[ae]|fal[ae]|escrev[ae]) (?:\w+ ){0,3}em (?:inglês|espanhol|francês|alemão|código)",
+    r"(?:respond[ae]|fal[ae]|escrev[ae]) (?:\w+ ){0,3}(?:em )?(?:inglês|espanhol|francês|alemão|código)",
     r"você (?:não é mais|agora é|é agora|vai ser)|finj[ae] (?:que|ser)|fal[ae] como (?:um|uma)",
     r"código python|em python|escrev[ae] (?:um|uma|o) (?:código|programa|lista|poema|redação|e-?mail)",
     r"(?:mud[ae]|aument[ae]|coloqu[ae]|ponh[ae]|defin[ae]) (?:o )?(?:meu|seu) nível",
@@ -101,7 +120,10 @@ _QUESTION_WORD = re.compile(
 _QUOTED = re.compile(r"[\"'“‘«].*?[\"'”’»]")
 _WORD = re.compile(r"[^\W\d_]+")
 _SMALL = frozenset(
-    "|a|o|e|de|me|no|do|se|as|os|da|na|em|um|te|la|en|el|es|por|para|como|come|are|is|so|tu|vai".split("|")  # noqa: SIM905
+    "|a|o|e|de|me|no|do|se|as|os|da|na|em|um|te|la|en|el|es|por|para|como|come|are|is|so|tu|vai".split(
+        ""
+        r"|"
+    )  # noqa: SIM905
 )
 """Words that are as frequent in another language."""
 
@@ -118,6 +140,8 @@ def kind_of(utterance: str) -> Kind:
         return "thanks"
     if _REPEAT.search(utterance):
         return "repeat"
+    if _THINKING.search(utterance):
+        return "thinking"
     if is_foreign(utterance):
         return "foreign"
     if _GREETING.search(utterance):
