@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*")
 _CLAUSE_END = re.compile(r"[,;:—–][\"'”’)\]]*")
@@ -33,6 +34,12 @@ def cuts(text: str, *, final: bool) -> list[tuple[int, bool]]:
     if final and text.strip():
         found[len(text)] = True
     return sorted(found.items())
+
+
+def whole_sentences(text: str) -> list[str]:
+    """The sentences of a finished text, one after the other the text itself."""
+    ends = [0, *(position for position, ends_sentence in cuts(text, final=True) if ends_sentence)]
+    return [text[start:end] for start, end in pairwise(ends)]
 
 
 def _is_cut(text: str, match: re.Match[str], ends_sentence: bool) -> bool:

@@ -31,6 +31,7 @@ from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn_record import StageCall, TurnRecord, TurnRecorder
 from serve_app.lesson.tutor_prompt import DEFAULT_LEVEL, TutorRequest
 from serve_app.protocols import STT_SAMPLE_RATE, Usage, Word
+from serve_app.sentences import whole_sentences
 from serve_app.teaching.error_rules import Correction, mended
 from serve_app.teaching.heard_errors import sure_errors
 from serve_app.teaching.level_style import speed_of
@@ -226,7 +227,8 @@ class _Pipeline:
         with self._recorder.calling("llm") as call:
             if plan is not None and plan.begin:
                 self._opening = plan.opening
-                await self._add(plan.begin)
+                for sentence in whole_sentences(plan.begin):
+                    await self._add(sentence)
                 if plan.begin.endswith((".", "!", "?")):
                     self._cutter.feed(" ")  # it ends a sentence, so the voice need not wait for what follows
             if plan is None or not plan.whole:

@@ -68,19 +68,21 @@ _FACT_ASKED = re.compile(
 def answer_about_word(found: WordAnswer, said: Said, *, follow_ups: bool) -> Plan:
     """The answer from data; what the data lacks a small model would invent."""
     if found.whole or not follow_ups:
-        return Plan("question", "", found.text, question_form(said, sentence=not found.whole))
+        return Plan(
+            "question", opening_for("question", said), found.text, question_form(said, sentence=not found.whole)
+        )
     return Plan("question", fresh(openings()["unknown_word"], said.replies), "", question_form(said))
 
 
 def answer_question(said: Said, kind: Kind, *, follow_ups: bool) -> Plan:
     if known := answer_from(said.utterance, said.utterances):
-        return Plan(kind, "", f"{known}.", question_form(said))
+        return Plan(kind, opening_for(kind, said), f"{known}.", question_form(said))
     for asked, told in _TUTOR.items():
         if asked.search(said.utterance):
-            return Plan(kind, "", told, question_form(said))
+            return Plan(kind, opening_for(kind, said), told, question_form(said))
     for asked, begin in _ABOUT_TUTOR:
         if asked.search(said.utterance):
-            return Plan(kind, "", begin, question_form(said, sentence=True))
+            return Plan(kind, opening_for(kind, said), begin, question_form(said, sentence=True))
     if not follow_ups:
         return Plan(kind, opening_for(kind, said), "", question_form(said, sentence=True))
     if _ABOUT_WORDS.search(said.utterance):

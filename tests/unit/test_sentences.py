@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from serve_app.lesson.speech_cutter import FIRST_CHARACTERS, PIECE_CHARACTERS, Pace, PieceCutter
-from serve_app.sentences import cuts, speakable, split_long
+from serve_app.sentences import cuts, speakable, split_long, whole_sentences
 
 NO_SLACK, MUCH_SLACK = 0.0, 1e9
 
@@ -259,3 +259,9 @@ def test_split_long_prefers_the_end_of_a_sentence_then_of_a_clause_then_of_a_wor
     assert split_long("Amanhã, se der tempo, eu volto", 24)[0] == "Amanhã, se der tempo,"
     assert split_long("amanhã se der tempo eu volto", 24)[0] == "amanhã se der tempo eu"
     assert split_long("a" * 30, 24) == ["a" * 24, "a" * 6]
+
+
+def test_the_sentences_of_a_text_make_up_the_text() -> None:
+    text = 'Oi, Sr. Omar! A gente diz "um pão" e "dois pães". E você?'
+    assert whole_sentences(text) == ["Oi, Sr. Omar!", ' A gente diz "um pão" e "dois pães".', " E você?"]
+    assert whole_sentences("Eu acho que") == ["Eu acho que"]
