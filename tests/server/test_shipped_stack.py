@@ -78,7 +78,7 @@ def test_the_deltas_make_up_the_response(turn: tuple[Answer, str]) -> None:
     assert set(response) == {"response", "llm_ms"}
     assert "".join(delta.data["text"] for delta in answer.all("delta")).strip() == response["response"]
     assert len(answer.all("delta")) >= 2
-    assert response["llm_ms"] > 0
+    assert response["llm_ms"] >= 0
 
 
 def test_each_audio_chunk_is_a_whole_wav_file_and_they_are_numbered(turn: tuple[Answer, str]) -> None:
