@@ -18,18 +18,46 @@ FRAMES = 16
 
 
 def token_logprobs(
-    model: ctranslate2.models.Whisper, tokenizer: Tokenizer, encoded: Any, texts: Sequence[str]
+    model: ctranslate2.models.Whisper, tokenizer: Tokenizer, encoded: Any, texts: Sequence[Sequence[int]]
 ) -> list[NDArray[np.float64]]:
     """Log-probability of each token of each text, given the tokens before it and the sound.
 
     `encoded` is the encoder's output for one recording, [1, positions, width].
     """
-    tokens = [tokenizer.encode(" " + text) for text in texts]
-    results = model.align(repeated(encoded, len(texts)), tokenizer.sot_sequence, tokens, FRAMES)
+    batch = _repeated(encoded, len(texts))
+    results = model.align(batch, tokenizer.sot_sequence, [list(text) for text in texts], FRAMES)
     return [np.log(np.maximum(result.text_token_probs, LEAST_PROBABILITY)) for result in results]
 
 
-def repeated(encoded: Any, times: int) -> Any:
+def word_tokens(tokenizer: Tokenizer, word: str) -> list[int]:
+    """The tokens of a word as Whisper writes it inside a text, with the space before it.
+
+    Some copies of Whisper's tokenizer lack a merge and cut words that the model writes as one token. So the longest
+    known beginning is taken each time where that makes fewer tokens.
+    """
+    merged = tokenizer.encode(" " + word)
+    vocabulary = tokenizer.tokenizer
+    longest: list[int] = []
+    rest = "".join(_BYTES[byte] for byte in f" {word}".encode())
+    while rest:
+        begun = (vocabulary.token_to_id(rest[:end]) for end in range(len(rest), 0, -1))
+        known = next(id for id in begun if id is not None)  # every byte is a token
+        longest.append(known)
+        rest = rest[len(vocabulary.id_to_token(known)) :]
+    return min(merged, longest, key=len)
+
+
+def _byte_characters() -> list[str]:
+    """The character that stands for each byte in a vocabulary of byte-level BPE (as GPT-2 has it)."""
+    printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
+    others = iter(range(256, 512))
+    return [chr(byte) if byte in printable else chr(next(others)) for byte in range(256)]
+
+
+_BYTES = _byte_characters()
+
+
+def _repeated(encoded: Any, times: int) -> Any:
     """The output for one recording as a batch of equal ones."""
     if times == 1:
         return encoded

@@ -6,7 +6,6 @@ The words are in `serve_app/data/learner_forms.json`.
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ SAME_SOUND = frozenset({("têm", "tem"), ("vêm", "vem")})
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """A learner's form for the word at `place`, letters only."""
+    """A learner's form for the word at `place`, in lower case."""
 
     place: int
     said: str
@@ -82,19 +81,16 @@ def _spelled(stem: str, ending: str, vowel: str) -> str:
     return stem + ending
 
 
-def letters(word: str) -> str:
-    return re.sub(r"[^\w-]", "", word).lower()
-
-
-def slips(words: Sequence[str]) -> Iterator[Slip]:
-    """Every likely slip in a text of these words (as written, with their punctuation)."""
-    plain = [letters(word) for word in words]
+def slips(pieces: Sequence[str]) -> Iterator[Slip]:
+    """Every likely slip in a text cut into its words and punctuation marks."""
+    plain = [piece.strip().lower() for piece in pieces]
     clause = 0
     for place, word in enumerate(plain):
-        if place and not words[place - 1][-1:].isalnum():
-            clause = place
+        if not word[:1].isalpha():
+            clause = place + 1
+            continue
         before = plain[clause:place]
-        after = plain[place + 1] if place + 1 < len(plain) and words[place][-1:].isalnum() else ""
+        after = plain[place + 1] if place + 1 < len(plain) else ""
         seen = {word}
         for kind, found in (
             ("person", _persons(word, before)),
@@ -151,7 +147,7 @@ def _subject(before: Sequence[str]) -> str | None:
 
 def _genders(word: str, before: Sequence[str], after: str) -> Iterator[str]:
     forms = _forms()
-    if word in forms.genders and after and after not in forms.words["no article"]:
+    if word in forms.genders and after[:1].isalpha() and after not in forms.words["no article"]:
         yield forms.genders[word]
     elif word in forms.adjectives and before and not _of_speaker(before):
         yield forms.adjectives[word]
@@ -164,5 +160,5 @@ def _of_speaker(before: Sequence[str]) -> bool:
 
 
 def _prepositions(word: str, after: str) -> Iterator[str]:
-    if after:
+    if after[:1].isalpha():
         yield from _forms().words["prepositions"].get(word, ())

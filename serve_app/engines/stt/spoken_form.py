@@ -1,0 +1,126 @@
+"""Gives a learner's error back that Whisper mended: "Eu mora em Recife" where it wrote "Eu moro em Recife".
+
+Whisper writes what people usually write. Where a learner is likely to have said another form (`learner_forms`), the
+decoder compares the two texts over the same sound, and the learner's form is taken if it is nearly as likely as the
+right one. Only the decoder runs again, once for all forms, and only for words of which it was not sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import Segment, Word
+from numpy.typing import NDArray
+
+from serve_app.engines.stt.forced_scores import token_logprobs, word_tokens
+from serve_app.engines.stt.learner_forms import Kind, Slip, slips
+
+LANGUAGE = "pt"
+
+LEAST_SCORE: dict[Kind, float] = {"person": -2.0, "gender": -2.0, "preposition": -1.0}
+"""Log-probability of the text with the learner's form less that of the text as it was written, from which it counts.
+
+Chosen on the development half of bench/data/learner_speech.txt: a lower one invents errors in right sentences."""
+
+SURE = 0.95
+"""Probability of a word above which no other form can reach those scores."""
+
+MOST = 8
+"""Forms that are compared; the least sure words come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A word or a punctuation mark as it stands in the text, with the space before it."""
+
+    text: str
+    tokens: list[int]
+
+
+class SpokenForm:
+    """Finds what a learner said; keeps nothing between two utterances."""
+
+    def __init__(self, model: WhisperModel) -> None:
+        self._model = model
+        self._tokenizer = Tokenizer(
+            model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=LANGUAGE
+        )
+
+    def said(self, segments: Sequence[Segment], encoded: Any) -> list[Segment]:
+        """The segments of one window with the form that was said, if it is not the one that was written.
+
+        `encoded` is the encoder's output for the window.
+        """
+        pieces = [piece for segment in segments for piece in self._pieces(segment)]
+        words = [word for segment in segments for word in segment.words or ()]
+        if not (places := _places(words, pieces)) or not (doubtful := _doubtful(pieces, words, places)):
+            return list(segments)
+        texts = [pieces, *(self._with(pieces, slip) for slip in doubtful)]
+        tokens = [[id for piece in text for id in piece.tokens] for text in texts]
+        logprobs = token_logprobs(self._model.model, self._tokenizer, encoded, tokens)
+        gains = [
+            scores.sum() - logprobs[0].sum() - LEAST_SCORE[slip.kind]
+            for slip, scores in zip(doubtful, logprobs[1:], strict=True)
+        ]
+        best = int(np.argmax(gains))
+        if gains[best] < 0:
+            return list(segments)
+        return _reworded(segments, places, texts[best + 1], logprobs[best + 1])
+
+    def _pieces(self, segment: Segment) -> list[Piece]:
+        tokens = [id for id in segment.tokens if id < self._tokenizer.eot]
+        if not tokens:
+            return []
+        return [Piece(*both) for both in zip(*self._tokenizer.split_to_word_tokens(tokens), strict=True)]
+
+    def _with(self, pieces: Sequence[Piece], slip: Slip) -> list[Piece]:
+        capital = pieces[slip.place].text.strip()[:1].isupper()
+        said = slip.said.capitalize() if capital else slip.said
+        piece = Piece(" " + said, word_tokens(self._tokenizer, said))
+        return [*pieces[: slip.place], piece, *pieces[slip.place + 1 :]]
+
+
+def _places(words: Sequence[Word], pieces: Sequence[Piece]) -> list[list[int]]:
+    """The pieces that make up each word, [] if the words are not the pieces' text."""
+    places: list[list[int]] = []
+    left = iter(enumerate(pieces))
+    for word in words:
+        text, place = "", []
+        while len(text) < len(word.word) and (found := next(left, None)):
+            place.append(found[0])
+            text += found[1].text
+        if text != word.word:
+            return []
+        places.append(place)
+    return places
+
+
+def _doubtful(pieces: Sequence[Piece], words: Sequence[Word], places: Sequence[Sequence[int]]) -> list[Slip]:
+    """The likely slips at words of which Whisper was not sure."""
+    probability = {i: word.probability for word, place in zip(words, places, strict=True) for i in place}
+    found = [slip for slip in slips([piece.text for piece in pieces]) if probability.get(slip.place, 1.0) < SURE]
+    return sorted(found, key=lambda slip: probability[slip.place])[:MOST]
+
+
+def _reworded(
+    segments: Sequence[Segment], places: Sequence[Sequence[int]], pieces: Sequence[Piece], logprobs: NDArray[np.float64]
+) -> list[Segment]:
+    """The segments with these pieces for text. The words keep their times: each stands where another one stood."""
+    ends = np.cumsum([len(piece.tokens) for piece in pieces])
+    probabilities = [float(np.exp(part).mean()) for part in np.split(logprobs, ends[:-1])]
+    place = iter(places)
+    new: list[Segment] = []
+    for segment in segments:
+        words: list[Word] = []
+        for word in segment.words or ():
+            these = next(place)
+            spoken = next((i for i in these if pieces[i].text.strip()[:1].isalnum()), these[0])
+            text = "".join(pieces[i].text for i in these)
+            words.append(replace(word, word=text, probability=probabilities[spoken]))
+        new.append(replace(segment, words=words, text="".join(word.word for word in words)))
+    return new
