@@ -178,21 +178,33 @@ class FasterWhisper:
         """The whole of it, in the caller's thread."""
         if scope.cancelled or is_silent(audio):
             return Transcript("", no_speech=True)
+        heard, language = self.write(audio, language, prompt, others, scope)
+        if learner_errors and not scope.cancelled:
+            heard = self.as_said(heard, language)
+        return assemble(heard, language)
+
+    def write(
+        self, audio: Audio, language: str, prompt: str | None, others: Sequence[str], scope: CancelScope
+    ) -> tuple[list[Segment], str]:
+        """What Whisper writes, and in which language."""
         heard = self.hear(audio, language, prompt, scope)
         if heard and others and len(audio) > STT_SAMPLE_RATE and _logprob(heard) < FOREIGN_LOGPROB:
             other, probability = self._model.language_of(audio, others)
             if probability >= FOREIGN_PROBABILITY and not scope.cancelled:
                 foreign = self.hear(audio, other, None, scope, whole=True)
                 if _logprob(foreign) >= FLUENT_LOGPROB and not _repetitive(foreign):
-                    return assemble(foreign, other)
+                    return foreign, other
         if heard and (_repetitive(heard) or _logprob(heard) < DOUBTFUL_LOGPROB) and not scope.cancelled:
             again = self.hear(audio, language, prompt, scope, whole=True)
             if not _repetitive(again) and (_repetitive(heard) or _logprob(again) > _logprob(heard)):
                 heard = again
-        if learner_errors and language == LANGUAGE and len(self._model.encoded) == 1 and not scope.cancelled:
-            [encoded] = self._model.encoded  # of one window; a longer utterance stays as it was written
-            heard = self._spoken_form.said(heard, encoded)
-        return assemble(heard, language)
+        return heard, language
+
+    def as_said(self, written: list[Segment], language: str) -> list[Segment]:
+        """What `write` returned last, with a learner's error where it mended one."""
+        if language != LANGUAGE or len(self._model.encoded) != 1:
+            return written  # of more than one window
+        return self._spoken_form.said(written, self._model.encoded[0])
 
     def hear(
         self, audio: Audio, language: str, prompt: str | None, scope: CancelScope, *, whole: bool = False

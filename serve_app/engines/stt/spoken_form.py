@@ -30,8 +30,8 @@ Chosen on the development half of bench/data/learner_speech.txt: a lower one inv
 SURE = 0.95
 """Probability of a word above which no other form can reach those scores."""
 
-MOST = 8
-"""Forms that are compared; the least sure words come first."""
+MOST_POSITIONS = 2400
+"""Of the encoder's output, over all texts that are compared: bounds the time. 8 texts of an utterance of 4 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,8 @@ class SpokenForm:
         """
         pieces = [piece for segment in segments for piece in self._pieces(segment)]
         words = [word for segment in segments for word in segment.words or ()]
-        if not (places := _places(words, pieces)) or not (doubtful := _doubtful(pieces, words, places)):
+        most = max(1, MOST_POSITIONS // encoded.shape[1] - 1)
+        if not (places := _places(words, pieces)) or not (doubtful := _doubtful(pieces, words, places)[:most]):
             return list(segments)
         texts = [pieces, *(self._with(pieces, slip) for slip in doubtful)]
         tokens = [[id for piece in text for id in piece.tokens] for text in texts]
@@ -101,10 +102,10 @@ def _places(words: Sequence[Word], pieces: Sequence[Piece]) -> list[list[int]]:
 
 
 def _doubtful(pieces: Sequence[Piece], words: Sequence[Word], places: Sequence[Sequence[int]]) -> list[Slip]:
-    """The likely slips at words of which Whisper was not sure."""
+    """The likely slips at words of which Whisper was not sure, the least sure first."""
     probability = {i: word.probability for word, place in zip(words, places, strict=True) for i in place}
     found = [slip for slip in slips([piece.text for piece in pieces]) if probability.get(slip.place, 1.0) < SURE]
-    return sorted(found, key=lambda slip: probability[slip.place])[:MOST]
+    return sorted(found, key=lambda slip: probability[slip.place])
 
 
 def _reworded(
