@@ -18,7 +18,7 @@ import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -64,7 +64,7 @@ class Count:
     words: int = 0
 
 
-def sentences(accents: Sequence[Accent]) -> Iterator[Sentence]:
+def sentences() -> Iterator[Sentence]:
     """Those of the file, the voices and accents in turn; every second one of a kind is held out."""
     voices = sorted(path.stem for path in data_file("voices").glob("*.bin"))
     kind, number, total = "", 0, 0
@@ -82,7 +82,7 @@ def sentences(accents: Sequence[Accent]) -> Iterator[Sentence]:
             len(words(before)),
             number % 2 == 1,
             voices[turn % len(voices)],
-            accents[turn % len(accents)],
+            ACCENTS[turn % len(ACCENTS)],
         )
         number, total = number + 1, total + 1
 
@@ -128,25 +128,24 @@ def hear(engine: FasterWhisper, audio: Audio) -> tuple[str, str, float]:
 
 
 def table(title: str, counts: dict[str, Count]) -> None:
-    print(
-        f"\n{title}\n{'':14}{'errors':>8}{'kept':>8}{'mended':>8}{'not u.':>8}{'of heard':>10}{'changed':>9}{'WER':>7}"
-    )
+    columns = ("errors", "kept", "mended", "neither", "of heard", "changed", "WER")
+    print(f"\n{title}\n{'':14}" + "".join(f"{column:>9}" for column in columns))
     for name, count in counts.items():
         errors, right = count.errors.total(), count.right.total()
-        if not errors or not right:
-            continue
         heard = count.errors["kept"] + count.errors["mended"]
         shares = [count.errors[what] / errors for what in ("kept", "mended", "not understood")]
+        shares += [count.errors["kept"] / max(1, heard), count.right["changed"] / right]
         print(
-            f"{name:14}{errors:8}"
-            + "".join(f"{share:8.1%}" for share in shares)
-            + f"{count.errors['kept'] / max(1, heard):10.1%}{count.right['changed'] / right:9.1%}"
-            + f"{count.wrong_words / count.words:7.3f}"
+            f"{name:14}{errors:9}"
+            + "".join(f"{share:9.1%}" for share in shares)
+            + f"{count.wrong_words / count.words:9.3f}"
         )
 
 
 def measure(engine: FasterWhisper, chosen: Sequence[Sentence], *, show: bool) -> None:
-    texts = [(text, one.voice, one.accent) for one in chosen for text in (one.said, one.right)]
+    texts: list[tuple[str, str, Accent]] = [
+        (text, one.voice, one.accent) for one in chosen for text in (one.said, one.right)
+    ]
     recordings = asyncio.run(spoken(texts))
     ways: dict[str, dict[str, Count]] = {"without learner_errors": {}, "with learner_errors": {}}
     added: list[float] = []
@@ -164,9 +163,8 @@ def measure(engine: FasterWhisper, chosen: Sequence[Sentence], *, show: bool) ->
                 else:
                     count.errors[outcome(one, heard)] += 1
         if show and (said != written or (not is_right and outcome(one, said) != "kept")):
-            print(
-                f"{'right' if is_right else outcome(one, said):15}{text} | {written} | {said if said != written else ''}"
-            )
+            label = "right" if is_right else outcome(one, said)
+            print(f"{label:15}{text} | {written}" + (f" -> {said}" if said != written else ""))
     for title, counts in ways.items():
         table(title, counts)
     lengths = sorted(len(audio) / 16_000 for audio in recordings)
@@ -174,10 +172,6 @@ def measure(engine: FasterWhisper, chosen: Sequence[Sentence], *, show: bool) ->
         f"\nms added to an utterance of {statistics.median(lengths):.1f} s: mean {statistics.mean(added):.0f}, "
         f"median {statistics.median(added):.0f}, 95 % {np.quantile(added, 0.95):.0f}"
     )
-
-
-def of_part(every: Iterable[Sentence], part: Part) -> list[Sentence]:
-    return [one for one in every if part == "all" or one.held_out == (part == "held-out")]
 
 
 def main() -> None:
@@ -188,7 +182,10 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="what was not kept or changed; not for the held-out half")
     args = parser.parse_args()
     engine = FasterWhisper(resolve("wheel:whisper-base"), threads=args.threads)
-    measure(engine, of_part(sentences(tuple(args.accents)), args.part), show=args.show)
+    chosen = [one for one in sentences() if one.accent in args.accents]
+    if args.part != "all":
+        chosen = [one for one in chosen if one.held_out == (args.part == "held-out")]
+    measure(engine, chosen, show=args.show)
 
 
 if __name__ == "__main__":

@@ -40,10 +40,10 @@ def word_tokens(tokenizer: Tokenizer, word: str) -> list[int]:
     longest: list[int] = []
     rest = "".join(_BYTES[byte] for byte in f" {word}".encode())
     while rest:
-        begun = (vocabulary.token_to_id(rest[:end]) for end in range(len(rest), 0, -1))
-        known = next(id for id in begun if id is not None)  # every byte is a token
+        begun = ((end, vocabulary.token_to_id(rest[:end])) for end in range(len(rest), 0, -1))
+        end, known = next((end, id) for end, id in begun if id is not None)  # every byte is a token
         longest.append(known)
-        rest = rest[len(vocabulary.id_to_token(known)) :]
+        rest = rest[end:]
     return min(merged, longest, key=len)
 
 

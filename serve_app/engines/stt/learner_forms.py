@@ -38,7 +38,7 @@ class _Forms:
     adjectives: dict[str, str] = field(default_factory=dict)
 
 
-PERSONS = ("eu", "ele", "nós", "eles")
+PERSONS: tuple[str, ...] = ("eu", "ele", "nós", "eles")
 
 
 @cache
@@ -92,12 +92,13 @@ def slips(pieces: Sequence[str]) -> Iterator[Slip]:
         before = plain[clause:place]
         after = plain[place + 1] if place + 1 < len(plain) else ""
         seen = {word}
-        for kind, found in (
+        found: list[tuple[Kind, Iterator[str]]] = [
             ("person", _persons(word, before)),
             ("gender", _genders(word, before, after)),
             ("preposition", _prepositions(word, after)),
-        ):
-            for said in found:
+        ]
+        for kind, forms in found:
+            for said in forms:
                 if said not in seen:
                     seen.add(said)
                     yield Slip(place, said, kind)
