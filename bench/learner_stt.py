@@ -87,7 +87,7 @@ def sentences() -> Iterator[Sentence]:
         number, total = number + 1, total + 1
 
 
-async def spoken(said: Sequence[tuple[str, str, Accent]]) -> list[Audio]:
+async def spoken(said: Sequence[tuple[str, str, str]]) -> list[Audio]:
     """The texts in a voice with an accent, made once."""
     folder = cache_folder() / "bench" / "learner_stt"
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,9 +143,7 @@ def table(title: str, counts: dict[str, Count]) -> None:
 
 
 def measure(engine: FasterWhisper, chosen: Sequence[Sentence], *, show: bool) -> None:
-    texts: list[tuple[str, str, Accent]] = [
-        (text, one.voice, one.accent) for one in chosen for text in (one.said, one.right)
-    ]
+    texts = [(text, one.voice, one.accent) for one in chosen for text in (one.said, one.right)]
     recordings = asyncio.run(spoken(texts))
     ways: dict[str, dict[str, Count]] = {"without learner_errors": {}, "with learner_errors": {}}
     added: list[float] = []
