@@ -65,6 +65,7 @@ bench: $(VENV)/.dev ## the figures of the README, as ratios in one run (keep the
 	$(BIN)/python -m bench.transport --save bench/transport.json
 	$(BIN)/python -m bench.cefr
 	$(BIN)/python -m bench.stt_window
+	$(BIN)/python -m bench.learner_stt
 	$(BIN)/python -m bench.correction
 
 bench-capacity: $(VENV)/.dev ## docs/scaling.md and docs/startup.md: how many talkers, how soon ready (half an hour, keep the machine idle)

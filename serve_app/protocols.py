@@ -63,11 +63,13 @@ class SpeechToTextEngine(Protocol):
         language: str,
         prompt: str | None = None,
         others: Sequence[str] = (),
+        learner_errors: bool = False,
         closed: Sequence[Event] = (),
     ) -> list[Transcript]:
         """Transcribe utterances of different learners together, results in the same order.
 
-        An utterance that is clearly in one of the languages `others` is written in that language, if the engine can.
+        An utterance that is clearly in one of the languages `others` is written in that language, and with
+        `learner_errors` a learner's error is written as it was said, if the engine can.
 
         `closed[i]`, if given, is set when nobody waits for the i-th result any more: that result is then ignored,
         and the work stops once all are set.
@@ -75,7 +77,13 @@ class SpeechToTextEngine(Protocol):
         ...
 
     async def transcribe(
-        self, audio: Audio, *, language: str, prompt: str | None = None, others: Sequence[str] = ()
+        self,
+        audio: Audio,
+        *,
+        language: str,
+        prompt: str | None = None,
+        others: Sequence[str] = (),
+        learner_errors: bool = False,
     ) -> Transcript:
         """Transcribe one utterance at 16 kHz; `prompt` is text that was said before it."""
         ...

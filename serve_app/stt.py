@@ -85,7 +85,12 @@ class SpeechToText:
     def _options(self, said_before: str) -> dict[str, Any]:
         chosen = self._settings
         prompt = " ".join(part for part in (chosen.prompt, said_before) if part) or None
-        return {"language": chosen.language, "prompt": prompt, "others": chosen.others}
+        return {
+            "language": chosen.language,
+            "prompt": prompt,
+            "others": chosen.others,
+            "learner_errors": chosen.learner_errors,
+        }
 
     async def work(self) -> int:
         """The engine's work since its start; see `work_done` of the engine."""

@@ -19,6 +19,8 @@ class SttSettings(Strict):
     """Text that Whisper takes as said before: names and words to expect."""
     others: list[str] = Field(default_factory=lambda: ["en", "es"])
     """Languages that are written as they are where somebody clearly speaks them, not pressed into `language`."""
+    learner_errors: bool = True
+    """Whether a likely error of a learner is written as it was said, where Whisper would write the right form."""
 
 
 class CefrSettings(Strict):

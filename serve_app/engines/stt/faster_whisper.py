@@ -26,6 +26,7 @@ from faster_whisper.vad import get_speech_timestamps
 
 from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.stt import cublas12
+from serve_app.engines.stt.spoken_form import LANGUAGE, SpokenForm
 from serve_app.engines.stt.voice_gate import is_made_up, is_silent
 from serve_app.errors import StackError, first_line
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
@@ -60,16 +61,23 @@ class ShortWindow(WhisperModel):
     whole = False
     """True: encode 30 s, as Whisper was trained."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.encoded: list[Any] = []
+        """The encoder's outputs, one a window, since the list was emptied."""
+
     def encode(self, features: np.ndarray) -> Any:
         if not self.whole:
             used = np.flatnonzero(features.any(axis=0))
             frames = max(LEAST_FRAMES, MARGIN_FRAMES + (int(used[-1]) + 1 if used.size else 0))
             features = np.ascontiguousarray(features[:, : -(-frames // STEP_FRAMES) * STEP_FRAMES])
-        return super().encode(features)
+        self.encoded.append(super().encode(features))
+        return self.encoded[-1]
 
     def language_of(self, audio: Audio, languages: Sequence[str]) -> tuple[str, float]:
         """The likeliest of `languages` and its probability among all."""
         [found] = self.model.detect_language(self.encode(pad_or_trim(self.feature_extractor(audio))))
+        self.encoded.pop()
         probabilities = {token.strip("<|>"): probability for token, probability in found}
         best = max(languages, key=lambda language: probabilities.get(language, 0.0))
         return best, probabilities.get(best, 0.0)
@@ -111,6 +119,7 @@ class FasterWhisper:
         except (RuntimeError, ValueError) as error:
             raise StackError(f"stt: CTranslate2 cannot load {model}: {first_line(error)}") from error
         self._beam_size = beam_size
+        self._spoken_form = SpokenForm(self._model)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
         self._pool.submit(self._warm).result()
         self._work_done = 0
@@ -122,6 +131,7 @@ class FasterWhisper:
         language: str,
         prompt: str | None = None,
         others: Sequence[str] = (),
+        learner_errors: bool = False,
         closed: Sequence[Event] = (),
     ) -> list[Transcript]:
         loop = asyncio.get_running_loop()
@@ -129,14 +139,21 @@ class FasterWhisper:
         with CancelScope() as batch:
             scopes = batch.children(len(audios), closed)
             return [
-                await loop.run_in_executor(self._pool, hear, audio, language, prompt, others, scope)
+                await loop.run_in_executor(self._pool, hear, audio, language, prompt, others, scope, learner_errors)
                 for audio, scope in zip(audios, scopes, strict=True)
             ]
 
     async def transcribe(
-        self, audio: Audio, *, language: str, prompt: str | None = None, others: Sequence[str] = ()
+        self,
+        audio: Audio,
+        *,
+        language: str,
+        prompt: str | None = None,
+        others: Sequence[str] = (),
+        learner_errors: bool = False,
     ) -> Transcript:
-        return (await self.transcribe_batch([audio], language=language, prompt=prompt, others=others))[0]
+        options: dict[str, Any] = {"prompt": prompt, "others": others, "learner_errors": learner_errors}
+        return (await self.transcribe_batch([audio], language=language, **options))[0]
 
     async def work_done(self) -> int:
         return self._work_done
@@ -150,23 +167,44 @@ class FasterWhisper:
         get_speech_timestamps(silence)
 
     def transcribe_now(
-        self, audio: Audio, language: str, prompt: str | None, others: Sequence[str], scope: CancelScope
+        self,
+        audio: Audio,
+        language: str,
+        prompt: str | None,
+        others: Sequence[str],
+        scope: CancelScope,
+        learner_errors: bool = False,
     ) -> Transcript:
         """The whole of it, in the caller's thread."""
         if scope.cancelled or is_silent(audio):
             return Transcript("", no_speech=True)
+        heard, language = self.write(audio, language, prompt, others, scope)
+        if learner_errors and not scope.cancelled:
+            heard = self.as_said(heard, language)
+        return assemble(heard, language)
+
+    def write(
+        self, audio: Audio, language: str, prompt: str | None, others: Sequence[str], scope: CancelScope
+    ) -> tuple[list[Segment], str]:
+        """What Whisper writes, and in which language."""
         heard = self.hear(audio, language, prompt, scope)
         if heard and others and len(audio) > STT_SAMPLE_RATE and _logprob(heard) < FOREIGN_LOGPROB:
             other, probability = self._model.language_of(audio, others)
             if probability >= FOREIGN_PROBABILITY and not scope.cancelled:
                 foreign = self.hear(audio, other, None, scope, whole=True)
                 if _logprob(foreign) >= FLUENT_LOGPROB and not _repetitive(foreign):
-                    return assemble(foreign, other)
+                    return foreign, other
         if heard and (_repetitive(heard) or _logprob(heard) < DOUBTFUL_LOGPROB) and not scope.cancelled:
             again = self.hear(audio, language, prompt, scope, whole=True)
             if not _repetitive(again) and (_repetitive(heard) or _logprob(again) > _logprob(heard)):
                 heard = again
-        return assemble(heard, language)
+        return heard, language
+
+    def as_said(self, written: list[Segment], language: str) -> list[Segment]:
+        """What `write` returned last, with a learner's error where it mended one."""
+        if language != LANGUAGE or len(self._model.encoded) != 1:
+            return written  # of more than one window
+        return self._spoken_form.said(written, self._model.encoded[0])
 
     def hear(
         self, audio: Audio, language: str, prompt: str | None, scope: CancelScope, *, whole: bool = False
@@ -182,6 +220,7 @@ class FasterWhisper:
             "condition_on_previous_text": False,
         }
         self._model.whole = whole  # all of this runs in one thread
+        self._model.encoded.clear()
         segments, _ = self._model.transcribe(audio, **options)
         return list(self._until(scope, segments))
 

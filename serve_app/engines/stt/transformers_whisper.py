@@ -111,6 +111,7 @@ class TransformersWhisper:
         language: str,
         prompt: str | None = None,
         others: Sequence[str] = (),
+        learner_errors: bool = False,
         closed: Sequence[Event] = (),
     ) -> list[Transcript]:
         loop = asyncio.get_running_loop()
@@ -119,7 +120,13 @@ class TransformersWhisper:
             return await loop.run_in_executor(self._pool, timed(self._transcribe), audios, language, prompt, scopes)
 
     async def transcribe(
-        self, audio: Audio, *, language: str, prompt: str | None = None, others: Sequence[str] = ()
+        self,
+        audio: Audio,
+        *,
+        language: str,
+        prompt: str | None = None,
+        others: Sequence[str] = (),
+        learner_errors: bool = False,
     ) -> Transcript:
         return (await self.transcribe_batch([audio], language=language, prompt=prompt))[0]
 
