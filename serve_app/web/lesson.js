@@ -154,7 +154,7 @@ export class Lesson {
     }
   }
 
-  /** The turns of before a reload get their sound back: `{recording, pieces}` by key, or null if none could be kept. */
+  /** Give the turns of before a reload their sound back: `kept` is `{recording, pieces}` by key, null if none is kept. */
   restoreSounds(kept, turns) {
     for (const turn of turns) {
       const found = kept?.get(turn.sound);

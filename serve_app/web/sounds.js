@@ -45,9 +45,11 @@ export class Sounds {
       const store = database.transaction(STORE, 'readwrite').objectStore(STORE);
       await this.#prune(store);
       const found = await Promise.all(keys.map((key) => answered(store.get(key))));
-      return new Map(
-        found.filter(Boolean).map(({ key, recording, type, pieces }) => [key, { recording: new Blob([recording], { type }), pieces }]),
-      );
+      const sounds = new Map();
+      for (const { key, recording, type, pieces } of found.filter(Boolean)) {
+        sounds.set(key, { recording: new Blob([recording], { type }), pieces });
+      }
+      return sounds;
     });
   }
 

@@ -94,7 +94,7 @@ export const en = {
   voice: 'Voice',
   voiceDefault: 'The server’s own',
   levelChoice: 'Level of the tutor',
-  levelAuto: 'Automatic: follows what you say',
+  levelAuto: 'Automatic, as you speak',
   'levelName.A1': 'A1, first words',
   'levelName.A2': 'A2, simple sentences',
   'levelName.B1': 'B1, everyday matters',

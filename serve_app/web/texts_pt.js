@@ -94,7 +94,7 @@ export const pt = {
   voice: 'Voz',
   voiceDefault: 'A do servidor',
   levelChoice: 'Nível do tutor',
-  levelAuto: 'Automático: acompanha o que você diz',
+  levelAuto: 'Automático, como você fala',
   'levelName.A1': 'A1, primeiras palavras',
   'levelName.A2': 'A2, frases simples',
   'levelName.B1': 'B1, assuntos do dia a dia',

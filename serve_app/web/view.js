@@ -139,8 +139,8 @@ export class View {
   #unheard({ unheard }, who) {
     const why = t(unheard);
     const onclick = () => this.#hooks.unheard(unheard);
-    const attributes = { type: 'button', class: 'quiet', 'data-what': who, 'aria-disabled': 'true', 'aria-label': why, title: why, onclick };
-    return el('button', attributes, icon('unheard'));
+    const attributes = { type: 'button', class: 'quiet', 'data-what': who, 'aria-label': why, title: why, onclick };
+    return el('button', { ...attributes, 'aria-disabled': 'true' }, icon('unheard'));
   }
 
   #note(turn) {

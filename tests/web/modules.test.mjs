@@ -45,7 +45,7 @@ test('a correction belongs to its turn, is kept over a reload, and is shown wher
   const said = 'Oi 😀, hoje eu está muito triste com a prova de ontem.';
   const correction = { event: 'correction', said: 'eu está', better: 'eu estou', span: [11, 18], shown: true, rule: 'X' };
   for (const event of [STT, heard(said), correction]) lesson.take(event, 1);
-  const parts = { before: 'Oi 😀, hoje', wrong: 'eu está', better: 'eu estou', after: 'muito triste com …' };
+  const parts = { before: 'Oi 😀, hoje', wrong: 'eu está', better: 'eu estou', after: 'muito triste com\u00a0…' };
   const [saved] = JSON.parse(JSON.stringify(lesson.saved()));
   assert.deepEqual(corrected(saved.said, saved.correction), parts);
   assert.deepEqual(corrected(said, { ...correction, span: [0, 7] }), parts); // a span that does not fit
