@@ -11,8 +11,9 @@ import { Player } from './player.js';
 import { pushToTalk } from './press.js';
 import { Replay } from './replay.js';
 import { Settings } from './settings.js';
+import { Sounds } from './sounds.js';
 import { expose, pageState } from './state.js';
-import { loadChoices, loadLesson, newSession, saveChoices, saveLesson } from './store.js';
+import { loadChoices, loadLesson, newKey, saveChoices, saveLesson } from './store.js';
 import { Talk } from './talk.js';
 import { View } from './view.js';
 
@@ -31,6 +32,7 @@ let refusals = 0; // of the settings, on this connection
 use(choices.language);
 const lesson = new Lesson();
 lesson.restore(kept.turns);
+const sounds = new Sounds();
 const dock = new Dock();
 const notices = new Notices(
   () => connection.retry(),
@@ -40,14 +42,19 @@ const player = new Player(() => {
   if (!player.playing) replay.end();
   draw();
 });
-const view = new View({ replay: (turn, who) => replayLine(turn, who), resend, timed: () => choices.timing });
+const view = new View({
+  replay: (turn, who) => replayLine(turn, who),
+  unheard: (why) => dock.say(why),
+  resend,
+  timed: () => choices.timing,
+});
 const replay = new Replay(player, show, () => dock.say('unplayable'));
 const settings = new Settings(choices, { changed, restart, slower: sayAgainSlowly, opened: () => connection.refresh() });
 const talk = new Talk({
   context: () => player.context(),
   may,
   longest: () => (connection.info?.limits?.max_audio_s ?? DEFAULT_LONGEST_S) - SPARE_S,
-  recorded: (recording) => deliver(lesson.begin(recording)),
+  recorded,
   failed: (why) => {
     if (FLASHED.has(why)) dock.say(why);
     else notices.microphone(why);
@@ -76,6 +83,7 @@ if (!navigator.mediaDevices) notices.microphone(window.isSecureContext ? 'unsupp
 
 drawAll();
 view.toEnd();
+restoreSounds(lesson.turns);
 
 expose(state, player, lesson);
 
@@ -108,6 +116,20 @@ function stop() {
   if (talk.drop()) sendUnsent();
   else hush();
   draw();
+}
+
+function recorded(recording) {
+  const turn = lesson.begin(recording, newKey());
+  sounds.keep(session, turn);
+  if (lesson.letGo) show(lesson.letGo);
+  deliver(turn);
+}
+
+/** The turns of before a reload can be heard again, or say why not. */
+async function restoreSounds(turns) {
+  if (!turns.length) return;
+  lesson.restoreSounds(await sounds.load(turns.map((turn) => turn.sound ?? '')), turns);
+  if (lesson.turns.includes(turns[0])) for (const turn of turns) show(turn);
 }
 
 /** Send what was recorded without a connection, once there is one and nobody is talking. */
@@ -196,6 +218,7 @@ function takeAudio(file) {
   if (!turn) return;
   turn.pieces.push(file);
   player.play(player.bufferOf(file));
+  sounds.keep(session, turn);
   if (turn.pieces.length === 1) show(turn);
 }
 
@@ -218,7 +241,8 @@ function changed(name) {
 function restart() {
   hush();
   lesson.clear();
-  session = newSession();
+  sounds.forget(session);
+  session = newKey();
   connection.tell({ type: 'settings', session_id: session });
   save();
   drawAll();

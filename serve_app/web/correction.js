@@ -4,6 +4,7 @@ import { el } from './dom.js';
 import { t } from './i18n.js';
 
 const AROUND = 3; // words shown on each side, so that the place in the sentence is clear
+const TOGETHER = '\u00a0'; // a space that does not end a line
 
 /**
  * The sentence around the corrected words as `{before, wrong, better, after}`; null if there is nothing to show.
@@ -24,10 +25,10 @@ export function corrected(text, correction) {
   const before = letters.slice(0, start).join('').split(/\s+/).filter(Boolean);
   const after = letters.slice(end).join('').trimStart().split(/\s+/).filter(Boolean);
   return {
-    before: (before.length > AROUND ? '… ' : '') + before.slice(-AROUND).join(' '),
+    before: (before.length > AROUND ? `…${TOGETHER}` : '') + before.slice(-AROUND).join(' '),
     wrong: said,
     better,
-    after: after.slice(0, AROUND).join(' ') + (after.length > AROUND ? ' …' : ''),
+    after: after.slice(0, AROUND).join(' ') + (after.length > AROUND ? `${TOGETHER}…` : ''),
   };
 }
 

@@ -7,16 +7,18 @@
 
 /** How many turns are kept, shown and restored. */
 export const KEPT = 100;
-const HEARD_AGAIN = 30; // how many turns keep their audio: half a megabyte each
+/** How many turns keep their sound: half a megabyte each. */
+export const HEARD_AGAIN = 30;
 
 const OVER = new Set(['done', 'stopped', 'failed', 'lost', 'unsaid']);
-const SAVED = ['id', 'state', 'said', 'words', 'level', 'correction', 'reply', 'error', 'marks', 'timing'];
+const SAVED = ['id', 'sound', 'state', 'said', 'words', 'level', 'correction', 'reply', 'error', 'marks', 'timing'];
 // These errors mean a wrong setting or message; they do not belong to the running turn.
 const NOT_OF_A_TURN = new Set(['invalid_field']);
 
 /** One utterance and its answer. States: unsent, sent, stt, llm, tts, then one of `OVER`. */
 export class Turn {
   id = 0;
+  sound = null; // the key of its sound in sounds.js
   state = 'unsent';
   said = '';
   words = [];
@@ -26,8 +28,9 @@ export class Turn {
   error = null; // {code, message}
   timing = null; // the server's figures
   marks = {}; // this client's clock, ms: sent, arrived, understood, firstWord, firstSound, written
-  recording = null; // Blob; not kept over a reload
-  pieces = []; // WAV files; not kept over a reload
+  recording = null; // Blob; kept over a reload by sounds.js, like the pieces
+  pieces = []; // WAV files
+  unheard = null; // the text that says why its sound is gone
   stopping = false; // `cancel` was sent: audio that still arrives is not played
 
   get over() {
@@ -51,14 +54,21 @@ export class Lesson {
     return this.#active ?? this.#waiting[0] ?? null;
   }
 
-  /** Add a turn for a recording that is not sent yet. */
-  begin(recording) {
+  /** Add a turn for a recording that is not sent yet; `sound` is the key of its sound. */
+  begin(recording, sound = null) {
     const turn = new Turn();
     turn.id = (this.last?.id ?? 0) + 1;
-    turn.recording = recording;
+    Object.assign(turn, { recording, sound });
     this.turns = [...this.turns, turn].slice(-KEPT);
-    for (const old of this.turns.slice(0, -HEARD_AGAIN)) Object.assign(old, { pieces: [], recording: null });
+    for (const old of this.turns.slice(0, -HEARD_AGAIN)) {
+      Object.assign(old, { pieces: [], recording: null, unheard: 'soundGone' });
+    }
     return turn;
+  }
+
+  /** The turn whose sound was let go last, or null. */
+  get letGo() {
+    return this.turns.at(-HEARD_AGAIN - 1) ?? null;
   }
 
   /** The turn waiting for a connection, or null. */
@@ -80,8 +90,8 @@ export class Lesson {
 
   /** Clear the answer of a turn whose recording is sent again. */
   reset(turn) {
-    const { id, recording } = turn;
-    Object.assign(turn, new Turn(), { id, recording });
+    const { id, recording, sound } = turn;
+    Object.assign(turn, new Turn(), { id, recording, sound });
   }
 
   sent(turn, now) {
@@ -139,8 +149,17 @@ export class Lesson {
   restore(saved) {
     this.turns = saved.map((fields) => Object.assign(new Turn(), fields));
     for (const turn of this.turns) {
-      if (turn.state === 'unsent') turn.state = 'unsaid'; // its recording is gone
+      if (turn.state === 'unsent') turn.state = 'unsaid';
       else if (!turn.over) turn.state = turn.marks.written ? 'done' : 'stopped';
+    }
+  }
+
+  /** Give the turns of before a reload their sound back: `kept` is `{recording, pieces}` by key, null if none is kept. */
+  restoreSounds(kept, turns) {
+    for (const turn of turns) {
+      const found = kept?.get(turn.sound);
+      if (found) Object.assign(turn, found);
+      else turn.unheard = kept ? 'soundGone' : 'soundNotKept';
     }
   }
 

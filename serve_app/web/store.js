@@ -1,5 +1,5 @@
 /**
- * What is kept over a reload: choices permanently (localStorage), the conversation as long as the tab is open
+ * What text is kept over a reload: choices permanently (localStorage), the conversation as long as the tab is open
  * (sessionStorage, so that two tabs are two conversations). Without storage the page works, but keeps nothing.
  */
 
@@ -20,15 +20,15 @@ export function saveChoices(choices) {
 export function loadLesson() {
   const kept = read('sessionStorage', LESSON);
   if (typeof kept?.session === 'string' && Array.isArray(kept.turns)) return kept;
-  return { session: newSession(), turns: [] };
+  return { session: newKey(), turns: [] };
 }
 
 export function saveLesson(session, turns) {
   write('sessionStorage', LESSON, { session, turns });
 }
 
-/** Not randomUUID, which is missing on pages served over plain HTTP. */
-export function newSession() {
+/** A random name, for a session or a sound. Not randomUUID, which is missing on pages served over plain HTTP. */
+export function newKey() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 

@@ -10,7 +10,7 @@ export const en = {
   welcome: 'Speak Portuguese, in your own way. I listen, answer at your level and gently correct what I can.',
   welcomeTry: 'Not sure how to begin? Say, for example:',
   welcomeHow: 'Hold the button while you speak, or tap it to begin and again to send. On a keyboard: the space bar.',
-  welcomePrivacy: 'The microphone is open only while you speak.',
+  welcomePrivacy: 'The microphone is open only while you speak. This browser keeps the latest recordings, for a day at most, so that you can hear them again.',
 
   'state.connecting': 'Connecting…',
   'state.offline': 'No connection',
@@ -55,6 +55,8 @@ export const en = {
   tooShort: 'That was too short. Hold the button while you speak, or tap once, speak and tap again.',
   cutOff: 'I sent what fits into one utterance. Go on in the next one.',
   unplayable: 'This browser cannot play what it has recorded.',
+  soundGone: 'This sound is gone: only that of the latest turns is kept, for a day at most.',
+  soundNotKept: 'This browser keeps no sound over a reload.',
   forgotten: 'The tutor no longer remembers the beginning of this conversation.',
   notReady: 'The microphone is ready. Press again and speak.',
 
@@ -92,7 +94,7 @@ export const en = {
   voice: 'Voice',
   voiceDefault: 'The server’s own',
   levelChoice: 'Level of the tutor',
-  levelAuto: 'Automatic: follows what you say',
+  levelAuto: 'Automatic, as you speak',
   'levelName.A1': 'A1, first words',
   'levelName.A2': 'A2, simple sentences',
   'levelName.B1': 'B1, everyday matters',
@@ -104,7 +106,7 @@ export const en = {
   speedSlow: 'Slow (0.7)',
   language: 'Language of the page',
   newLesson: 'Begin another conversation',
-  newLessonWhat: 'This one leaves the screen, and the tutor no longer remembers it.',
+  newLessonWhat: 'This one leaves the screen with its recordings, and the tutor no longer remembers it.',
   settingsNote: 'They hold from the next thing you say, and are kept in this browser.',
 
   retry: 'Try now',

@@ -10,7 +10,7 @@ export const pt = {
   welcome: 'Fale em português, do seu jeito. Eu escuto, respondo no seu nível e, sem pressa, corrijo o que der.',
   welcomeTry: 'Não sabe como começar? Diga, por exemplo:',
   welcomeHow: 'Segure o botão enquanto fala, ou toque nele para começar e de novo para enviar. No teclado: barra de espaço.',
-  welcomePrivacy: 'O microfone fica aberto só enquanto você fala.',
+  welcomePrivacy: 'O microfone fica aberto só enquanto você fala. Este navegador guarda as últimas gravações, por um dia no máximo, para você ouvir de novo.',
 
   'state.connecting': 'Conectando…',
   'state.offline': 'Sem conexão',
@@ -55,6 +55,8 @@ export const pt = {
   tooShort: 'Foi curto demais. Segure o botão enquanto fala, ou toque uma vez, fale e toque de novo.',
   cutOff: 'Enviei o que cabe em uma fala. Continue na próxima.',
   unplayable: 'Este navegador não consegue tocar o que gravou.',
+  soundGone: 'Este som já não existe: só fica o das últimas falas, por um dia no máximo.',
+  soundNotKept: 'Este navegador não guarda som quando a página recarrega.',
   forgotten: 'O tutor não se lembra mais do começo desta conversa.',
   notReady: 'O microfone está pronto. Aperte de novo e fale.',
 
@@ -92,7 +94,7 @@ export const pt = {
   voice: 'Voz',
   voiceDefault: 'A do servidor',
   levelChoice: 'Nível do tutor',
-  levelAuto: 'Automático: acompanha o que você diz',
+  levelAuto: 'Automático, como você fala',
   'levelName.A1': 'A1, primeiras palavras',
   'levelName.A2': 'A2, frases simples',
   'levelName.B1': 'B1, assuntos do dia a dia',
@@ -104,7 +106,7 @@ export const pt = {
   speedSlow: 'Devagar (0,7)',
   language: 'Idioma da página',
   newLesson: 'Começar outra conversa',
-  newLessonWhat: 'A conversa de agora sai da tela e o tutor não se lembra mais dela.',
+  newLessonWhat: 'A conversa de agora sai da tela com as gravações, e o tutor não se lembra mais dela.',
   settingsNote: 'Valem a partir da próxima fala e ficam guardados neste navegador.',
 
   retry: 'Tentar agora',

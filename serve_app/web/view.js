@@ -18,7 +18,13 @@ export class View {
   #hooks;
   #announced = new Map();
 
-  /** @param {{replay: (turn, who: 'learner'|'tutor') => void, resend: (turn) => void, timed: () => boolean}} hooks */
+  /**
+   * @param {object} hooks
+   * @param {(turn, who: 'learner'|'tutor') => void} hooks.replay
+   * @param {(why: string) => void} hooks.unheard called to say why a line cannot be played
+   * @param {(turn) => void} hooks.resend
+   * @param {() => boolean} hooks.timed whether the learner wants to see how long answers take
+   */
   constructor(hooks) {
     this.#hooks = hooks;
   }
@@ -93,7 +99,7 @@ export class View {
         'div',
         { class: 'who' },
         el('span', {}, t('you')),
-        turn.recording && turn.over && this.#replay(turn, 'learner', replaying),
+        turn.over && this.#replay(turn, 'learner', replaying, turn.recording),
         chip && el('span', { class: 'chip', title: t('levelChip', { level: chip }) }, chip),
       ),
       words,
@@ -111,7 +117,7 @@ export class View {
         'div',
         { class: 'who' },
         el('span', {}, 'Parle'),
-        turn.pieces.length && turn.over ? this.#replay(turn, 'tutor', replaying) : null,
+        turn.over && turn.marks.firstSound && this.#replay(turn, 'tutor', replaying, turn.pieces.length),
       ),
       turn.reply
         ? el('p', { class: 'reply', lang: 'pt-BR' }, turn.reply)
@@ -120,7 +126,8 @@ export class View {
     );
   }
 
-  #replay(turn, who, replaying) {
+  #replay(turn, who, replaying, sound) {
+    if (!sound) return turn.unheard && this.#unheard(turn, who);
     const playing = replaying?.turn === turn && replaying.who === who;
     const label = t(playing ? 'replayStop' : who === 'learner' ? 'replayLearner' : 'replayTutor');
     const onclick = () => this.#hooks.replay(turn, who);
@@ -128,10 +135,18 @@ export class View {
     return el('button', attributes, icon(playing ? 'stop' : 'play'));
   }
 
+  /** In the place of a play button: not `disabled`, since a phone shows no titles and a tap tells why. */
+  #unheard({ unheard }, who) {
+    const why = t(unheard);
+    const onclick = () => this.#hooks.unheard(unheard);
+    const attributes = { type: 'button', class: 'quiet', 'data-what': who, 'aria-label': why, title: why, onclick };
+    return el('button', { ...attributes, 'aria-disabled': 'true' }, icon('unheard'));
+  }
+
   #note(turn) {
     const text = noteOf(turn);
     if (!text) return null;
-    const again = turn.state === 'lost' || WORTH_RESENDING.has(turn.error?.code);
+    const again = turn.state === 'lost' || turn.state === 'unsaid' || WORTH_RESENDING.has(turn.error?.code);
     const onclick = () => this.#hooks.resend(turn);
     const button = el('button', { type: 'button', class: 'small', 'data-what': 'resend', onclick }, t('resend'));
     return el('div', { class: 'note' }, el('p', {}, text), again && turn.recording ? button : null);

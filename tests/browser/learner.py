@@ -26,11 +26,21 @@ WATCH = """
   addEventListener('securitypolicyviolation', (event) =>
     console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
 
-  globalThis.heard = { peak: 0, now: 0, states: [], pieces: [] };
+  globalThis.heard = { peak: 0, now: 0, states: [], pieces: [], files: [] };
   const start = AudioBufferSourceNode.prototype.start;
   AudioBufferSourceNode.prototype.start = function (at, ...rest) {
     heard.pieces.push({ asked: this.context.currentTime, at, ends: at + this.buffer.duration });
     return start.call(this, at, ...rest);
+  };
+  const play = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = function () {
+    const file = { rate: 0, pitch: this.preservesPitch, lasted: 0 };
+    let began = 0;
+    heard.files.push(file);
+    const once = { once: true };
+    this.addEventListener('playing', () => { file.rate = this.playbackRate; began = performance.now(); }, once);
+    this.addEventListener('ended', () => { file.lasted = (performance.now() - began) / 1000; }, once);
+    return play.call(this);
   };
   const meters = [];
   const connect = AudioNode.prototype.connect;
@@ -143,6 +153,11 @@ class Learner:
     def scheduled(self) -> list[dict[str, float]]:
         """The pieces of sound, on the audio clock in seconds: when one was asked for, when it begins, when it ends."""
         return self.page.evaluate("() => heard.pieces")
+
+    @property
+    def files_played(self) -> list[dict[str, Any]]:
+        """Files that media elements played: `rate`, whether `pitch` is kept, how long each `lasted` in seconds."""
+        return self.page.evaluate("() => heard.files")
 
     @property
     def hears_something(self) -> bool:

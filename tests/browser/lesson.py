@@ -13,6 +13,7 @@ from browser.learner import Learner
 FIRST = "Eu gosto de futebol."
 SECOND = "Ontem eu comprei frutas."
 THIRD = "Onde fica o banheiro?"
+MISTAKE = "Eu está muito triste hoje."
 
 # What one sees in the screenshots, and what a real model has to understand.
 BROTHER = "Meu irmão gosta de jogar futebol no parque."
@@ -23,6 +24,7 @@ REPLIES = {
     FIRST: "Que legal! Você joga ou assiste?",
     SECOND: "Que bom! Banana ou manga?",
     THIRD: "Fica ali, à direita. Mais alguma coisa?",
+    MISTAKE: "Sinto muito. O que aconteceu?",
     BROTHER: "Que legal! E você, também gosta de futebol?",
     MARKET: "Que bom! Quais frutas você comprou?",
     GIRLFRIEND: "Que ótimo! Vocês conversam em português em casa?",

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import re
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser, Route, ViewportSize
 from support.clients import talking
 from support.site_without_ray import Site, site_of
 
 from browser.chromium import Microphone
 from browser.learner import Learner, visiting
-from browser.lesson import BROTHER, FIRST, GIRLFRIEND, MARKET, REPLIES, SECOND, THIRD, answered_aloud
+from browser.lesson import BROTHER, FIRST, GIRLFRIEND, MARKET, MISTAKE, REPLIES, SECOND, THIRD, answered_aloud
 
 PHONE: dict[str, Any] = {
     "viewport": {"width": 360, "height": 740},
@@ -24,6 +25,25 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
     "has_touch": True,
 }
+SMALLEST: tuple[ViewportSize, ...] = ({"width": 360, "height": 640}, {"width": 320, "height": 640})
+"""Screens of small phones."""
+TOO_WIDE = """() => [...document.querySelectorAll('body *')].filter((node) => {
+  const { left, right, width } = node.getBoundingClientRect();
+  return width > 0 && (left < 0 || right > innerWidth);
+}).map((node) => node.outerHTML.slice(0, 100))"""
+TOO_LONG_TO_READ = """() => {
+  const inside = [...document.querySelectorAll('dialog *')];
+  const cut = inside.filter((node) => node.clientWidth && node.scrollWidth > node.clientWidth);
+  const pen = document.createElement('canvas').getContext('2d');
+  const options = [...document.querySelectorAll('dialog option')].filter(({ parentNode: select, text }) => {
+    const style = getComputedStyle(select);
+    pen.font = style.font;
+    const arrow = 24;
+    return pen.measureText(text).width > select.clientWidth - 2 * parseFloat(style.paddingLeft) - arrow;
+  });
+  return [...cut, ...options].map((node) => node.outerHTML.slice(0, 100));
+}"""
+"""Texts of the settings that their place has no room for."""
 CUT_OFF = (
     "ERR_CONNECTION",
     "ERR_EMPTY_RESPONSE",
@@ -95,16 +115,6 @@ def test_the_stop_button_stops_the_answer_and_the_next_turn_works(learner: Learn
     learner.wait(0.3)
     assert not learner.hears_something
     assert learner.ask(SECOND)["transcript"] == SECOND
-
-
-def test_either_line_can_be_heard_again(learner: Learner) -> None:
-    learner.ask(FIRST)
-    for name in ("Ouvir a resposta", "Ouvir o que eu disse"):
-        before = learner.samples_played
-        learner.button(name).click()
-        learner.wait_for(lambda: learner.hears_something, f"the sound of {name!r}", 10)
-        assert learner.samples_played > before
-        learner.until("ready")
 
 
 def test_a_tap_begins_and_another_one_sends(learner: Learner, microphone: Microphone) -> None:
@@ -220,10 +230,35 @@ def test_a_phone_has_room_for_all_of_it(browser: Browser, site: Site, microphone
     with visiting(browser, site.url, microphone, **PHONE) as learner:
         learner.open().until("ready")
         assert fits(learner)
-        learner.ask(FIRST)
-        assert fits(learner)
+        learner.ask(MISTAKE)
+        assert learner.page.locator(".correction").is_visible()
+        for size in SMALLEST:
+            learner.page.set_viewport_size(size)
+            assert fits(learner)
+            level = learner.page.locator("#level").bounding_box()
+            turns = learner.page.locator("#turns").bounding_box()
+            assert level is not None
+            assert turns is not None
+            assert level["height"] < turns["height"]
+            assert level["height"] < size["height"] / 4
+
+
+def test_nothing_of_the_settings_is_cut_off(browser: Browser, site: Site, microphone: Microphone) -> None:
+    with visiting(browser, site.url, microphone, **PHONE) as learner:
+        learner.open().until("ready")
         settings(learner)
-        assert fits(learner)
+        for language, size in product(("Português", "English"), SMALLEST):
+            learner.page.set_viewport_size(size)
+            learner.page.get_by_role("radio", name=language).check(force=True)
+            assert fits(learner)
+            assert learner.page.evaluate(TOO_LONG_TO_READ) == []
+            restart = learner.page.locator("#restart")
+            restart.scroll_into_view_if_needed()
+            for control in (restart, learner.page.locator("#close-settings")):  # one does not scroll the other away
+                box = control.bounding_box()
+                assert box is not None
+                assert box["y"] >= 0
+                assert box["y"] + box["height"] <= size["height"]
 
 
 def test_a_finger_holds_the_button(browser: Browser, site: Site, microphone: Microphone) -> None:
@@ -435,6 +470,7 @@ def tab_to(learner: Learner, name: str) -> None:
 
 def fits(learner: Learner) -> bool:
     """Nothing sticks out sideways, and the button to talk is to be seen whole."""
+    assert learner.page.evaluate(TOO_WIDE) == []
     width = learner.page.evaluate("() => document.documentElement.scrollWidth")
     size = learner.page.viewport_size
     box = learner.talk_button.bounding_box() if learner.talk_button.count() else None

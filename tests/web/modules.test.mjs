@@ -45,7 +45,7 @@ test('a correction belongs to its turn, is kept over a reload, and is shown wher
   const said = 'Oi 😀, hoje eu está muito triste com a prova de ontem.';
   const correction = { event: 'correction', said: 'eu está', better: 'eu estou', span: [11, 18], shown: true, rule: 'X' };
   for (const event of [STT, heard(said), correction]) lesson.take(event, 1);
-  const parts = { before: 'Oi 😀, hoje', wrong: 'eu está', better: 'eu estou', after: 'muito triste com …' };
+  const parts = { before: 'Oi 😀, hoje', wrong: 'eu está', better: 'eu estou', after: 'muito triste com\u00a0…' };
   const [saved] = JSON.parse(JSON.stringify(lesson.saved()));
   assert.deepEqual(corrected(saved.said, saved.correction), parts);
   assert.deepEqual(corrected(said, { ...correction, span: [0, 7] }), parts); // a span that does not fit
@@ -123,12 +123,29 @@ test('of several utterances without a connection the last is sent later, the oth
 
 test('the sounds of long ago are let go, the words stay', () => {
   const lesson = new Lesson();
-  for (let number = 0; number < 40; number += 1) lesson.begin(`${number}`).said = 'oi';
+  for (let number = 0; number < 40; number += 1) {
+    lesson.begin(`${number}`).said = 'oi';
+    assert.equal(lesson.letGo?.id ?? 0, Math.max(0, number - 29));
+  }
   assert.equal(lesson.turns.filter((turn) => turn.recording).length, 30);
   assert.equal(lesson.turns.filter((turn) => turn.said).length, 40);
 });
 
-test('a reload keeps the text and no sound', () => {
+test('a reload gives the sounds back that were kept, and says why others cannot be played', () => {
+  const lesson = new Lesson();
+  for (const key of ['old', 'new']) lesson.sent(lesson.begin(`recording ${key}`, key), 0);
+  const reloaded = (kept) => {
+    const after = new Lesson();
+    after.restore(JSON.parse(JSON.stringify(lesson.saved())));
+    after.restoreSounds(kept, after.turns);
+    return after.turns.map(({ recording, pieces, unheard }) => [recording, pieces.length, unheard]);
+  };
+  const kept = new Map([['new', { recording: 'recording new', pieces: ['a', 'b'] }]]);
+  assert.deepEqual(reloaded(kept), [[null, 0, 'soundGone'], ['recording new', 2, null]]);
+  assert.deepEqual(reloaded(null), [[null, 0, 'soundNotKept'], [null, 0, 'soundNotKept']]);
+});
+
+test('a reload keeps the text', () => {
   const [lesson] = lessonWithTurn();
   lesson.take(STT, 1);
   lesson.take(heard('oi'), 2);
