@@ -155,6 +155,26 @@ async def test_speech_at_minus_65_dbfs_is_understood(engine: SpeechToTextEngine)
     assert word_error_rate("Eu moro em Lisboa com a minha irmã e dois gatos.", transcript.text) <= 0.2
 
 
+async def test_english_is_written_as_english(engine: SpeechToTextEngine) -> None:
+    audio = decode((ROOT / "tests/data/english_request.ogg").read_bytes(), max_seconds=10)
+    heard = await engine.transcribe(audio, language="pt", others=("en", "es"))
+    assert heard.text.lower().startswith("how do you say tired")
+    assert heard.language == "en"
+    assert (await hear(engine, audio)).language == "pt"
+
+
+async def test_a_strong_accent_is_no_other_language(engine: SpeechToTextEngine) -> None:
+    files = [
+        file for accent in ("en-us", "es") for file in sorted((ROOT / "tests/data/speech").glob(f"*.{accent}.ogg"))
+    ]
+    assert len(files) > 10
+    audios = [decode(file.read_bytes(), max_seconds=10) for file in files]
+    heard = await engine.transcribe_batch(audios, language="pt", others=("en", "es"))
+    assert {file.name: one.language for file, one in zip(files, heard, strict=True)} == {
+        file.name: "pt" for file in files
+    }
+
+
 MANY = (SENTENCES * 2)[:13]
 
 

@@ -161,3 +161,21 @@ def whisper_base(cache: Path, source: Path) -> Path:
         convert(source, part := folder.with_suffix(".part"))
         part.rename(folder)
     return folder
+
+
+def random_whisper(tokenizer: Path, folder: Path, *, mels: int = 80) -> Path:
+    """A tiny Whisper of large-v3's form with random weights, which repeats itself for ever.
+
+    `tokenizer` is a checkpoint's folder.
+    """
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {
+        **{"vocab_size": 51866, "num_mel_bins": mels, "d_model": 32, "encoder_layers": 2, "decoder_layers": 2},
+        **{"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64},
+    }
+    model = WhisperForConditionalGeneration(WhisperConfig(**sizes))
+    model.generation_config = GenerationConfig.from_pretrained(tokenizer, alignment_heads=[[1, 0], [1, 1]])
+    model.save_pretrained(folder)
+    processor = WhisperProcessor.from_pretrained(tokenizer)
+    WhisperProcessor(WhisperFeatureExtractor(feature_size=mels), processor.tokenizer).save_pretrained(folder)
+    return folder

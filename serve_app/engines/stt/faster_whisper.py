@@ -26,33 +26,12 @@ from faster_whisper.vad import get_speech_timestamps
 
 from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.stt import cublas12
+from serve_app.engines.stt.short_window import FOREIGN_PROBABILITY, Certainty, combined, frames_to_encode
 from serve_app.engines.stt.spoken_form import LANGUAGE, SpokenForm
 from serve_app.engines.stt.voice_gate import is_made_up, is_silent
 from serve_app.errors import StackError, first_line
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
 from serve_app.stopwatch import timed
-
-MARGIN_FRAMES = 200
-"""Frames (10 ms) of silence encoded after the speech: with none, Whisper's last words are at the edge and get lost."""
-
-LEAST_FRAMES = 500
-"""In a window of 3 s a single word came out again and again."""
-
-STEP_FRAMES = 100
-
-FOREIGN_LOGPROB = -0.7
-"""Mean log-probability of a token below which another language is tried; that of clean speech is -0.1 to -0.4.
-
-Not for less than a second: a single word sounds like any language."""
-
-FOREIGN_PROBABILITY = 0.5
-"""Least probability of the other language, by the first token."""
-
-FLUENT_LOGPROB = -0.5
-"""Least mean log-probability in the other language: what is only a strong accent makes no likely text there."""
-
-DOUBTFUL_LOGPROB = -1.0
-"""Mean log-probability below which the whole window is tried."""
 
 
 class ShortWindow(WhisperModel):
@@ -69,8 +48,8 @@ class ShortWindow(WhisperModel):
     def encode(self, features: np.ndarray) -> Any:
         if not self.whole:
             used = np.flatnonzero(features.any(axis=0))
-            frames = max(LEAST_FRAMES, MARGIN_FRAMES + (int(used[-1]) + 1 if used.size else 0))
-            features = np.ascontiguousarray(features[:, : -(-frames // STEP_FRAMES) * STEP_FRAMES])
+            frames = frames_to_encode(int(used[-1]) + 1 if used.size else 0)
+            features = np.ascontiguousarray(features[:, :frames])
         self.encoded.append(super().encode(features))
         return self.encoded[-1]
 
@@ -188,15 +167,16 @@ class FasterWhisper:
     ) -> tuple[list[Segment], str]:
         """What Whisper writes, and in which language."""
         heard = self.hear(audio, language, prompt, scope)
-        if heard and others and len(audio) > STT_SAMPLE_RATE and _logprob(heard) < FOREIGN_LOGPROB:
+        certainty = _certainty(heard)
+        if heard and others and certainty.maybe_foreign(len(audio) / STT_SAMPLE_RATE):
             other, probability = self._model.language_of(audio, others)
             if probability >= FOREIGN_PROBABILITY and not scope.cancelled:
                 foreign = self.hear(audio, other, None, scope, whole=True)
-                if _logprob(foreign) >= FLUENT_LOGPROB and not _repetitive(foreign):
+                if _certainty(foreign).fluent:
                     return foreign, other
-        if heard and (_repetitive(heard) or _logprob(heard) < DOUBTFUL_LOGPROB) and not scope.cancelled:
+        if heard and certainty.doubtful and not scope.cancelled:
             again = self.hear(audio, language, prompt, scope, whole=True)
-            if not _repetitive(again) and (_repetitive(heard) or _logprob(again) > _logprob(heard)):
+            if _certainty(again).beats(certainty):
                 heard = again
         return heard, language
 
@@ -232,17 +212,9 @@ class FasterWhisper:
             yield segment
 
 
-def _logprob(segments: Sequence[Segment]) -> float:
-    """Mean log-probability of a token over the segments, each as heavy as it is long; -inf for none."""
-    seconds = sum(segment.end - segment.start for segment in segments)
-    if not seconds:
-        return -np.inf
-    return sum(segment.avg_logprob * (segment.end - segment.start) for segment in segments) / seconds
-
-
-def _repetitive(segments: Sequence[Segment]) -> bool:
-    """Text that says the same again and again, by the measure and limit of the library."""
-    return any(segment.compression_ratio > 2.4 for segment in segments)
+def _certainty(segments: Sequence[Segment]) -> Certainty:
+    parts = [(one.end - one.start, Certainty(one.avg_logprob, one.compression_ratio)) for one in segments]
+    return combined(parts)
 
 
 def assemble(segments: Iterable[Segment], language: str) -> Transcript:
