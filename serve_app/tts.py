@@ -21,7 +21,7 @@ from serve_app.protocols import Audio, Speech, TextToSpeechEngine
 from serve_app.replicas.kept_speech import KeptSpeech
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, logger, stage_errors
 from serve_app.spoken_text.normalise import spoken
-from serve_app.spoken_text.numbers import Variety
+from serve_app.spoken_text.words import Variety
 from serve_app.teaching.openings import all_openings
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched

@@ -1,143 +1,59 @@
-"""Numbers as Portuguese says them: with gender, as money, dates, times, units, ordinals; num2words has the words."""
+"""Every number of a text as Portuguese says it: with gender, as money, dates, times, scores, phone numbers."""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
 
-from num2words import num2words
+from serve_app.spoken_text.gender import is_feminine
+from serve_app.spoken_text.measures import measures
+from serve_app.spoken_text.times import times
+from serve_app.spoken_text.words import NUMBER, Variety, digits, in_words, ordinal
 
-Variety = Literal["pt-br", "pt-pt"]
-
-_NUMBER = r"\d{1,3}(?:\.\d{3})+(?:,\d+)?|\d+(?:,\d+)?"
-_MONTHS = (
-    *("janeiro", "fevereiro", "março", "abril", "maio", "junho"),
-    *("julho", "agosto", "setembro", "outubro", "novembro", "dezembro"),
+_PHONE = re.compile(
+    r"(?<![\d.,])(?:(?:\+\d{1,3} ?)?(?:\(\d{2}\) ?|\b\d{2} )?(?!(?:1[5-9]|20)\d\d-(?:1[5-9]|20))9?\d{4}-\d{4}"
+    r"|0800 \d{3} \d{4}|(?:\+351 ?)?[29]\d{2} \d{3} \d{3}"
+    r"|\d{5}-\d{3}|\d{4}-\d{3}|\d{3}\.\d{3}\.\d{3}-\d{2})(?![\d-])"
 )
-_MONEY = {
-    "R$": ("real", "reais", "centavo", "centavos"),
-    "US$": ("dólar", "dólares", "centavo", "centavos"),
-    "$": ("dólar", "dólares", "centavo", "centavos"),
-    "€": ("euro", "euros", "cêntimo", "cêntimos"),
-    "£": ("libra", "libras", "pêni", "pence"),
-}
-_UNITS = {
-    "km/h": ("quilômetro por hora", "quilômetros por hora"),
-    "km": ("quilômetro", "quilômetros"),
-    "cm": ("centímetro", "centímetros"),
-    "mm": ("milímetro", "milímetros"),
-    "m²": ("metro quadrado", "metros quadrados"),
-    "m": ("metro", "metros"),
-    "kg": ("quilo", "quilos"),
-    "g": ("grama", "gramas"),
-    "mg": ("miligrama", "miligramas"),
-    "ml": ("mililitro", "mililitros"),
-    "l": ("litro", "litros"),
-    "L": ("litro", "litros"),
-    "min": ("minuto", "minutos"),
-    "°C": ("grau", "graus"),
-    "ºC": ("grau", "graus"),
-    "°": ("grau", "graus"),
-    "%": ("por cento", "por cento"),
-}
-_FEMININE = re.compile(
-    r"\w*(?:as?|ãs?|ções|ção|sões|são|dades?|gens|gem|ezas?)|mil pessoas|mulheres|mães?|vez(?:es)?|noites?|tardes?"
-    r"|flor(?:es)?|cor(?:es)?|luz(?:es)?|voz(?:es)?|partes?"
-)
-_MASCULINE = re.compile(
-    r"dias?|problemas?|sistemas?|temas?|programas?|mapas?|idiomas?|poemas?|gramas?|telefonemas?|planetas?|atletas?"
-)
-_PORTUGAL = {"dezesseis": "dezasseis", "dezessete": "dezassete", "dezenove": "dezanove", "quatorze": "catorze"}
+"""Phone numbers of Brazil and Portugal, postal codes (01310-100, 1200-109) and the CPF."""
 
-
-def in_words(number: str, *, feminine: bool = False, variety: Variety = "pt-br") -> str:
-    """ "1.250,5" in words. Numbers with a leading zero, and those too long to say, digit by digit."""
-    whole, _, fraction = number.replace(".", "").partition(",")
-    if (whole.startswith("0") and len(whole) > 1) or len(whole) > 12:
-        return digits(whole)
-    spoken = num2words(int(whole), lang="pt_BR").replace(",", " e" if int(whole) % 1000 in _JOINED else "")
-    if feminine:
-        spoken = re.sub(r"\bum\b(?! mil)", "uma", spoken)
-        spoken = re.sub(r"\bdois\b", "duas", spoken)
-        spoken = re.sub(r"entos\b", "entas", spoken)
-    if fraction:
-        zeros = len(fraction) - len(fraction.lstrip("0"))
-        rest = [*["zero"] * zeros, in_words(fraction.lstrip("0"))] if fraction.strip("0") else ["zero"]
-        spoken += " vírgula " + " ".join(rest)
-    if variety == "pt-pt":
-        spoken = re.sub("|".join(_PORTUGAL), lambda match: _PORTUGAL[match[0]], spoken)
-    return spoken
-
-
-_JOINED = frozenset(range(1, 101)) | frozenset(range(200, 1000, 100))
-"""Rests of a thousand that are joined with "e": mil e cem, mil e quinhentos, but mil duzentos e cinquenta."""
-
-
-def digits(text: str) -> str:
-    return " ".join(num2words(int(digit), lang="pt_BR") for digit in text if digit.isdigit())
+_SCORE = re.compile(r"\b(\d{1,2}) ?[xX] ?(\d{1,2})\b")
+_RANGE = re.compile(rf"(?<![\w,.-])({NUMBER}) ?[-–] ?(?={NUMBER}(?![\d-]))")
+_NEGATIVE = re.compile(r"(?<![\w)-])[-−–](?=\d)|−(?=\d)")
+_HALVES = {"½": "meio", "¼": "um quarto", "¾": "três quartos", "⅓": "um terço", "⅔": "dois terços"}
+_ORDINAL = re.compile(r"\b(\d{1,4})(?:\.?([ºª])(?!C)|°(?= [a-zà-ú]{3,}))")
+_LEVEL = re.compile(r"\b([ABC])([12])\b")
+_LETTER = {"A": "á", "B": "bê", "C": "cê"}
 
 
 def spoken_numbers(text: str, variety: Variety = "pt-br") -> str:
     """Every number of the text in words, with what belongs to it."""
 
-    def words(number: str, *, feminine: bool = False) -> str:
-        return in_words(number, feminine=feminine, variety=variety)
-
-    def money(match: re.Match[str]) -> str:
-        one, many, cent, cents = _MONEY[match[1]]
-        whole, _, fraction = match[2].partition(",")
-        amount = int(whole.replace(".", ""))
-        parts = []
-        if amount or not fraction.strip("0"):
-            of = "de " if amount and amount % 1_000_000 == 0 else ""
-            parts.append(f"{words(whole, feminine=one == 'libra')} {of}{one if amount == 1 else many}")
-        if fraction.strip("0"):
-            number = int(fraction.ljust(2, "0")[:2])
-            parts.append(f"{words(str(number))} {cent if number == 1 else cents}")
-        return " e ".join(parts)
-
-    def date(match: re.Match[str]) -> str:
-        day, month, year = int(match[1]), int(match[2]), match[3]
-        if not (1 <= day <= 31 and 1 <= month <= 12):
-            return match[0]
-        said = "primeiro" if day == 1 else words(str(day))
-        return f"{said} de {_MONTHS[month - 1]}" + (f" de {words(year)}" if year else "")
-
-    def clock(match: re.Match[str]) -> str:
-        hour, minute = int(match[1]), int(match[2] or 0)
-        if hour > 24 or minute > 59:
-            return match[0]
-        said = words(str(hour), feminine=True)
-        if not minute:
-            return f"{said} {'hora' if hour == 1 else 'horas'}"
-        return f"{said} e {words(str(minute))}"
-
-    def ordinal(match: re.Match[str]) -> str:
-        said = num2words(int(match[1]), lang="pt_BR", to="ordinal")
-        return re.sub(r"o\b", "a", said) if match[2] in "ªa" else said
-
-    def unit(match: re.Match[str]) -> str:
-        one, many = _UNITS[match[2]]
-        return f"{words(match[1])} {one if match[1] in ('0', '1') else many}"
-
-    def counted(match: re.Match[str]) -> str:
-        noun = match[2] or ""
-        feminine = bool(_FEMININE.fullmatch(noun.lower())) and not _MASCULINE.fullmatch(noun.lower())
-        return words(match[1], feminine=feminine) + (f" {noun}" if noun else "")
-
-    signs = "|".join(re.escape(sign) for sign in _MONEY)
-    units = "|".join(re.escape(name) for name in sorted(_UNITS, key=len, reverse=True))
-    text = re.sub(r"(?<!\d)(?:\+\d{2} ?)?\(?\d{2}\)? ?9?\d{4}-\d{4}\b", lambda match: _phone(match[0]), text)
-    text = re.sub(rf"({signs}) ?({_NUMBER})", money, text)
+    text = _PHONE.sub(lambda match: ", ".join(digits(part) for part in re.findall(r"\d+", match[0])), text)
+    text = re.sub(r"(?<=[A-Za-z])-(?=\d)", " ", re.sub(r"\b(\d)([DG])\b", r"\1 \2", text))
+    text = _LEVEL.sub(lambda match: f"{_LETTER[match[1]]} {in_words(match[2])}", text)
+    for sign, said in _HALVES.items():
+        text = re.sub(rf"(\d) ?{sign}", rf"\1 e {said}", text).replace(sign, said)
+    text = times(text, variety)
+    text = _NEGATIVE.sub("menos ", text)
+    text = re.sub(r"(?<=\d) [-−] (?=\d)", " menos ", text)
+    text = _RANGE.sub(r"\1 a ", text)
+    text = _SCORE.sub(r"\1 a \2", text)
+    text = re.sub(r"(\d)[ªº]-feira", r"\1ª-feira", text)
+    text = _ORDINAL.sub(lambda match: ordinal(int(match[1]), feminine=match[2] == "ª"), text)
+    text = re.sub(r"(\d) ?× ?(?=\d)", r"\1 vezes ", text)
+    text = measures(text, variety)
     text = re.sub(r"\b1 mil\b", "mil", text)
-    text = re.sub(r"\b(\d{1,2})/(\d{1,2})(?:/(\d{4}))?\b", date, text)
-    text = re.sub(r"\b(\d{1,2})h(\d{2})?(?:min)?\b", clock, text)
-    text = re.sub(r"\b(\d{1,2}):(\d{2})\b", clock, text)
-    text = re.sub(r"\b(\d{1,4})([ºª])", ordinal, text)
-    text = re.sub(rf"(?<![\w,.])({_NUMBER}) ?({units})(?!\w)", unit, text)
-    text = re.sub(rf"(?<![\w,.])({_NUMBER})(?: (mil pessoas|[^\W\d_]+))?", counted, text)
-    return re.sub(r"\d+", lambda match: f" {digits(match[0])} ", text)
+    return re.sub(r"\d+", lambda match: f" {digits(match[0])} ", _each(text, variety))
 
 
-def _phone(number: str) -> str:
-    return ", ".join(digits(part) for part in re.findall(r"\d+", number))
+def _each(text: str, variety: Variety) -> str:
+    """The numbers that are left, one after the other; their gender is that of the noun after them, or after a range."""
+    done, rest = [], text
+    while match := re.search(rf"(?<![\w,.])(?:{NUMBER})", rest):
+        done.append(rest[: match.start()])
+        following = rest[match.end() :]
+        noun = re.match(rf"(?: (?:a|ou|e|até) (?:{NUMBER}))*((?: [^\W\d_][\w-]*){{1,2}})?", following)
+        feminine = bool(noun and noun[1]) and is_feminine(noun[1])
+        done.append(in_words(match[0], feminine=feminine, variety=variety))
+        rest = following
+    return "".join(done) + rest

@@ -1,0 +1,120 @@
+"""What is written, as it is said: how much of it comes back from Whisper.
+
+    python -m bench.spoken_text cases                     # 5 minutes on two idle cores
+    python -m bench.spoken_text openings [--speeds 1 .9]  # 4 minutes for each speed
+
+`cases`: the texts of tests/data/spoken_text.json, as a voice gets them. `openings`: the first words of replies, which
+are spoken alone, in three voices; recognised means one wrong word at the most. A text that Whisper does not give back
+may still be said well: the table shows both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serve_app.audio import decode, wav
+from serve_app.engines.cancel_scope import CancelScope
+from serve_app.engines.stt.faster_whisper import FasterWhisper
+from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
+from serve_app.package_data import data_file
+from serve_app.protocols import Audio
+from serve_app.spoken_text.normalise import spoken
+from serve_app.teaching.openings import all_openings
+from serve_app.weights.model_names import resolve
+
+from .stt_window import edits, words
+
+CASES = Path(__file__).parent.parent / "tests/data/spoken_text.json"
+VOICES = ("pf_dora", "pm_alex", "pm_santa")
+SILENCE_S = 0.3
+"""At both ends of what Whisper hears, as around a player's sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    said: str
+    heard: str
+    voice: str
+    speed: float
+
+    @property
+    def wrong_words(self) -> int:
+        """Of the text in words; digits that Whisper writes are put into words too, and hyphens count as spaces."""
+        return edits(words(self.said), words(spoken(self.heard)))
+
+    @property
+    def recognised(self) -> bool:
+        return self.wrong_words <= 1
+
+
+class RoundTrip:
+    """Says a text with Kokoro and writes down what Whisper hears; both are the CPU stack's."""
+
+    def __init__(self) -> None:
+        voices = {path.stem: path for path in sorted(data_file("voices").glob("*.bin"))}
+        self.voice = KokoroOnnx(resolve("wheel:kokoro-82m"), voices=voices)
+        self._whisper = FasterWhisper(resolve("wheel:whisper-base"))
+
+    def say(self, text: str, voice: str, speed: float) -> Audio:
+        async def parts() -> list[Audio]:
+            return [part async for part in self.voice.synthesize(text, voice=voice, speed=speed)]
+
+        return np.concatenate(asyncio.run(parts()))
+
+    def hear(self, sound: Audio) -> str:
+        quiet = np.zeros(round(SILENCE_S * self.voice.sample_rate), np.float32)
+        samples = decode(wav(np.concatenate([quiet, sound, quiet]), self.voice.sample_rate), max_seconds=60)
+        return self._whisper.transcribe_now(samples, "pt", None, (), CancelScope()).text
+
+
+def cases(trip: RoundTrip) -> Iterable[Heard]:
+    for text in json.loads(CASES.read_text("utf-8"))["pt-br"]:
+        if said := spoken(text):
+            yield Heard(said, trip.hear(trip.say(said, "pf_dora", 1.0)), "pf_dora", 1.0)
+
+
+def openings(trip: RoundTrip, speeds: Iterable[float]) -> Iterable[Heard]:
+    for speed in speeds:
+        for text in all_openings():
+            for voice in VOICES:
+                yield Heard(text, trip.hear(trip.say(text, voice, speed)), voice, speed)
+
+
+def share(results: list[Heard]) -> str:
+    if not results:
+        return "-"
+    return f"{sum(result.recognised for result in results)} of {len(results)}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("cases", "openings"))
+    parser.add_argument("--speeds", type=float, nargs="+", default=[1.0, 0.9, 1.1])
+    parser.add_argument("--save", type=Path)
+    args = parser.parse_args()
+    trip = RoundTrip()
+    results: list[Heard] = []
+    for result in cases(trip) if args.what == "cases" else openings(trip, args.speeds):
+        results.append(result)
+        if not result.recognised:
+            print(
+                f"{result.wrong_words:2}  {result.voice} {result.speed}  {result.said}  ->  {result.heard}", flush=True
+            )
+    groups: dict[str, Any] = {"all": share(results)}
+    groups |= {voice: share([r for r in results if r.voice == voice]) for voice in VOICES}
+    groups |= {f"speed {speed}": share([r for r in results if r.speed == speed]) for speed in args.speeds}
+    print(json.dumps(groups, indent=1))
+    if args.save:
+        args.save.write_text(json.dumps(groups, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
