@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ import numpy as np
 from serve_app.audio import decode, wav
 from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.stt.faster_whisper import FasterWhisper
+from serve_app.engines.tts.espeak import phonemes
 from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
 from serve_app.package_data import data_file
 from serve_app.protocols import Audio
@@ -34,6 +36,9 @@ from .stt_window import edits, words
 
 CASES = Path(__file__).parent.parent / "tests/data/spoken_text.json"
 VOICES = ("pf_dora", "pm_alex", "pm_santa")
+ALIKE = 0.2
+"""Share of the sounds that may differ."""
+
 SILENCE_S = 0.3
 """At both ends of what Whisper hears, as around a player's sound."""
 
@@ -53,6 +58,12 @@ class Heard:
     @property
     def recognised(self) -> bool:
         return self.wrong_words <= 1
+
+    @property
+    def sounds_alike(self) -> bool:
+        """Whether what was heard is said like the text: "Kilegal" for "Que legal" was said well, and spelt badly."""
+        wanted, got = (re.findall(r"[^\W\d_]", phonemes(spoken(text), "pt-br")) for text in (self.said, self.heard))
+        return edits(wanted, got) <= ALIKE * len(wanted)
 
 
 class RoundTrip:
@@ -91,7 +102,8 @@ def openings(trip: RoundTrip, speeds: Iterable[float]) -> Iterable[Heard]:
 def share(results: list[Heard]) -> str:
     if not results:
         return "-"
-    return f"{sum(result.recognised for result in results)} of {len(results)}"
+    recognised, alike = sum(r.recognised for r in results), sum(r.recognised or r.sounds_alike for r in results)
+    return f"{recognised} of {len(results)} by words, {alike} by words or sound"
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from kokoro_onnx import Kokoro
 from kokoro_onnx.config import SAMPLE_RATE
 
 from serve_app.engines.cancel_scope import CancelScope
+from serve_app.engines.tts.espeak import phonemes
 from serve_app.engines.tts.kokoro_voices import MAX_CHARACTERS, load_style
 from serve_app.protocols import Audio
 from serve_app.sentences import split_long
@@ -62,7 +63,8 @@ class KokoroOnnx:
         if scope.cancelled:
             return None
         try:
-            audio, _ = self._kokoro.create(text, self._styles[voice], speed, self._language)
+            said = phonemes(text, self._language)
+            audio, _ = self._kokoro.create(said, self._styles[voice], speed, self._language, is_phonemes=True)
         except ValueError as error:
             # Nothing pronounceable ("..." or an emoji): nothing to say, and not an error.
             if "phonemes" in str(error):

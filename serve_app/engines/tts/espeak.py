@@ -1,0 +1,47 @@
+"""Portuguese text as the phonemes that Kokoro was trained on: espeak's, with misaki's letters for double sounds.
+
+kokoro-onnx alone gives the model "t" and "ʃ" where it learned "ʧ", and speaks the flags around a word that espeak reads
+in English ("(en)mˈaɪkəl(pt)").
+"""
+
+from __future__ import annotations
+
+import re
+
+import phonemizer
+from kokoro_onnx.tokenizer import _espeak_lock  # espeak is not thread-safe, and the library has one lock for it
+
+_ALONE = re.compile(r"(?<![^\s;:,.!?¡¿—–…\"“”()])[éêíôúàãõ](?=\s*(?:[;:,.!?¡¿—…\"“”()]|$))", re.IGNORECASE)
+_BETWEEN_MARKS = re.compile(r"(?:^|[;:,.!?¡¿—…\"“”()])\s*$")
+_SPELLED = {"é": "éh", "ê": "êh", "í": "ih", "ô": "ôh", "ú": "uh", "à": "ah", "ã": "ãh", "õ": "ohm"}
+_ONE_SOUND = {
+    **{"t^ʃ": "ʧ", "d^ʒ": "ʤ", "t^s": "ʦ", "d^z": "ʣ"},
+    **{"e^ɪ": "A", "a^ɪ": "I", "a^ʊ": "W", "o^ʊ": "O", "ə^ʊ": "Q", "ɔ^ɪ": "Y"},
+}
+"""misaki.espeak.EspeakG2P.e2m: espeak's tied pairs, and the letter for each."""
+
+
+def phonemes(text: str, language: str) -> str:
+    """As the model takes them; characters that it does not know are left in."""
+    with _espeak_lock:
+        said = phonemizer.phonemize(
+            letters_spelled(text),
+            language,
+            preserve_punctuation=True,
+            with_stress=True,
+            tie="^",
+            language_switch="remove-flags",
+        )
+    said = str(said).strip()
+    for pair, letter in _ONE_SOUND.items():
+        said = said.replace(pair, letter)
+    return said.replace("^", "").replace("-", "")
+
+
+def letters_spelled(text: str) -> str:
+    """The text so that espeak says "É, sim." and not the name of the letter ("e agudo") in front of the comma."""
+
+    def spelled(match: re.Match[str]) -> str:
+        return _SPELLED[match[0].lower()] if _BETWEEN_MARKS.search(text[: match.start()]) else match[0]
+
+    return _ALONE.sub(spelled, text)
