@@ -30,6 +30,9 @@ SENTENCE_PAUSE_S = 0.2
 CLAUSE_PAUSE_S = 0.08
 """The pauses after a sentence and after a clause; engines trim them, so they are added here."""
 
+SOUNDS = 2
+"""One more whenever the same text comes to sound different: what was kept before is made again."""
+
 
 def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
     """Load the engine that the YAML names; blocks for seconds."""
@@ -75,7 +78,7 @@ class TextToSpeech:
         self._configured = False
         european = getattr(config, "language", "").lower() in ("pt", "pt-pt")  # espeak's names of the varieties
         self._variety: Variety = "pt-pt" if european else "pt-br"
-        self._kept = KeptSpeech(all_openings(), cache_folder() / "speech", f"{config!r}")
+        self._kept = KeptSpeech(all_openings(), cache_folder() / "speech", f"{SOUNDS} {config!r}")
         self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model), after)
         with stage_errors("tts"):
             async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):

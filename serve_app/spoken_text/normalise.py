@@ -34,7 +34,9 @@ _LOANS = {
 
 _LOAN = re.compile(rf"\b(?:{'|'.join(_LOANS)})\b", re.IGNORECASE)
 _FULL = "|".join(re.escape(short) for short in _ABBREVIATIONS if short[-1] != "/")
-_SHORT = re.compile(rf"(?<![\w.])(?:(?![DRS]\.)(?:{_FULL})(?=\s|$|[,;:!?)])|[DRS]\.(?= (?:d[aeo]s? )?[A-ZÀ-Ú])|[csp]/(?=\s?\w))")
+_SHORT = re.compile(
+    rf"(?<![\w.])(?:(?![DRS]\.)(?:{_FULL})(?=\s|$|[,;:!?)])|[DRS]\.(?= (?:d[aeo]s? )?[A-ZÀ-Ú])|[csp]/(?=\s?\w))"
+)
 _SIGNS = {"e/ou": "e ou", "&": " e ", "+": " mais ", "=": " igual a ", "×": " vezes ", "/": " ou "}
 _QUOTES = re.compile(r"[\"“”„«»‘’`]|(?<!\w)'|'(?!\w)")
 _UNSPOKEN = re.compile(r"[^\w\s.,;:!?…'()\-–—]|_|(?<!\w)-(?=\w)|(?<=\w)-(?!\w)|[ºª°²³]")

@@ -53,7 +53,7 @@ def _each(text: str, variety: Variety) -> str:
         done.append(rest[: match.start()])
         following = rest[match.end() :]
         noun = re.match(rf"(?: (?:a|ou|e|até) (?:{NUMBER}))*((?: [^\W\d_][\w-]*){{1,2}})?", following)
-        feminine = bool(noun and noun[1]) and is_feminine(noun[1])
+        feminine = noun is not None and is_feminine(noun[1] or "")
         done.append(in_words(match[0], feminine=feminine, variety=variety))
         rest = following
     return "".join(done) + rest

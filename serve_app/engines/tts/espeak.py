@@ -6,14 +6,11 @@ in English ("(en)mˈaɪkəl(pt)").
 
 from __future__ import annotations
 
-import re
-
 import phonemizer
 from kokoro_onnx.tokenizer import _espeak_lock  # espeak is not thread-safe, and the library has one lock for it
 
-_ALONE = re.compile(r"(?<![^\s;:,.!?¡¿—–…\"“”()])[éêíôúàãõ](?=\s*(?:[;:,.!?¡¿—…\"“”()]|$))", re.IGNORECASE)
-_BETWEEN_MARKS = re.compile(r"(?:^|[;:,.!?¡¿—…\"“”()])\s*$")
-_SPELLED = {"é": "éh", "ê": "êh", "í": "ih", "ô": "ôh", "ú": "uh", "à": "ah", "ã": "ãh", "õ": "ohm"}
+from serve_app.engines.tts.lone_letters import letters_spelled
+
 _ONE_SOUND = {
     **{"t^ʃ": "ʧ", "d^ʒ": "ʤ", "t^s": "ʦ", "d^z": "ʣ"},
     **{"e^ɪ": "A", "a^ɪ": "I", "a^ʊ": "W", "o^ʊ": "O", "ə^ʊ": "Q", "ɔ^ɪ": "Y"},
@@ -36,12 +33,3 @@ def phonemes(text: str, language: str) -> str:
     for pair, letter in _ONE_SOUND.items():
         said = said.replace(pair, letter)
     return said.replace("^", "").replace("-", "")
-
-
-def letters_spelled(text: str) -> str:
-    """The text so that espeak says "É, sim." and not the name of the letter ("e agudo") in front of the comma."""
-
-    def spelled(match: re.Match[str]) -> str:
-        return _SPELLED[match[0].lower()] if _BETWEEN_MARKS.search(text[: match.start()]) else match[0]
-
-    return _ALONE.sub(spelled, text)

@@ -20,6 +20,7 @@ from serve_app.audio import trim_silence
 from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.torch_device import claim
 from serve_app.engines.tts.kokoro_voices import MAX_CHARACTERS, MAX_PHONEMES, STYLE_SHAPE, load_style
+from serve_app.engines.tts.lone_letters import letters_spelled
 from serve_app.engines.unused_imports import stand_ins
 from serve_app.errors import StackError, first_line
 from serve_app.protocols import Audio
@@ -97,7 +98,7 @@ class KokoroTorch:
 
     def _phonemes(self, text: str) -> list[str]:
         """The phonemes of the text, in as few strings as the model can take; none if the text has no sound."""
-        phonemes, _ = self._g2p(text)
+        phonemes, _ = self._g2p(letters_spelled(text))
         if len(phonemes) > MAX_PHONEMES and len(text) > 1:
             return [piece for half in split_long(text, (len(text) + 1) // 2) for piece in self._phonemes(half)]
         known = any(not phoneme.isspace() and phoneme in self._model.vocab for phoneme in phonemes)
