@@ -15,6 +15,9 @@ from serve_app.sentences import best_cut, cuts, speakable
 FIRST_CHARACTERS = 5
 """Shortest first piece: anything shorter ("Oi," is 3) is not worth a synthesis."""
 
+FIRST_WORDS = 2
+"""Fewest words of a first piece: a single word ("Entendi.") is not understood when it is synthesised alone."""
+
 LONG_CHARACTERS = 45
 """Text without punctuation may be cut between words from this length on, instead of waiting for a comma."""
 
@@ -112,7 +115,8 @@ class PieceCutter:
 
     def _first_cut(self) -> int | None:
         for position, _ in self._marks():
-            if len(speakable(self._text[:position])) >= FIRST_CHARACTERS and position <= PIECE_CHARACTERS:
+            piece = speakable(self._text[:position])
+            if len(piece) >= FIRST_CHARACTERS and len(piece.split()) >= FIRST_WORDS and position <= PIECE_CHARACTERS:
                 return position
         if len(self._text) < LONG_CHARACTERS:
             return len(self._text) if self._final else None

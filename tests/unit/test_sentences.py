@@ -100,6 +100,7 @@ def test_no_word_is_cut_in_two(reply: str) -> None:
         ("Que legal! Você gosta de futebol?", "Que legal!"),
         ("Que bom, Ana! Você foi à praia.", "Que bom,"),
         ("Oi, Ana! Tudo bem?", "Oi, Ana!"),
+        ("Entendi. Você foi ao médico, certo?", "Entendi. Você foi ao médico,"),  # one word alone is not understood
     ],
 )
 def test_the_first_piece_ends_at_the_first_mark_that_makes_it_worth_speaking(reply: str, first: str) -> None:
