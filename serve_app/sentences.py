@@ -9,7 +9,7 @@ _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*")
 _CLAUSE_END = re.compile(r"[,;:—–][\"'”’)\]]*")
 _ABBREVIATIONS = frozenset(
     ("sr", "sra", "srta", "srs", "dr", "dra", "prof", "profa", "av", "p", "ex", "etc", "pág", "págs", "nº", "vs")
-) | frozenset(("sto", "sta", "tel", "cap", "obs"))
+) | frozenset(("sto", "sta", "tel", "cap", "obs", "apto", "séc", "vol", "jr", "r", "d"))
 _UNSPEAKABLE = re.compile(r"[*_#`~<>|\\\[\]{}]|[\U0001F000-\U0001FAFF\u2600-\u27BF\uFE0F\u200D]")
 _SPACES = re.compile(r"\s+")
 
