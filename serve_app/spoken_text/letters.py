@@ -17,10 +17,12 @@ SAID_AS_A_WORD = {
     },
 }
 _LETTERS = {
-    **{"A": "á", "B": "bê", "C": "cê", "D": "dê", "E": "é", "F": "éfe", "G": "gê", "H": "agá", "I": "i", "J": "jota"},
+    **{"A": "á", "B": "bê", "C": "cê", "D": "dê", "E": "éh", "F": "éfe", "G": "gê", "H": "agá", "I": "i", "J": "jota"},
     **{"K": "cá", "L": "éle", "M": "ême", "N": "êne", "O": "ó", "P": "pê", "Q": "quê", "R": "érre", "S": "ésse"},
     **{"T": "tê", "U": "u", "V": "vê", "W": "dáblio", "X": "xis", "Y": "ípsilon", "Z": "zê"},
 }
+"""So that espeak stresses each: "é" in a row of letters would be the verb."""
+
 _PORTUGAL = {"K": "capa", "G": "guê", "W": "dâblio", "Y": "ípsilon"}
 _SHORT_WORDS = frozenset(
     (
