@@ -27,7 +27,7 @@ _ABBREVIATIONS = {
 _LOANS = {
     **{"whatsapp": "uatizápi", "smartphone": "ismartifone", "smartphones": "ismartifones", "feedback": "fidibéqui"},
     **{"weekend": "uíquendi", "teacher": "títcher", "wi-fi": "uai-fai", "youtube": "iutúbi", "facebook": "feicibúqui"},
-    **{"online": "onláini", "offline": "ofláini", "notebook": "noutibúqui", "delivery": "delívery", "home": "roumi"},
+    **{"online": "onláini", "offline": "ofláini", "notebook": "noutibúqui", "delivery": "delívery"},
     **{"netflix": "nétiflix", "google": "gúgol", "new york": "Nova Iorque"},
 }
 """English words that Portuguese speakers use, spelt as they say them."""
