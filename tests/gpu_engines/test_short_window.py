@@ -61,7 +61,8 @@ def encoded() -> Generator[list[tuple[int, int]]]:
 
 
 def encoder_of(folder: Path) -> WhisperEncoder:
-    return WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval().get_encoder()
+    model: Any = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    return model.eval().get_encoder()
 
 
 def spectrum(frames: int, windows: int = 1) -> torch.Tensor:
@@ -77,7 +78,8 @@ def test_a_full_window_is_encoded_as_ever_and_a_shorter_one_with_the_same_weight
     assert three.shape == (3, 350, 32)
     torch.testing.assert_close(three[1:2], short(spectrum(700, windows=3)[1:2]))
     with torch.no_grad():
-        whole.layers[0].fc1.bias += 1
+        first: Any = whole.layers[0]
+        first.fc1.bias += 1
     assert not torch.allclose(short(spectrum(700, windows=3)), three, atol=1e-3)  # no copy of the weights
 
 
