@@ -155,7 +155,7 @@ def test_orders_to_be_someone_else_never_reach_the_model(said: str) -> None:
 
 
 def test_who_did_not_understand_hears_it_again() -> None:
-    made = of("Não entendi. Pode repetir?", replies=("Ah, sim. Você mora em Lima. Onde você trabalha?",))
+    made = of("Não entendi. Pode repetir?", replies=("Sim, entendo. Você mora em Lima. Onde você trabalha?",))
     assert made.begin == f"{made.opening} Você mora em Lima. Onde você trabalha?"
     assert made.whole
 
