@@ -29,7 +29,7 @@ SMALLEST: tuple[ViewportSize, ...] = ({"width": 360, "height": 640}, {"width": 3
 """Screens of small phones."""
 TOO_WIDE = """() => [...document.querySelectorAll('body *')].filter((node) => {
   const { left, right, width } = node.getBoundingClientRect();
-  return width > 0 && (left < 0 || right > innerWidth);
+  return width > 0 && (left < 0 || right > innerWidth) && !node.closest('.unseen');
 }).map((node) => node.outerHTML.slice(0, 100))"""
 TOO_LONG_TO_READ = """() => {
   const inside = [...document.querySelectorAll('dialog *')];
