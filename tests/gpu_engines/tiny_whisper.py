@@ -163,8 +163,8 @@ def whisper_base(cache: Path, source: Path) -> Path:
     return folder
 
 
-def random_whisper(tokenizer: Path, folder: Path, *, mels: int = 80) -> Path:
-    """A tiny Whisper of large-v3's form with random weights, which repeats itself for ever.
+def random_whisper(tokenizer: Path, folder: Path, *, mels: int = 80, longest: int = 448) -> Path:
+    """A tiny Whisper of large-v3's form with random weights, which repeats itself up to the `longest` text in tokens.
 
     `tokenizer` is a checkpoint's folder.
     """
@@ -174,7 +174,9 @@ def random_whisper(tokenizer: Path, folder: Path, *, mels: int = 80) -> Path:
         **{"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64},
     }
     model = WhisperForConditionalGeneration(WhisperConfig(**sizes))
-    model.generation_config = GenerationConfig.from_pretrained(tokenizer, alignment_heads=[[1, 0], [1, 1]])
+    model.generation_config = GenerationConfig.from_pretrained(
+        tokenizer, alignment_heads=[[1, 0], [1, 1]], max_length=longest
+    )
     model.save_pretrained(folder)
     processor = WhisperProcessor.from_pretrained(tokenizer)
     WhisperProcessor(WhisperFeatureExtractor(feature_size=mels), processor.tokenizer).save_pretrained(folder)
