@@ -1,0 +1,205 @@
+"""The stages of one turn at work: transcript, level, plan, reply, and speech while the reply is being written.
+
+    audio -> transcript -> level -> plan -> reply ─┬─> deltas ──────────────> response
+                                                   └─> pieces -> speech -> audio ...
+
+The beginning of the reply is planned by rules and sent at once; the LLM writes on from there, unless all of it is
+planned. The reply is cut into pieces while it is being written, and the first piece is spoken while the rest is still
+being written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+
+from serve_app.audio import duration_s
+from serve_app.config.stack import Limits
+from serve_app.config.user_config import CorrectionStyle
+from serve_app.errors import NoSpeech, StageFailed
+from serve_app.lesson.conversation import Conversation
+from serve_app.lesson.events import Corrected, Delta, Event, Heard, Level, Response, Spoken, Status
+from serve_app.lesson.speech_cutter import Pace, PieceCutter
+from serve_app.lesson.speech_sender import SpeechSender
+from serve_app.lesson.stage_protocols import Stages, Utterance
+from serve_app.lesson.turn_record import StageCall, TurnRecorder
+from serve_app.lesson.tutor_prompt import DEFAULT_LEVEL, TutorRequest
+from serve_app.protocols import STT_SAMPLE_RATE, Usage, Word
+from serve_app.sentences import whole_sentences
+from serve_app.teaching.error_rules import Correction, mended
+from serve_app.teaching.heard_errors import sure_errors
+from serve_app.teaching.level_style import speed_of
+from serve_app.teaching.plan import Plan, Said
+
+
+class TurnPipeline:
+    """Calls the stages and holds what they have produced so far; all measurements go to `recorder`."""
+
+    def __init__(
+        self,
+        stages: Stages,
+        limits: Limits,
+        pace: Pace,
+        utterance: Utterance,
+        recorder: TurnRecorder,
+        waiting: asyncio.Queue[Event | None],
+        planner: Callable[[Said], Plan] | None,
+        correction: CorrectionStyle,
+    ) -> None:
+        self._stages = stages
+        self._limits = limits
+        self._pace = pace
+        self._utterance = utterance
+        self._recorder = recorder
+        self._waiting = waiting
+        self._planner = planner
+        self._correction: CorrectionStyle = correction
+        self._corrected = ""
+        self._error: Correction | None = None
+        self._cutter = PieceCutter(pace)
+        self._more_text = asyncio.Event()
+        self._spoken_parts = 0
+        self.speech = SpeechSender(waiting, utterance.order, recorder)
+        self._opening = ""
+        self.transcript = ""
+        self._words: tuple[Word, ...] = ()
+        self.level: str | None = None
+        self.reply = ""
+        self.usage: Usage | None = None
+
+    async def answer(self, conversation: Conversation, default_level: str | None) -> None:
+        """Pass every stage, from the recording to the last piece of speech."""
+        await self._transcribe(conversation)
+        await self._correct()
+        await self._classify(conversation, default_level)
+        await self._enter("llm")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._write(conversation))
+            group.create_task(self._speak())
+
+    async def _transcribe(self, conversation: Conversation) -> None:
+        await self._enter("stt")
+        audio = self._utterance.audio
+        with self._recorder.calling("stt", duration_s(audio, STT_SAMPLE_RATE)) as call:
+            transcript = await self._stages.stt.transcribe(audio, conversation.last_reply)
+            call.received(transcript.compute_s)
+        if transcript.no_speech:
+            raise NoSpeech("No speech was heard in the recording; speak closer to the microphone and try again.")
+        self.transcript = transcript.text
+        self._words = transcript.words
+        await self._waiting.put(Heard(transcript, call.milliseconds, self._utterance.session_id))
+
+    async def _correct(self) -> None:
+        """Find the errors (a millisecond of work), and send the one that is surest."""
+        self._corrected = self.transcript
+        if self._correction == "none":
+            return
+        errors = sure_errors(self.transcript, self._words)
+        self._corrected = mended(self.transcript, errors)
+        if errors:
+            surest = max(errors, key=lambda error: error.confidence)
+            self._error = surest
+            await self._waiting.put(Corrected(surest))
+
+    async def _classify(self, conversation: Conversation, default_level: str | None) -> None:
+        fixed = self._utterance.level
+        self.level = fixed or conversation.level or default_level
+        if self._stages.cefr is None:
+            return
+        self._recorder.reached("cefr")
+        with self._recorder.calling("cefr") as call:
+            estimate = await self._stages.cefr.classify(self.transcript, conversation.utterances)
+            call.received(estimate.compute_s)
+        if not fixed and estimate.level:
+            self.level = estimate.level
+        await self._waiting.put(Level(self.level, estimate, call.milliseconds, fixed=fixed is not None))
+
+    async def _write(self, conversation: Conversation) -> None:
+        """Send the beginning of the reply that is planned, and let the LLM write what is left."""
+        plan = self._plan(conversation)
+        with self._recorder.calling("llm") as call:
+            if plan is not None and plan.begin:
+                self._opening = plan.opening
+                for sentence in whole_sentences(plan.begin):
+                    await self._add(sentence)
+                if plan.begin.endswith((".", "!", "?")):
+                    self._cutter.feed(" ")  # it ends a sentence, so the voice need not wait for what follows
+            if plan is None or not plan.whole:
+                await self._write_on(conversation, plan, call)
+                if plan is not None and plan.end:
+                    await self._add(f" {plan.end}")
+        self.reply = self.reply.strip()
+        if not self.reply:
+            raise StageFailed("The tutor found no answer; please say that again.", code="empty_reply", stage="llm")
+        await self._waiting.put(Response(self.reply, call.milliseconds))
+        self._cutter.finish()
+        self._more_text.set()
+        await self.speech.release()
+
+    async def _write_on(self, conversation: Conversation, plan: Plan | None, call: StageCall) -> None:
+        begin, form = (plan.begin, plan.form) if plan is not None else ("", None)
+        limit = self._limits.reply_tokens
+        request = TutorRequest(self.transcript, self.level, conversation.exchanges, limit, begin, form)
+        async with aclosing(self._stages.llm.reply(request)) as reply:
+            async for item in reply:
+                if isinstance(item, Usage):
+                    self.usage = item
+                    call.received_usage(item)
+                    continue
+                call.received()
+                await self._add(item.text)
+
+    def _plan(self, conversation: Conversation) -> Plan | None:
+        if self._planner is None:
+            return None
+        replies = tuple(exchange.tutor for exchange in conversation.exchanges if exchange.tutor)
+        level = self.level or DEFAULT_LEVEL
+        earlier, style = conversation.utterances, self._correction
+        return self._planner(Said(self.transcript, self._corrected, level, replies, earlier, self._error, style))
+
+    async def _add(self, text: str) -> None:
+        """More of the reply, for the client and for the voice."""
+        self.reply += text
+        self._cutter.feed(text)
+        self._more_text.set()
+        await self._waiting.put(Delta(text))
+
+    async def _speak(self) -> None:
+        """Synthesise the pieces of the reply one after the other, each as soon as the cutter returns it."""
+        while True:
+            self._more_text.clear()
+            piece = self._cutter.next_piece(self.speech.slack_s())
+            if piece is not None:
+                await self._speak_piece(piece)
+            elif self._cutter.exhausted:
+                break
+            else:
+                await self._wait_for_text()
+
+    async def _speak_piece(self, piece: str) -> None:
+        if self._spoken_parts == 0:
+            await self.speech.send(Status("tts"))
+        with self._recorder.calling("tts") as call:
+            stream = self._stages.tts.synthesize(
+                piece, self._utterance.voice, self._utterance.speed, speed_of(self.level)
+            )
+            async with aclosing(stream) as parts:
+                async for part in parts:
+                    call.received(part.compute_s, duration_s(part.samples, part.sample_rate))
+                    await self.speech.send(Spoken(self._spoken_parts, piece, part.samples, part.sample_rate))
+                    self._spoken_parts += 1
+        if piece != self._opening:  # which may be kept speech, and then costs nothing
+            self._pace.learn(len(piece), call.seconds, call.audio_s)
+
+    async def _wait_for_text(self) -> None:
+        longest_wait = self._cutter.wait_s(self.speech.slack_s())
+        try:
+            async with asyncio.timeout(longest_wait):
+                await self._more_text.wait()
+        except TimeoutError:
+            pass  # waiting longer would leave a gap: cut what there is
+
+    async def _enter(self, stage: str) -> None:
+        self._recorder.reached(stage)
+        await self._waiting.put(Status(stage))
