@@ -72,7 +72,7 @@ class Ingress:
         limits = args.limits
         store = MemoryStore(limits.kept_conversations, limits.conversation_idle_s)
         self._observer = Observer(args)
-        self._lessons = Lessons(stages, self._queries, store, limits, self._observer)
+        self._lessons = Lessons(stages, self._queries, store, args, self._observer)
 
     def __del__(self) -> None:
         """Serve calls this when it stops the replica."""

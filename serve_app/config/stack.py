@@ -195,6 +195,10 @@ TtsConfig = Annotated[KokoroOnnxConfig | KokoroConfig | Qwen3TtsConfig, Field(di
 StageConfig = SttConfig | CefrConfig | LlmConfig | TtsConfig
 
 
+UTTERANCE_TOKENS = 256
+"""Of the LLM's context, kept free for the learner's next utterance: a minute of speech."""
+
+
 class Limits(Strict):
     """Limits for one request, and for the whole server."""
 
@@ -205,7 +209,8 @@ class Limits(Strict):
     reply_tokens: Annotated[int, Field(ge=8)] = 90
     """Longest reply, in tokens of the LLM."""
     history_tokens: Annotated[int, Field(ge=256)] = 2400
-    """A conversation with more tokens than this, the tutor's prompt included, is cut: its older half is dropped."""
+    """A conversation with more tokens than this, the tutor's prompt included, is cut: its older half is dropped. By
+    default less where `llm.context_tokens` is small."""
     turn_s: Annotated[float, Field(gt=0)] = 120.0
     """Longest turn, in seconds."""
     max_turns: Annotated[int, Field(ge=1)] = 8
@@ -216,6 +221,11 @@ class Limits(Strict):
     """Conversations kept in memory."""
     conversation_idle_s: Annotated[float, Field(gt=0)] = 3600.0
     """A conversation is forgotten this long after its last turn."""
+
+    def fitting(self, context_tokens: int) -> Limits:
+        """These limits with no more history than fits the LLM's context beside an utterance and the reply."""
+        most = max(256, context_tokens - self.reply_tokens - UTTERANCE_TOKENS)
+        return self.model_copy(update={"history_tokens": min(self.history_tokens, most)})
 
 
 class StackArgs(Strict):
@@ -247,6 +257,16 @@ class StackArgs(Strict):
             if route not in ROUTES:
                 raise ValueError(did_you_mean("route", str(route), ROUTES))
         return routes
+
+    @model_validator(mode="after")
+    def _keep_what_fits(self) -> StackArgs:
+        most = self.limits.fitting(self.llm.context_tokens).history_tokens
+        if "history_tokens" in self.limits.model_fields_set and self.limits.history_tokens > most:
+            raise ValueError(
+                f"limits.history_tokens: {self.limits.history_tokens} do not fit llm.context_tokens: "
+                f"{self.llm.context_tokens} beside an utterance and the reply; at most {most}"
+            )
+        return self
 
     def stages(self) -> dict[str, StageConfig]:
         """The stages this stack has, in the order a turn passes them."""

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from dataclasses import dataclass
 
 from serve_app.audio import duration_s
 from serve_app.config.stack import Order
 from serve_app.lesson.events import Event, Spoken, Status
 from serve_app.lesson.turn_record import TurnRecorder
+
+FASTEST_SPEECH = 25.0
+"""Characters a second that no voice exceeds."""
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A piece of text whose speech was sent, at least its first part."""
+
+    text: str
+    begins: float
+    """When it can be heard at the earliest, on the clock of perf_counter."""
+    seconds: float = 0.0
+
+    def heard(self, now: float) -> str:
+        """The words of it that can have been heard by now; "" if none."""
+        whole = max(self.seconds, len(self.text) / FASTEST_SPEECH)  # more parts of it may come
+        words = self.text.split()
+        return " ".join(words[: max(0, math.ceil(len(words) * (now - self.begins) / whole))])
 
 
 class SpeechSender:
@@ -23,13 +44,13 @@ class SpeechSender:
         self._holding = order == "documented"
         self._held: list[Status | Spoken] = []
         self._one_at_a_time = asyncio.Lock()
-        self._sent_texts: list[str] = []
+        self._sent: list[_Piece] = []
         self._playing_until = 0.0
 
-    @property
-    def sent_text(self) -> str:
-        """The part of the reply whose audio was sent."""
-        return " ".join(self._sent_texts)
+    def heard_text(self) -> str:
+        """The part of the reply that the listener can have heard by now, if they play it as it comes."""
+        now = time.perf_counter()
+        return " ".join(filter(None, (piece.heard(now) for piece in self._sent)))
 
     def slack_s(self) -> float:
         """How long the listener still has something to hear; infinite while speech is held back."""
@@ -55,7 +76,9 @@ class SpeechSender:
             self._recorder.reached(event.stage)
             return
         self._recorder.audio_sent()
-        if event.text not in self._sent_texts[-1:]:  # a piece of text may come in several parts
-            self._sent_texts.append(event.text)
         playing = max(time.perf_counter(), self._playing_until)
-        self._playing_until = playing + duration_s(event.samples, event.sample_rate)
+        seconds = duration_s(event.samples, event.sample_rate)
+        if not self._sent or self._sent[-1].text != event.text:  # a piece of text may come in several parts
+            self._sent.append(_Piece(event.text, playing))
+        self._sent[-1].seconds += seconds
+        self._playing_until = playing + seconds

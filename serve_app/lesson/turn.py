@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable
 from serve_app.config.stack import Limits
 from serve_app.config.user_config import CorrectionStyle
 from serve_app.errors import ParleError, TurnTimeout
-from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange
+from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange, OneAtATime
 from serve_app.lesson.events import Complete, Event, Failed
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_protocols import Stages, Utterance
@@ -31,7 +31,8 @@ WAITING_EVENTS = 64
 class Turn:
     """Answers one utterance of a conversation.
 
-    `pace` is shared by the turns of a process: it learns how fast the voice is synthesised. `planner` decides how the
+    `pace` and `one_at_a_time` are shared by the turns of a process: how fast the voice is synthesised, and which
+    conversations have a turn running; a second turn of one waits for the first to end. `planner` decides how the
     reply begins; without it the LLM writes all of it. `correction` is the style for learners who choose none.
     `trimmed` is called when the conversation lost its older half, so that the LLM's prompt cache can be warmed while
     the learner listens; `ended` is called with the measurements of each turn.
@@ -44,6 +45,7 @@ class Turn:
         limits: Limits,
         pace: Pace,
         *,
+        one_at_a_time: OneAtATime | None = None,
         default_level: str | None = None,
         planner: Callable[[Said], Plan] | None = None,
         correction: CorrectionStyle = "none",
@@ -54,6 +56,7 @@ class Turn:
         self._store = store
         self._limits = limits
         self._pace = pace
+        self._one_at_a_time = one_at_a_time or OneAtATime()
         self._default_level = default_level
         self._planner = planner
         self._correction: CorrectionStyle = correction
@@ -94,21 +97,11 @@ class Turn:
         waiting: asyncio.Queue[Event | None],
     ) -> None:
         """Run the turn to its end; unless it was closed, `waiting` then ends with Complete or Failed, and None."""
-        conversation = Conversation(utterance.session_id)
-        remembered = False
         try:
-            conversation = await self._store.load(utterance.session_id)
-            async with asyncio.timeout(self._limits.turn_s):
-                await pipeline.answer(conversation, self._default_level)
-            await self._remember(conversation, pipeline, pipeline.reply)
-            remembered = True
+            async with self._one_at_a_time.turn_of(utterance.session_id):
+                await self._answer(pipeline, utterance)
             await waiting.put(Complete(pipeline.transcript, pipeline.reply, recorder.timing()))
             recorder.completed()
-        except asyncio.CancelledError:
-            # The learner interrupted: what they said, and what they heard of the answer, stays in the conversation.
-            if pipeline.transcript and not remembered:
-                await self._remember(conversation, pipeline, pipeline.speech.sent_text)
-            raise
         except Exception as error:  # noqa: BLE001 - the turn's outermost edge: whatever failed, the client gets one answer
             if isinstance(error, TimeoutError):
                 error = TurnTimeout(f"The turn took longer than {self._limits.turn_s:g} s and was stopped.")
@@ -117,10 +110,25 @@ class Turn:
             await waiting.put(failure)
         await waiting.put(None)
 
-    async def _remember(self, before: Conversation, pipeline: TurnPipeline, reply: str) -> None:
-        conversation = before.with_exchange(Exchange(pipeline.transcript, reply, pipeline.level))
+    async def _answer(self, pipeline: TurnPipeline, utterance: Utterance) -> None:
+        """From the conversation so far to the conversation with this exchange in it."""
+        conversation = await self._store.load(utterance.session_id)
+        try:
+            async with asyncio.timeout(self._limits.turn_s):
+                await pipeline.answer(conversation, self._default_level)
+        except asyncio.CancelledError:
+            # The learner interrupted: what they said, and what they heard of the answer, stays in the conversation.
+            if pipeline.transcript:
+                await self._remember(pipeline, pipeline.speech.heard_text())
+            raise
+        await self._remember(pipeline, pipeline.reply)
+
+    async def _remember(self, pipeline: TurnPipeline, reply: str) -> None:
         usage = pipeline.usage
-        if usage and usage.prompt_tokens + usage.completion_tokens > self._limits.history_tokens:
+        counted = usage.prompt_tokens + usage.completion_tokens if usage else None
+        before = pipeline.conversation
+        conversation = before.with_exchange(Exchange(pipeline.transcript, reply, pipeline.level), counted)
+        if conversation.tokens > self._limits.history_tokens:
             conversation = conversation.trimmed()
             self._trimmed(conversation)
         await self._store.save(conversation)

@@ -11,6 +11,7 @@ being written.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import aclosing
 
@@ -31,6 +32,8 @@ from serve_app.teaching.error_rules import Correction, mended
 from serve_app.teaching.heard_errors import sure_errors
 from serve_app.teaching.level_style import speed_of
 from serve_app.teaching.plan import Plan, Said
+
+logger = logging.getLogger("ray.serve")
 
 
 class TurnPipeline:
@@ -62,6 +65,7 @@ class TurnPipeline:
         self._spoken_parts = 0
         self.speech = SpeechSender(waiting, utterance.order, recorder)
         self._opening = ""
+        self.conversation = Conversation(utterance.session_id)
         self.transcript = ""
         self._words: tuple[Word, ...] = ()
         self.level: str | None = None
@@ -69,13 +73,17 @@ class TurnPipeline:
         self.usage: Usage | None = None
 
     async def answer(self, conversation: Conversation, default_level: str | None) -> None:
-        """Pass every stage, from the recording to the last piece of speech."""
+        """Pass every stage, from the recording to the last piece of speech.
+
+        `self.conversation` is `conversation` afterwards, without its beginning if that did not fit the LLM.
+        """
+        self.conversation = conversation
         await self._transcribe(conversation)
         await self._correct()
         await self._classify(conversation, default_level)
         await self._enter("llm")
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._write(conversation))
+            group.create_task(self._write())
             group.create_task(self._speak())
 
     async def _transcribe(self, conversation: Conversation) -> None:
@@ -115,9 +123,9 @@ class TurnPipeline:
             self.level = estimate.level
         await self._waiting.put(Level(self.level, estimate, call.milliseconds, fixed=fixed is not None))
 
-    async def _write(self, conversation: Conversation) -> None:
+    async def _write(self) -> None:
         """Send the beginning of the reply that is planned, and let the LLM write what is left."""
-        plan = self._plan(conversation)
+        plan = self._plan(self.conversation)
         with self._recorder.calling("llm") as call:
             if plan is not None and plan.begin:
                 self._opening = plan.opening
@@ -126,7 +134,7 @@ class TurnPipeline:
                 if plan.begin.endswith((".", "!", "?")):
                     self._cutter.feed(" ")  # it ends a sentence, so the voice need not wait for what follows
             if plan is None or not plan.whole:
-                await self._write_on(conversation, plan, call)
+                await self._write_on(plan, call)
                 if plan is not None and plan.end:
                     await self._add(f" {plan.end}")
         self.reply = self.reply.strip()
@@ -137,10 +145,25 @@ class TurnPipeline:
         self._more_text.set()
         await self.speech.release()
 
-    async def _write_on(self, conversation: Conversation, plan: Plan | None, call: StageCall) -> None:
+    async def _write_on(self, plan: Plan | None, call: StageCall) -> None:
+        """Let the LLM write; where the conversation is longer than its context, without the beginning of that."""
+        while True:
+            try:
+                await self._let_write(plan, call)
+                return
+            except StageFailed as error:
+                if error.code != "context_full":
+                    raise
+                logger.warning("turn %s: %s", self._utterance.turn_id, error.message)
+                if not self.conversation.exchanges:
+                    message = "That was too long for the tutor; please say it in fewer words."
+                    raise StageFailed(message, code="context_full", stage="llm") from None
+                self.conversation = self.conversation.trimmed()
+
+    async def _let_write(self, plan: Plan | None, call: StageCall) -> None:
         begin, form = (plan.begin, plan.form) if plan is not None else ("", None)
-        limit = self._limits.reply_tokens
-        request = TutorRequest(self.transcript, self.level, conversation.exchanges, limit, begin, form)
+        history, limit = self.conversation.exchanges, self._limits.reply_tokens
+        request = TutorRequest(self.transcript, self.level, history, limit, begin, form)
         async with aclosing(self._stages.llm.reply(request)) as reply:
             async for item in reply:
                 if isinstance(item, Usage):

@@ -15,10 +15,10 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from serve_app import audio
-from serve_app.config.stack import Limits, Order, explain
+from serve_app.config.stack import Limits, Order, StackArgs, explain
 from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings, known_style
 from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge, did_you_mean, unknown_voice
-from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange
+from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange, OneAtATime
 from serve_app.lesson.events import Event
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_protocols import Stages, Utterance
@@ -89,27 +89,29 @@ class Lessons:
     """Runs the lessons of one ingress replica: admits turns and connections, and connects routes with the stages."""
 
     def __init__(
-        self, stages: Stages, queries: StageQueries, store: ConversationStore, limits: Limits, observer: Observer
+        self, stages: Stages, queries: StageQueries, store: ConversationStore, args: StackArgs, observer: Observer
     ) -> None:
         self._stages = stages
         self._queries = queries
         self._store = store
         self._observer = observer
-        self._yaml_limits = limits
+        self._yaml_limits = args.limits
+        self._context_tokens = args.llm.context_tokens
         self._pace = Pace()
+        self._one_at_a_time = OneAtATime()
         self._default_level: CefrLevel | None = None
         self._planner: Callable[[Said], Plan] = planner.plan
         self._correction: CorrectionStyle = TeachingSettings().correction
         planner.warm()
         self._voices: list[str] = []
         self._warmings: dict[str, asyncio.Task[None]] = {}
-        self.limits = limits
+        self.limits = args.limits.fitting(self._context_tokens)
         self.presence = Presence()
 
     def configure(self, wanted: IngressSettings) -> None:
         """Apply new settings; turns in flight keep theirs."""
         limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
-        self.limits = limits
+        self.limits = limits.fitting(self._context_tokens)
         self._default_level = wanted.level
         of = wanted.teaching
         self._correction = of.correction
@@ -235,6 +237,7 @@ class Lessons:
             self._store,
             self.limits,
             self._pace,
+            one_at_a_time=self._one_at_a_time,
             default_level=self._default_level,
             planner=self._planner,
             correction=self._correction,

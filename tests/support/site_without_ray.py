@@ -72,7 +72,7 @@ class Site:
         args = self.args
         stages = self.house.stages(cefr=args.cefr is not None)
         extras = QuickExtras(self.house, tuple(args.stages()))
-        lessons = Lessons(stages, extras, MemoryStore(), args.limits, Observer(args))
+        lessons = Lessons(stages, extras, MemoryStore(), args, Observer(args))
         # The replies are those that the tests know word for word.
         lessons.configure(IngressSettings(teaching=TeachingSettings(openings=False, recast=False, questions=False)))
         self.loop, self.presence = asyncio.get_running_loop(), lessons.presence

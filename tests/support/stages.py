@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from serve_app.engines.llm.context_full import context_full
 from serve_app.lesson.stage_protocols import Stages
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage, Word
@@ -96,10 +97,14 @@ class Writer:
     replies: dict[str, str] = field(default_factory=dict)
     word_s: float = 0.0
     prompt_tokens: int = 100
+    most_exchanges: int = 1000
+    """A longer history does not fit the context."""
     requests: list[TutorRequest] = field(default_factory=list)
 
     async def reply(self, request: TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
         self.requests.append(request)
+        if len(request.history) > self.most_exchanges:
+            raise context_full()
         deltas = re.findall(r"\s*\S+", self.replies.get(request.utterance, self.reply_text))
         with self.work.at_work():
             for delta in deltas:

@@ -33,7 +33,7 @@ def client(*routes: Route) -> TestClient:
         cefr=LexicalCefrConfig(engine="lexical"),
         tts=KokoroOnnxConfig(engine="kokoro-onnx", model="/home/ana/models/kokoro"),
     )
-    lessons = Lessons(House().stages(), SilentStages(), MemoryStore(), args.limits, Observer(args))
+    lessons = Lessons(House().stages(), SilentStages(), MemoryStore(), args, Observer(args))
     return TestClient(app_for(args, lessons))
 
 

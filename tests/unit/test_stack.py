@@ -58,6 +58,18 @@ def test_a_value_that_means_nothing_is_refused(args: dict[str, Any]) -> None:
     assert refusal(args)
 
 
+@pytest.mark.parametrize(("context", "most"), [(4096, 2400), (2048, 1702), (512, 256)])
+def test_the_history_leaves_room_in_the_context_for_an_utterance_and_the_reply(context: int, most: int) -> None:
+    args = StackArgs.model_validate({"llm": {"engine": "llama-cpp", "context_tokens": context}})
+    assert args.limits.fitting(args.llm.context_tokens).history_tokens == most
+
+
+def test_a_history_that_does_not_fit_the_context_is_refused() -> None:
+    args = {"llm": {"engine": "llama-cpp", "context_tokens": 2048}, "limits": {"history_tokens": 1800}}
+    assert "limits.history_tokens: 1800 do not fit llm.context_tokens: 2048" in refusal(args)
+    assert "at most 1702" in refusal(args)
+
+
 def test_every_engine_of_the_table_has_a_config() -> None:
     for stage, engines in ENGINES.items():
         for engine in engines:

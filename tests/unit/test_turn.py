@@ -12,6 +12,7 @@ from serve_app.config.stack import Order
 from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.events import Complete, Delta, Event, Failed, Heard, Level, Response, Spoken, Status
 from serve_app.sentences import speakable
+from serve_app.teaching.plan import Plan
 
 
 def names(events: list[Event]) -> list[str]:
@@ -166,6 +167,41 @@ async def test_a_conversation_over_its_tokens_loses_its_older_half_and_is_warmed
     assert len(conversation.exchanges) == 2
     assert len(conversation.utterances) == 4
     assert lesson.trimmed == [conversation]
+
+
+async def test_a_conversation_of_which_the_llm_wrote_nothing_is_cut_too() -> None:
+    house = House()
+    planned = Plan("neutral", begin="Que legal! Você gosta muito de futebol. E qual é o seu time?", whole=True)
+    lesson = Lesson(house, history_tokens=256, planner=lambda _: planned)
+    lengths = []
+    for _ in range(40):
+        await lesson.take()
+        lengths.append(len((await lesson.conversation()).exchanges))
+    assert house.llm.requests == []
+    assert max(lengths) < 10
+    assert min(lengths[10:]) >= 3
+    assert len(lesson.trimmed) > 4
+
+
+async def test_a_conversation_longer_than_the_context_loses_its_beginning_and_the_turn_goes_on() -> None:
+    house = House()
+    lesson = Lesson(house)
+    for _ in range(8):
+        await lesson.take()
+    house.llm.most_exchanges = 3
+    events = await lesson.take()
+    assert isinstance(events[-1], Complete)
+    assert [len(request.history) for request in house.llm.requests[8:]] == [8, 4, 2]
+    assert len((await lesson.conversation()).exchanges) == 3
+
+
+async def test_an_utterance_longer_than_the_context_is_an_error_for_learners() -> None:
+    house = House()
+    house.llm.most_exchanges = -1
+    failed = (await Lesson(house).take())[-1]
+    assert isinstance(failed, Failed)
+    assert (failed.code, failed.stage) == ("context_full", "llm")
+    assert failed.message == "That was too long for the tutor; please say it in fewer words."
 
 
 async def test_heard_words_and_session_come_with_the_transcript() -> None:
