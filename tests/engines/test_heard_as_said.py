@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.paths import ROOT
-
-pytest.importorskip("faster_whisper")
-
 from faster_whisper.audio import pad_or_trim
+from support.paths import ROOT
 
 from serve_app.audio import decode
 from serve_app.engines.stt.faster_whisper import FasterWhisper

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from support.speech import Speaker, words
 
-pytest.importorskip("faster_whisper")
-
 from serve_app.engines.stt.faster_whisper import FasterWhisper
 
 pytestmark = [pytest.mark.cpu_engine, pytest.mark.asyncio(loop_scope="session")]

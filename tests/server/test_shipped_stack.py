@@ -10,6 +10,7 @@ from support.servers import Server
 from support.speech import Listener, Speaker, total_word_error_rate, word_error_rate
 
 from serve_app.protocols import LEVELS
+from serve_app.sentences import whole_sentences
 
 pytestmark = pytest.mark.server
 
@@ -73,12 +74,17 @@ def test_the_level_comes_with_its_confidence_and_grounds(turn: tuple[Answer, str
 
 
 def test_the_deltas_make_up_the_response(turn: tuple[Answer, str]) -> None:
-    answer, _ = turn
+    answer, said = turn
     response = answer.one("response")
     assert set(response) == {"response", "llm_ms"}
     assert "".join(delta.data["text"] for delta in answer.all("delta")).strip() == response["response"]
-    assert len(answer.all("delta")) >= 2
-    assert response["llm_ms"] >= 0
+    if said == SECOND:
+        assert len(answer.all("delta")) > 3
+        assert response["llm_ms"] > 0
+    else:  # one delta a sentence
+        assert [delta.data["text"].strip() for delta in answer.all("delta")] == [
+            sentence.strip() for sentence in whole_sentences(response["response"])
+        ]
 
 
 def test_each_audio_chunk_is_a_whole_wav_file_and_they_are_numbered(turn: tuple[Answer, str]) -> None:
