@@ -23,6 +23,7 @@ from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, logger, 
 from serve_app.spoken_text.normalise import spoken
 from serve_app.spoken_text.words import Variety
 from serve_app.teaching.openings import all_openings
+from serve_app.weights.identity import identity
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
 
@@ -78,8 +79,12 @@ class TextToSpeech:
         self._configured = False
         european = getattr(config, "language", "").lower() in ("pt", "pt-pt")  # espeak's names of the varieties
         self._variety: Variety = "pt-pt" if european else "pt-br"
-        self._kept = KeptSpeech(all_openings(), cache_folder() / "speech", f"{SOUNDS} {config!r}")
-        self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model), after)
+
+        def build(model: Path) -> tuple[TextToSpeechEngine, KeptSpeech]:
+            made_by = f"{SOUNDS} {config!r} {identity(model)}"
+            return build_engine(config, model), KeptSpeech(all_openings(), cache_folder() / "speech", made_by)
+
+        self._engine, self._kept = await load_engine(lambda: fetched(config), build, after)
         with stage_errors("tts"):
             async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):
                 pass  # warm up: an engine's first synthesis is slow

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from serve_app.replicas.kept_speech import KeptSpeech
+from serve_app.weights.identity import identity
 
 SOUND = np.linspace(-0.5, 0.5, 2400, dtype=np.float32)
 
@@ -38,3 +39,16 @@ def test_a_damaged_file_or_a_folder_that_cannot_be_written_costs_only_the_synthe
     nowhere = KeptSpeech(["Que pena."], tmp_path / "file", "kokoro")
     nowhere.keep("Que pena.", "pf_dora", 1.0, SOUND)
     assert nowhere.find("Que pena.", "pf_dora", 1.0) is not None
+
+
+def test_other_weights_under_the_same_name_are_another_model(tmp_path: Path) -> None:
+    file, folder = tmp_path / "model.onnx", tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    file.write_bytes(b"one")
+    before = identity(file), identity(folder)
+    assert (identity(file), identity(folder)) == before
+    file.write_bytes(b"others")
+    (folder / "model.safetensors").write_bytes(b"one")
+    assert identity(file) != before[0]
+    assert identity(folder) != before[1]
