@@ -1,8 +1,9 @@
 """The level of the tutor's replies, by the lexical classifier, against the level that the learner has.
 
-    python -m bench.reply_level --url http://localhost:8000 [--turns 60]
+    python -m bench.reply_level [--turns 60]                     # this machine, without speech: 5 minutes
+    python -m bench.reply_level --url http://localhost:8000      # a running stack, spoken to
 
-Asks a running stack the same spoken utterances at each level, each in a conversation of its own, and rates the replies.
+The same utterances at each level, each in a conversation of its own, and the replies rated.
 Wanted: the replies' mean level rises with the learner's, and at least 80 % of the replies are at most one level off.
 """
 
@@ -18,16 +19,15 @@ from serve_app.engines.cefr.lexical import LexicalCefr
 from serve_app.protocols import LEVELS
 
 from .cefr_engines import UNSEEN, load
-from .recordings import spoken
-from .server import turn
+from .inprocess import tutor
+from .tutor_replies import Served, Tutor, Typed
 
 SAID = UNSEEN.with_name("spoken_levels_development.txt")
 
 
-async def replies(url: str, recordings: list[bytes], level: str) -> list[str]:
-    """What the tutor answers to each recording, one after the other."""
-    answers = [await asyncio.to_thread(turn, url, one, uuid.uuid4().hex, "eager", level) for one in recordings]
-    return [answer.response for answer in answers]
+async def replies(of: Tutor, said: list[str], level: str) -> list[str]:
+    """What the tutor answers to each utterance, one after the other."""
+    return [(await of.answer(one, level, uuid.uuid4().hex))[1] for one in said]
 
 
 async def rated(engine: LexicalCefr, texts: list[str]) -> np.ndarray:
@@ -41,14 +41,18 @@ async def rated(engine: LexicalCefr, texts: list[str]) -> np.ndarray:
     )
 
 
-async def measure(url: str, turns: int) -> None:
+async def measure(url: str | None, turns: int, show: bool) -> None:
     texts, y = load(SAID)
     evenly = np.argsort(np.arange(len(y)) % (len(y) // len(LEVELS)), kind="stable")  # one of each level in turn
-    recordings = await spoken([texts[i] for i in evenly[:turns]])
+    said = [texts[i] for i in evenly[:turns]]
+    of = Served(url) if url else Typed(await tutor({"sampling": {"seed": 1}}, decode_threads=2, slots=1))
     engine = LexicalCefr()
     means: list[float] = []
     for target, level in enumerate(LEVELS):
-        found = await rated(engine, await replies(url, recordings, level))
+        made = await replies(of, said, level)
+        if show:
+            print("\n".join(f"{level}\t{one}\t{reply}" for one, reply in zip(said, made, strict=True)))
+        found = await rated(engine, made)
         near = (np.abs(found[:, 1] - target) <= 1).mean()
         means.append(float(found[:, 0].mean()))
         print(f"{level}: {len(found)} replies rated, mean level {means[-1]:.2f}, within one level {near:.0%}")
@@ -57,10 +61,11 @@ async def measure(url: str, turns: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The level of the tutor's replies.")
-    parser.add_argument("--url", default="http://localhost:8000")
+    parser.add_argument("--url", help="a running stack, instead of a model in this process")
     parser.add_argument("--turns", type=int, default=60, help="per level")
+    parser.add_argument("--show", action="store_true", help="print the replies")
     args = parser.parse_args()
-    asyncio.run(measure(args.url, args.turns))
+    asyncio.run(measure(args.url, args.turns, args.show))
 
 
 if __name__ == "__main__":

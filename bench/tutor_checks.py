@@ -34,12 +34,15 @@ _SENTENCE = re.compile(r"[^.!?…]+[.!?…]*")
 _CHEERFUL = re.compile(
     r"\bque (?:coisa |notícia )?(?:legal|b[oa]a?m?|ótim[oa]|maravilh\w+|delícia|incrível|divertido|lindo|alegria)\b"
     r"|\b(?:muito bem|parabéns|ótim[oa]|excelente|maravilh\w+|fico (?:muito )?feliz|adorei|perfeito|fantástico)\b"
+    r"|\b(?:extraordinári[ao]|admirável|celebrado|fascinante|que (?:alegria|satisfação)|(?:notícia|novidade) boa"
+    r"|experiência bonita|imensamente feliz)\b"
     r"|\b(?:que )?interessante\b|\bbom saber\b|\btudo bem\b(?!\?)|^\W*legal\b",
     re.IGNORECASE,
 )
 _SYMPATHY = re.compile(
     r"\b(?:sinto|lamento|pena|trist\w+|chat[oa]|difícil|difíceis|sentimentos|puxa|poxa|nossa|força|melhor\w*|preocup\w+"
-    r"|horrível|terrível|calma|espero que)\b",
+    r"|horrível|terrível|calma|espero que|imagino|complicad[ao]|frustrante|angusti\w+|angústia|desgast\w+|doloros[ao]"
+    r"|solidariedade)\b",
     re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(

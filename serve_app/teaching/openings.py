@@ -17,20 +17,28 @@ LATELY = 5
 
 @cache
 def openings() -> dict[str, list[str]]:
-    """The openings of each kind of utterance, see `serve_app.teaching.utterance_kind`."""
+    """The openings of each kind of utterance, see `serve_app.teaching.utterance_kind`.
+
+    "sad B" are those of "sad" for learners at B1 and B2, "sad C" those for C1 and C2.
+    """
     return json.loads(data_file("teaching/openings.json").read_text("utf-8"))
+
+
+def openings_for(kind: str, level: str) -> list[str]:
+    """The openings of a kind in the words of a level."""
+    return openings().get(f"{kind} {level[:1]}", openings()[kind])
 
 
 def all_openings() -> list[str]:
     return [opening for of_kind in openings().values() for opening in of_kind]
 
 
-def fresh(choices: Sequence[str], replies: Sequence[str], lately: int = LATELY) -> str:
+def fresh(choices: Sequence[str], replies: Sequence[str], lately: int = LATELY, said: str = "") -> str:
     """The first of `choices` that none of the latest replies (oldest first) holds, else the one longest unsaid.
 
-    Each conversation begins with another one: which, is decided by what was said in it so far.
+    Each conversation begins with another one: which, is decided by what the learner `said`, then by the first reply.
     """
-    start = sum(map(ord, replies[0])) % len(choices) if replies else 0
+    start = sum(map(ord, replies[0] if replies else said)) % len(choices)
     turned = [*choices[start:], *choices[:start]]
 
     def last_said(choice: str) -> int:

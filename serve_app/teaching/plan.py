@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from serve_app.protocols import ReplyForm
 from serve_app.teaching.correction import Correction
-from serve_app.teaching.openings import fresh, openings
+from serve_app.teaching.openings import fresh, openings_for
 from serve_app.teaching.utterance_kind import Kind
 
 QUESTION_WORDS = (
@@ -54,7 +54,7 @@ class Said:
 
 
 def opening_for(kind: Kind, said: Said) -> str:
-    return fresh(openings()[kind], said.replies)
+    return fresh(openings_for(kind, said.level), said.replies, said=said.utterance)
 
 
 def question_form(said: Said, *, sentence: bool = False) -> ReplyForm:

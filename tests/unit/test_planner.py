@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from serve_app.protocols import LEVELS
-from serve_app.teaching.openings import all_openings, fresh, openings
+from serve_app.teaching.openings import all_openings, fresh, openings, openings_for
 from serve_app.teaching.plan import Plan, Said
 from serve_app.teaching.planner import plan
 from serve_app.teaching.utterance_kind import kind_of
@@ -72,7 +72,7 @@ def answered(said: str, *, earlier: tuple[str, ...] = ()) -> str:
 @pytest.mark.parametrize("level", LEVELS)
 def test_bad_news_get_no_cheerful_opening(said: str, level: str) -> None:
     made = of(said, level=level)
-    assert made.opening in openings()["sad"] + openings()["grave"]
+    assert made.opening in openings_for("sad", level) + openings_for("grave", level)
     assert "!" not in made.begin
 
 
@@ -85,8 +85,17 @@ def test_openings_do_not_come_again_soon_in_a_conversation() -> None:
 
 
 def test_conversations_do_not_all_open_alike() -> None:
-    choices = openings()["neutral"]
-    assert len({fresh(choices, (f"Ah, {word}.",)) for word in ("bom", "sim", "pois é", "claro", "certo")}) > 1
+    choices, words = openings()["neutral"], ("bom", "sim", "pois é", "claro", "certo")
+    assert len({fresh(choices, (f"Ah, {word}.",)) for word in words}) > 1
+    assert len({of(f"Eu tenho um {word}.").opening for word in words}) > 1
+
+
+def test_a_learner_of_a_higher_level_hears_other_openings() -> None:
+    heard = [{of(f"Eu moro aqui há {years} anos.", level=level).opening for years in range(30)} for level in LEVELS]
+    assert all(len(of_level) > 3 for of_level in heard)
+    easy, middle, rich = heard[0] | heard[1], heard[2] | heard[3], heard[4] | heard[5]
+    assert not easy & middle
+    assert not middle & rich
 
 
 def test_the_error_that_was_found_is_said_back_right() -> None:
