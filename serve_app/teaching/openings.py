@@ -19,14 +19,15 @@ LATELY = 5
 def openings() -> dict[str, list[str]]:
     """The openings of each kind of utterance, see `serve_app.teaching.utterance_kind`.
 
-    "sad B" are those of "sad" for learners at B1 and B2, "sad C" those for C1 and C2.
+    "sad B" are those of "sad" for learners at B1, "sad C" those for B2 and higher.
     """
     return json.loads(data_file("teaching/openings.json").read_text("utf-8"))
 
 
 def openings_for(kind: str, level: str) -> list[str]:
     """The openings of a kind in the words of a level."""
-    return openings().get(f"{kind} {level[:1]}", openings()[kind])
+    words = "C" if level > "B1" else level[:1]
+    return openings().get(f"{kind} {words}", openings()[kind])
 
 
 def all_openings() -> list[str]:

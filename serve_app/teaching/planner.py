@@ -106,7 +106,7 @@ def _recast(said: Said, *, begun: bool) -> SaidBack:
     """What was said, said back to the learner: whole where an error was found in it.
 
     A sentence without a known error may hold an unknown one. `begun`: the model says the rest of a beginner's. Else
-    only a short one is said back, and not two in a row, as a partner who repeats everything is tiring.
+    only a short one is said back, not two in a row and none at C1 or higher: who repeats everything is tiring.
     """
     spoken, right = sentences(_NAME_SENTENCE.sub("", said.utterance)), sentences(_NAME_SENTENCE.sub("", said.corrected))
     changed = [(new, old) for old, new in zip(spoken, right, strict=False) if old != new]
@@ -115,7 +115,7 @@ def _recast(said: Said, *, begun: bool) -> SaidBack:
         if back.text:
             return back
     beginner = said.level < "B1"
-    if _recast_lately(said) and not (begun and beginner):
+    if (_recast_lately(said) and not (begun and beginner)) or (said.level > "B2" and not begun):
         return SaidBack("", whole=False)
     for sentence in reversed(right):
         back = said_back(sentence)

@@ -93,7 +93,7 @@ def test_conversations_do_not_all_open_alike() -> None:
 def test_a_learner_of_a_higher_level_hears_other_openings() -> None:
     heard = [{of(f"Eu moro aqui há {years} anos.", level=level).opening for years in range(30)} for level in LEVELS]
     assert all(len(of_level) > 3 for of_level in heard)
-    easy, middle, rich = heard[0] | heard[1], heard[2] | heard[3], heard[4] | heard[5]
+    easy, middle, rich = heard[0] | heard[1], heard[2], heard[3] | heard[4] | heard[5]
     assert not easy & middle
     assert not middle & rich
 
