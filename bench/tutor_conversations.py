@@ -1,9 +1,10 @@
 """What learners say in `bench.tutor_eval`, and what a reply to it must hold.
 
-Forty conversations of eight utterances, A1 to C1, by learners with many first languages: errors that are usual for
+Sixty conversations of eight utterances, A1 to C1, by learners with many first languages: errors that are usual for
 them, good and bad news, questions about words and about what was said before, goodbyes. Not recordings: written by
-hand as a transcriber would write them down, by somebody who did not know the planner's rules. One half is held out: a
-change of the planner or of a prompt is tried on the other one, and the held-out half is looked at once.
+hand as a transcriber would write them down, by somebody who did not know the planner's rules. A change of the planner
+or of a prompt is tried on the first twenty ("development"). The next twenty ("held-out") have been looked at since;
+the last twenty ("unseen") are run once, after all changes.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter
 
 from serve_app.protocols import CefrLevel
 
 FILE = Path(__file__).parent / "data/tutor_conversations.json"
+UNSEEN = FILE.with_name("tutor_conversations_unseen.json")
+
+Part = Literal["development", "held-out", "unseen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,12 @@ class Conversation:
 
 
 @cache
-def _all() -> tuple[Conversation, ...]:
-    return TypeAdapter(tuple[Conversation, ...]).validate_json(FILE.read_bytes())
+def _all(file: Path) -> tuple[Conversation, ...]:
+    return TypeAdapter(tuple[Conversation, ...]).validate_json(file.read_bytes())
 
 
-def conversations(*, held_out: bool) -> tuple[Conversation, ...]:
-    """One of the two halves, twenty conversations each."""
-    return tuple(one for one in _all() if one.held_out == held_out)
+def conversations(part: Part) -> tuple[Conversation, ...]:
+    """Twenty conversations."""
+    if part == "unseen":
+        return _all(UNSEEN)
+    return tuple(one for one in _all(FILE) if one.held_out == (part == "held-out"))

@@ -1,9 +1,9 @@
-"""How well the tutor answers: forty conversations of learners, every reply checked.
+"""How well the tutor answers: sixty conversations of learners, every reply checked.
 
     python -m bench.tutor_eval                                    # this machine, llama.cpp, without speech: 8 minutes
     python -m bench.tutor_eval --planner off                      # the model alone
     python -m bench.tutor_eval --url http://host:8000             # any running stack, spoken to
-    python -m bench.tutor_eval --held-out --save docs/tutor-evaluation.md --sheet 60 > sheet.jsonl
+    python -m bench.tutor_eval --part unseen --save docs/tutor-evaluation.md --sheet 60 > sheet.jsonl
     python -m bench.tutor_eval --agree sheet.jsonl                # once a person has filled the sheet in
 
 The checks are mechanical; a reply that passes them may still be dull or wrong. Read the replies.
@@ -19,13 +19,13 @@ import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from serve_app.teaching.heard_errors import sure_errors
 
 from .inprocess import tutor
 from .tutor_checks import words
-from .tutor_conversations import Conversation, conversations
+from .tutor_conversations import Conversation, Part, conversations
 from .tutor_replies import Reply, Served, Tutor, Typed, converse
 from .tutor_sheet import agreement, sheet
 
@@ -90,7 +90,7 @@ async def all_replies(of: Tutor, chosen: Sequence[Conversation]) -> list[Reply]:
 
 
 async def run(args: argparse.Namespace) -> None:
-    chosen = conversations(held_out=args.held_out)[: args.conversations]
+    chosen = conversations(args.part)[: args.conversations]
     if args.url:
         of = Served(args.url, args.voice)
         await of.record(chosen)
@@ -101,9 +101,8 @@ async def run(args: argparse.Namespace) -> None:
     for name, (value, count) in found.items():
         _say(f"{name:40} {value:6.2f}  of {count}")
     if args.save:
-        half = "held out" if args.held_out else "development"
         alone = {"off": ", the model alone", "begun": ", without follow-ups"}.get(args.planner, "")
-        title = args.title or f"{args.url or args.model.removeprefix('wheel:')}{alone}, {half}"
+        title = args.title or f"{args.url or args.model.removeprefix('wheel:')}{alone}, {args.part.replace('-', ' ')}"
         save(args.save, markdown(title, replies, found))
     if args.sheet:
         sys.stdout.write(sheet(replies, args.sheet))
@@ -140,7 +139,9 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="without --url: a GGUF model")
     parser.add_argument("--transcript", action="store_true", help="the model is a base model without a chat template")
     parser.add_argument("--prompt", type=Path, help="without --url: a prompt file other than Parle's own")
-    parser.add_argument("--held-out", action="store_true", help="the conversations that nothing was tuned on")
+    parser.add_argument(
+        "--part", choices=get_args(Part), default="development", help="unseen: those that nothing was tuned on"
+    )
     parser.add_argument("--conversations", type=int, help="only so many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--temperature", type=float)

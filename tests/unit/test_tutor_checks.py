@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from bench.tutor_checks import faults
-from bench.tutor_conversations import Conversation, Line, conversations
+from bench.tutor_conversations import Conversation, Line, Part, conversations
 from bench.tutor_replies import Reply
 from bench.tutor_sheet import Row, agreement, sheet
 from serve_app.protocols import LEVELS
@@ -74,13 +75,13 @@ def test_an_answer_must_be_said_and_not_asked() -> None:
     assert not faults("Ele se chama Bruno. Ele é bonito?", line, "A1")["question without an answer"]
 
 
-def test_half_of_the_conversations_of_each_level_is_held_out() -> None:
-    for held_out in (False, True):
-        chosen = conversations(held_out=held_out)
+def test_each_part_of_the_conversations_has_all_levels() -> None:
+    for part in get_args(Part):
+        chosen = conversations(part)
         assert sorted(one.level for one in chosen) == sorted(LEVELS[:5] * 4)
         assert {len(one.lines) for one in chosen} == {8}
-    both = [line.said for half in (False, True) for one in conversations(held_out=half) for line in one.lines]
-    assert len(set(both)) > 310
+    said = [line.said for part in get_args(Part) for one in conversations(part) for line in one.lines]
+    assert len(set(said)) > 465
 
 
 def test_a_sheet_that_was_filled_in_says_how_far_the_checks_agree(tmp_path: Path) -> None:
