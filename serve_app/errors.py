@@ -41,7 +41,8 @@ class ParleError(Exception):
         self.retry_after_s = retry_after_s
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.message, self.code, self.stage, self.status, self.retry_after_s))
+        # By fields, not by calling the class again: a subclass may take other arguments.
+        return _rebuild, (type(self), self.args, self.__dict__)
 
     def body(self) -> dict[str, str]:
         """The published JSON form: `code`, `message` and, inside a turn, `stage`."""
@@ -51,10 +52,10 @@ class ParleError(Exception):
         return body
 
 
-def _rebuild(
-    kind: type[ParleError], message: str, code: str, stage: str | None, status: int, retry_after_s: int | None
-) -> ParleError:
-    return kind(message, code=code, stage=stage, status=status, retry_after_s=retry_after_s)
+def _rebuild(kind: type[ParleError], args: tuple[Any, ...], fields: dict[str, Any]) -> ParleError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
 
 
 class StackError(ParleError):

@@ -67,7 +67,7 @@ class Refused(CloudError):
 class _Unanswered(Exception):
     """This attempt failed; another may succeed. `sent`: the provider may have done what was asked."""
 
-    def __init__(self, why: str, *, sent: bool, retry_after_s: float | None = None) -> None:
+    def __init__(self, why: str, *, sent: bool = True, retry_after_s: float | None = None) -> None:
         super().__init__(why)
         self.sent = sent
         self.retry_after_s = retry_after_s

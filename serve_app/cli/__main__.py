@@ -1,0 +1,5 @@
+"""`python -m serve_app.cli`: the command `parle`, for where its script is not on the PATH."""
+
+from serve_app.cli.main import main
+
+main()
