@@ -12,8 +12,9 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app import stopwatch
 from serve_app.config.stack import CefrConfig, LexicalCefrConfig
-from serve_app.config.user_config import CefrSettings, settings
+from serve_app.config.user_config import CefrSettings
 from serve_app.protocols import CefrEngine, LevelEstimate
+from serve_app.replicas.live_settings import LiveSettings
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.teaching.running_level import RunningLevel
 from serve_app.weights.sources import fetched
@@ -54,7 +55,7 @@ class CefrClassifier:
     """Stateless: the learner's earlier utterances come with each call."""
 
     async def __init__(self, config: CefrConfig, after: DeploymentHandle | None = None) -> None:
-        self._settings = CefrSettings()
+        self._settings = LiveSettings("CefrClassifier", CefrSettings)
         self._engine = await load_engine(
             lambda: None if isinstance(config, LexicalCefrConfig) else fetched(config),
             lambda model: build_engine(config, model),
@@ -62,12 +63,16 @@ class CefrClassifier:
         )
         self._together.set_max_batch_size(self._engine.max_batch)  # pyright: ignore[reportAttributeAccessIssue]
 
-    def reconfigure(self, user_config: dict[str, Any]) -> None:
-        self._settings = settings(CefrSettings, user_config)
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        await self._settings.change(user_config)
+
+    def refused_settings(self) -> str | None:
+        """Why the latest user_config is not in force; None where it is."""
+        return self._settings.refused
 
     async def classify(self, text: str, earlier: Sequence[str]) -> LevelEstimate:
         """Estimate the level from `text` and the learner's earlier utterances, oldest first."""
-        kept = self._settings.utterances - 1
+        kept = self._settings.now.utterances - 1
         earlier = earlier[-kept:] if kept else ()
         with stage_errors("cefr"):
             if self._engine.max_batch == 1:

@@ -14,7 +14,7 @@ from ray.serve.handle import DeploymentHandle
 
 from serve_app.cefr import CefrClassifier
 from serve_app.config.stack import StackArgs, StageConfig
-from serve_app.config.user_config import IngressSettings, settings
+from serve_app.config.user_config import IngressSettings
 from serve_app.errors import StackError
 from serve_app.launch import preflight
 from serve_app.launch.bare_serve_run import end_bare_serve_run
@@ -29,6 +29,7 @@ from serve_app.replicas.handles import (
     RemoteTextToSpeech,
     RemoteTutorLLM,
 )
+from serve_app.replicas.live_settings import LiveSettings
 from serve_app.routes import app_for
 from serve_app.routes.lessons import Lessons
 from serve_app.stt import SpeechToText
@@ -43,6 +44,7 @@ logger = logging.getLogger("ray.serve")
     ray_actor_options={"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}},
     # The handlers decide on admission, as they can send a reason; an open WebSocket counts as one request.
     max_ongoing_requests=1000,
+    user_config={},  # makes Ray call `reconfigure` at the start
     health_check_period_s=2,
     health_check_timeout_s=30,
     graceful_shutdown_wait_loop_s=0.5,
@@ -69,18 +71,25 @@ class Ingress:
         )
         handles = {"stt": stt, "cefr": cefr, "llm": llm, "tts": tts}
         self._queries = RemoteStageQueries({name: handle for name, handle in handles.items() if handle is not None})
-        limits = args.limits
-        store = MemoryStore(limits.kept_conversations, limits.conversation_idle_s)
         self._observer = Observer(args)
-        self._lessons = Lessons(stages, self._queries, store, args, self._observer)
+        self._lessons = Lessons(stages, self._queries, MemoryStore(), args, self._observer)
+        self._settings = LiveSettings("Ingress", IngressSettings, self._apply)
 
     def __del__(self) -> None:
         """Serve calls this when it stops the replica."""
         if observer := getattr(self, "_observer", None):
             observer.close()
 
-    def reconfigure(self, user_config: dict[str, Any]) -> None:
-        self._lessons.configure(settings(IngressSettings, user_config))
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        await self._settings.change(user_config)
+
+    async def _apply(self, wanted: IngressSettings) -> None:
+        self._lessons.configure(wanted)
+
+    async def refused_settings(self) -> dict[str, str]:
+        """Not a route: why the latest `user_config` of a deployment is not in force, for each of which that is so."""
+        refused = await self._queries.refused_settings()
+        return refused if self._settings.refused is None else {**refused, "Ingress": self._settings.refused}
 
     async def warn_of_stop(self, in_s: float) -> None:
         """Not a route: only a process in the cluster may stop the server; see serve_app.routes.presence."""
@@ -99,7 +108,7 @@ class Ingress:
         return await self._queries.work()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return app_for(self._args, self._lessons)
+        return app_for(self._args, self._lessons, self.refused_settings)
 
 
 def build(args: StackArgs) -> serve.Application:

@@ -11,11 +11,13 @@ from typing import Any
 from ray import serve
 
 from serve_app.config.stack import LlamaCppConfig, LlmConfig
-from serve_app.config.user_config import LlmSettings, TutorPrompt, settings
+from serve_app.config.user_config import LlmSettings, TutorPrompt
+from serve_app.errors import StackError, StageFailed
 from serve_app.gpu import budget
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
+from serve_app.replicas.live_settings import LiveSettings
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
@@ -58,8 +60,8 @@ class TutorLLM:
     """Holds the tutor's prompt, so that each replica can warm its own prompt cache with it."""
 
     async def __init__(self, config: LlmConfig) -> None:
+        self._settings = LiveSettings("TutorLLM", LlmSettings, self._apply)
         self._prompt = tutor_prompt.default_prompt()
-        self._sampling = Sampling()
         self._warmed: TutorPrompt | None = None
         self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model))
 
@@ -70,17 +72,34 @@ class TutorLLM:
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Apply a new prompt or sampling; replies being written keep the old ones."""
-        wanted = settings(LlmSettings, user_config)
-        self._sampling = Sampling(**wanted.sampling.model_dump())
-        self._prompt = wanted.prompt or tutor_prompt.default_prompt()
-        if self._warmed != self._prompt:
-            with stage_errors("llm"):
-                await self._engine.warm(tutor_prompt.prefix(self._prompt), everywhere=True)
-            self._warmed = self._prompt
+        await self._settings.change(user_config)
+
+    async def _apply(self, wanted: LlmSettings) -> None:
+        prompt = wanted.prompt or tutor_prompt.default_prompt()
+        if self._warmed != prompt:
+            try:
+                await self._read(prompt)
+            except StageFailed as error:
+                if self._warmed is not None:
+                    await self._read(self._warmed)
+                if error.code == "context_full":
+                    raise StackError("user_config: prompt: it is longer than llm.context_tokens allows") from None
+                raise
+            self._warmed = prompt
+        self._prompt = prompt
+
+    async def _read(self, prompt: TutorPrompt) -> None:
+        with stage_errors("llm"):
+            await self._engine.warm(tutor_prompt.prefix(prompt), everywhere=True)
+
+    def refused_settings(self) -> str | None:
+        """Why the latest user_config is not in force; None where it is."""
+        return self._settings.refused
 
     async def reply(self, request: tutor_prompt.TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
         """Write the tutor's reply: deltas, then one Usage. Closing the stream aborts the generation."""
-        sampling = replace(self._sampling, max_tokens=request.max_tokens, form=request.form)
+        chosen = Sampling(**self._settings.now.sampling.model_dump())
+        sampling = replace(chosen, max_tokens=request.max_tokens, form=request.form)
         messages = tutor_prompt.messages(self._prompt, request)
         with stage_errors("llm"):
             async with aclosing(self._engine.stream(messages, sampling)) as stream:

@@ -13,8 +13,9 @@ from ray.serve.handle import DeploymentHandle
 from serve_app import stopwatch
 from serve_app.audio import duration_s
 from serve_app.config.stack import FasterWhisperConfig, SttConfig
-from serve_app.config.user_config import SttSettings, settings
+from serve_app.config.user_config import SttSettings
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
+from serve_app.replicas.live_settings import LiveSettings
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.weights.sources import fetched
 
@@ -48,12 +49,16 @@ class SpeechToText:
     """One model per replica. Utterances that queue up are transcribed in one batch if the engine gains from it."""
 
     async def __init__(self, config: SttConfig, after: DeploymentHandle | None = None) -> None:
-        self._settings = SttSettings()
+        self._settings = LiveSettings("SpeechToText", SttSettings)
         self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model), after)
         self._together.set_max_batch_size(self._engine.max_batch)  # pyright: ignore[reportAttributeAccessIssue]
 
-    def reconfigure(self, user_config: dict[str, Any]) -> None:
-        self._settings = settings(SttSettings, user_config)
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        await self._settings.change(user_config)
+
+    def refused_settings(self) -> str | None:
+        """Why the latest user_config is not in force; None where it is."""
+        return self._settings.refused
 
     async def transcribe(self, audio: Audio, said_before: str = "") -> Transcript:
         """Transcribe float32 mono [samples] at 16 kHz; `said_before` is what the tutor said last.
@@ -83,7 +88,7 @@ class SpeechToText:
         return [replace(one, compute_s=watch.seconds) for one in heard]  # each waited for the whole batch
 
     def _options(self, said_before: str) -> dict[str, Any]:
-        chosen = self._settings
+        chosen = self._settings.now
         prompt = " ".join(part for part in (chosen.prompt, said_before) if part) or None
         return {
             "language": chosen.language,

@@ -14,12 +14,13 @@ from ray.serve.handle import DeploymentHandle
 from serve_app import stopwatch
 from serve_app.audio import silence, smooth_edges
 from serve_app.config.stack import KokoroConfig, KokoroOnnxConfig, TtsConfig
-from serve_app.config.user_config import TtsSettings, settings
-from serve_app.errors import InvalidField, StackError, unknown_voice
+from serve_app.config.user_config import TtsSettings
+from serve_app.errors import StackError, unknown_voice
 from serve_app.package_data import data_file
 from serve_app.protocols import Audio, Speech, TextToSpeechEngine
 from serve_app.replicas.kept_speech import KeptSpeech
-from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, logger, stage_errors
+from serve_app.replicas.live_settings import LiveSettings
+from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.spoken_text.normalise import spoken
 from serve_app.spoken_text.words import Variety
 from serve_app.teaching.openings import all_openings
@@ -75,8 +76,7 @@ class TextToSpeech:
     """One text per call; the engine decides how many run at once."""
 
     async def __init__(self, config: TtsConfig, after: DeploymentHandle | None = None) -> None:
-        self._settings = TtsSettings()
-        self._configured = False
+        self._settings = LiveSettings("TextToSpeech", TtsSettings, self._apply)
         european = getattr(config, "language", "").lower() in ("pt", "pt-pt")  # espeak's names of the varieties
         self._variety: Variety = "pt-pt" if european else "pt-br"
 
@@ -89,22 +89,16 @@ class TextToSpeech:
             async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):
                 pass  # warm up: an engine's first synthesis is slow
 
-    def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Apply new defaults. An unknown voice fails the start; in a running stage it is logged and ignored.
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Apply new defaults for clients that choose nothing."""
+        await self._settings.change(user_config)
 
-        Raises:
-            InvalidField: an unknown voice at the start.
-        """
-        wanted = settings(TtsSettings, user_config)
-        try:
-            self._check_voice(wanted.voice)
-        except InvalidField as error:
-            if not self._configured:
-                raise
-            logger.error("the new settings are ignored: %s", error.message)
-            return
-        self._settings = wanted
-        self._configured = True
+    async def _apply(self, wanted: TtsSettings) -> None:
+        self._check_voice(wanted.voice)
+
+    def refused_settings(self) -> str | None:
+        """Why the latest user_config is not in force; None where it is."""
+        return self._settings.refused
 
     def voices(self) -> list[str]:
         """The names a client may choose from."""
@@ -121,8 +115,8 @@ class TextToSpeech:
         punctuation mark; with a seamless engine the pause is a part of its own. The openings of replies are
         synthesised once and kept.
         """
-        voice = voice or self._settings.voice or self._engine.voices[0]
-        speed = speed or self._settings.speed or level_speed
+        voice = voice or self._settings.now.voice or self._engine.voices[0]
+        speed = speed or self._settings.now.speed or level_speed
         self._check_voice(voice)
         if (kept := self._kept.find(text, voice, speed)) is not None:
             yield Speech(kept, self._engine.sample_rate)

@@ -124,7 +124,10 @@ class IngressSettings(Strict):
         for name in limits:
             if name not in Limits.model_fields:
                 raise ValueError(did_you_mean("limit", name, Limits.model_fields))
-        Limits.model_validate(limits)
+        try:
+            Limits.model_validate(limits)
+        except ValidationError as error:
+            raise ValueError(explain(error)) from None
         return limits
 
 

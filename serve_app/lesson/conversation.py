@@ -1,6 +1,6 @@
 """A learner's conversation so far, and the store that keeps it; one turn of a conversation at a time.
 
-`MemoryStore` keeps conversations in memory; anything with the two methods of ConversationStore (a database, say)
+`MemoryStore` keeps conversations in memory; anything with the methods of ConversationStore (a database, say)
 can replace it.
 """
 
@@ -89,6 +89,10 @@ class ConversationStore(Protocol):
 
     async def save(self, conversation: Conversation) -> None: ...
 
+    def keep(self, capacity: int, idle_s: float) -> None:
+        """From now on keep at most `capacity` conversations, each for `idle_s` seconds after its last turn."""
+        ...
+
 
 class OneAtATime:
     """Lets the turns of one conversation begin one after the other: a turn needs what the one before it left.
@@ -123,6 +127,14 @@ class MemoryStore:
     async def save(self, conversation: Conversation) -> None:
         self._kept[conversation.session_id] = (time.monotonic(), conversation)
         self._kept.move_to_end(conversation.session_id)
+        self._forget_surplus()
+
+    def keep(self, capacity: int, idle_s: float) -> None:
+        self.capacity, self.idle_s = capacity, idle_s
+        self._forget_surplus()
+        self._forget_idle()
+
+    def _forget_surplus(self) -> None:
         while len(self._kept) > self.capacity:
             self._kept.popitem(last=False)
 

@@ -148,6 +148,20 @@ class RemoteStageQueries:
         done = await asyncio.gather(*(call(self.handles[name].work, stage=name) for name in counted))
         return dict(zip(counted, done, strict=True))
 
+    async def refused_settings(self) -> dict[str, str]:
+        """Why the latest `user_config` of a stage's deployment is not in force; those that are down are left out."""
+
+        async def of(handle: DeploymentHandle) -> str | None:
+            try:
+                async with asyncio.timeout(1.0):
+                    return await call(handle.refused_settings, stage="")
+            except (TimeoutError, ParleError):
+                return None
+
+        answers = await asyncio.gather(*map(of, self.handles.values()))
+        named = zip(self.handles.values(), answers, strict=True)
+        return {handle.deployment_name: why for handle, why in named if why is not None}
+
     async def ready(self) -> dict[str, bool]:
         """Per stage, whether a replica answers within a second."""
         answered = await asyncio.gather(*(is_ready(handle, 1.0) for handle in self.handles.values()))

@@ -17,14 +17,14 @@ from serve_app.config.stack import StackArgs
 from serve_app.errors import ParleError
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.sse import SseRoute
-from serve_app.routes.system import SystemRoutes
+from serve_app.routes.system import RefusedSettings, SystemRoutes, none_refused
 from serve_app.routes.web import WebClient
 from serve_app.routes.websocket import ClosedWebSocketRoute, WebSocketRoute
 
 logger = logging.getLogger("ray.serve")
 
 
-def app_for(args: StackArgs, lessons: Lessons) -> FastAPI:
+def app_for(args: StackArgs, lessons: Lessons, refused_settings: RefusedSettings = none_refused) -> FastAPI:
     """The web application of one stack."""
     app = FastAPI(title="Parle", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(ParleError, refuse)
@@ -34,7 +34,7 @@ def app_for(args: StackArgs, lessons: Lessons) -> FastAPI:
         app.add_middleware(
             CORSMiddleware, allow_origins=args.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
         )
-    app.include_router(SystemRoutes(args, lessons).router())
+    app.include_router(SystemRoutes(args, lessons, refused_settings).router())
     if "sse" in args.routes:
         app.include_router(SseRoute(lessons).router())
     websocket = WebSocketRoute(lessons) if "websocket" in args.routes else ClosedWebSocketRoute()

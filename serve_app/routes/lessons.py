@@ -106,12 +106,14 @@ class Lessons:
         self._voices: list[str] = []
         self._warmings: dict[str, asyncio.Task[None]] = {}
         self.limits = args.limits.fitting(self._context_tokens)
+        store.keep(self.limits.kept_conversations, self.limits.conversation_idle_s)
         self.presence = Presence()
 
     def configure(self, wanted: IngressSettings) -> None:
         """Apply new settings; turns in flight keep theirs."""
         limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
         self.limits = limits.fitting(self._context_tokens)
+        self._store.keep(limits.kept_conversations, limits.conversation_idle_s)
         self._default_level = wanted.level
         of = wanted.teaching
         self._correction = of.correction

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter
@@ -17,13 +17,22 @@ from serve_app.routes.lessons import Lessons
 
 STAGE_ANSWER_S = 2
 
+RefusedSettings = Callable[[], Awaitable[dict[str, str]]]
+"""Why the latest `user_config` of a deployment is not in force, for each of which that is so."""
+
+
+async def none_refused() -> dict[str, str]:
+    """What a server says whose settings never change."""
+    return {}
+
 
 class SystemRoutes:
     """GET /healthz, /readyz and /api/info."""
 
-    def __init__(self, args: StackArgs, lessons: Lessons) -> None:
+    def __init__(self, args: StackArgs, lessons: Lessons, refused_settings: RefusedSettings = none_refused) -> None:
         self._args = args
         self._lessons = lessons
+        self._refused_settings = refused_settings
 
     def router(self) -> APIRouter:
         routes = APIRouter()
@@ -42,6 +51,7 @@ class SystemRoutes:
 
     async def info(self) -> dict[str, Any]:
         lessons = self._lessons
+        voices, refused = await asyncio.gather(_answer_or_none(lessons.voices()), self._refused_settings())
         stages = {
             name: {"engine": config.engine, "model": public_model(config), "num_gpus": config.num_gpus}
             for name, config in self._args.stages().items()
@@ -51,11 +61,12 @@ class SystemRoutes:
             "version": __version__,
             "stages": stages,
             "routes": self._args.routes,
-            "voices": await _answer_or_none(lessons.voices()),
+            "voices": voices,
             "limits": lessons.limits.model_dump(),
             "turns": lessons.turns,
             "sessions": lessons.sessions,
             "activity": lessons.presence.activity(),
+            "refused_settings": refused,
         }
 
 
