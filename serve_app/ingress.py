@@ -13,7 +13,7 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
 from serve_app.cefr import CefrClassifier
-from serve_app.config.stack import StackArgs, StageConfig
+from serve_app.config.stack import HEAD_NODE, StackArgs, StageConfig
 from serve_app.config.user_config import IngressSettings
 from serve_app.errors import StackError
 from serve_app.launch import preflight
@@ -40,8 +40,7 @@ logger = logging.getLogger("ray.serve")
 
 @serve.deployment(
     name="Ingress",
-    # On the head node: another node may die without taking the conversations along.
-    ray_actor_options={"num_cpus": 0, "resources": {"node:__internal_head__": 0.001}},
+    ray_actor_options={"num_cpus": 0, "resources": {HEAD_NODE: 0.001}},
     # The handlers decide on admission, as they can send a reason; an open WebSocket counts as one request.
     max_ongoing_requests=1000,
     user_config={},  # makes Ray call `reconfigure` at the start

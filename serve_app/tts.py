@@ -15,8 +15,7 @@ from serve_app import stopwatch
 from serve_app.audio import silence, smooth_edges
 from serve_app.config.stack import KokoroConfig, KokoroOnnxConfig, TtsConfig
 from serve_app.config.user_config import TtsSettings
-from serve_app.errors import StackError, unknown_voice
-from serve_app.package_data import data_file
+from serve_app.errors import unknown_voice
 from serve_app.protocols import Audio, Speech, TextToSpeechEngine
 from serve_app.replicas.kept_speech import KeptSpeech
 from serve_app.replicas.live_settings import LiveSettings
@@ -27,6 +26,7 @@ from serve_app.teaching.openings import all_openings
 from serve_app.weights.identity import identity
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
+from serve_app.weights.voices import voice_files
 
 SENTENCE_PAUSE_S = 0.2
 CLAUSE_PAUSE_S = 0.08
@@ -42,14 +42,12 @@ def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
         from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
 
         return KokoroOnnx(
-            model, voices=_voice_files(config.voices_folder), language=config.language, threads=config.threads
+            model, voices=voice_files(config.voices_folder), language=config.language, threads=config.threads
         )
     if isinstance(config, KokoroConfig):
         from serve_app.engines.tts.kokoro import KokoroTorch
 
-        return KokoroTorch(
-            model, voices=_voice_files(config.voices_folder), device=config.device, share=config.num_gpus
-        )
+        return KokoroTorch(model, voices=voice_files(config.voices_folder), device=config.device, share=config.num_gpus)
     from serve_app.engines.tts.qwen3_tts import Qwen3Tts
 
     return Qwen3Tts(
@@ -60,15 +58,6 @@ def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
         language=config.language,
         chunk_frames=config.chunk_frames,
     )
-
-
-def _voice_files(folder: Path | None) -> dict[str, Path]:
-    if folder is None:
-        folder = data_file("voices")
-    voices = {path.stem: path for path in sorted(folder.glob("*.bin"))}
-    if not voices:
-        raise StackError(f"tts.voices_folder: there is no voice file (NAME.bin) in {folder}.")
-    return voices
 
 
 @serve.deployment(name="TextToSpeech", **DEPLOYMENT_OPTIONS)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from ray.runtime_env import RuntimeEnv
 from ray.serve.schema import ServeDeploySchema
 
-from serve_app.config.stack import ENGINES, LexicalCefrConfig, Limits, StackArgs, Strict
+from serve_app.config.stack import ENGINES, HEAD_NODE, LexicalCefrConfig, Limits, StackArgs, Strict
 from serve_app.config.user_config import SETTINGS, IngressSettings
 from serve_app.config.yaml_file import Place, WrongFile, YamlFile
 from serve_app.errors import did_you_mean
@@ -39,6 +39,12 @@ class StackFile:
     application: str
     route_prefix: str
     args: StackArgs
+
+    def user_config(self, deployment: str) -> dict[str, Any]:
+        """The `user_config` of a deployment; {} where the file has none."""
+        [ours] = [one for one in self.schema.applications if one.name == self.application]
+        given = [one.user_config for one in ours.deployments if one.name == deployment]
+        return (given[0] if given and isinstance(given[0], dict) else None) or {}
 
 
 def read(path: Path) -> StackFile:
@@ -201,6 +207,9 @@ class _Lint:
                 self._fault((*place, "num_gpus"), f"the share of the card is set in {home}, not here")
             else:
                 self._fault(place, f"replaces all options of the stage: repeat num_gpus: {share:g} of {home}")
+        if name == "Ingress" and HEAD_NODE not in (options.get("resources") or {}):
+            kept = f'repeat resources: {{"{HEAD_NODE}": 0.001}}, or the conversations may die with another node'
+            self._fault(place, f"replaces all options of the Ingress: {kept}")
         if "num_cpus" not in options:
             self._fault(place, "replaces all options of the deployment: give num_cpus too (0 reserves none)")
 

@@ -6,6 +6,7 @@ Settings that can change while the stack serves are in `user_config`, see user_c
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,8 +25,17 @@ def _placeable(share: float) -> float:
     return share
 
 
+def _from_home(folder: Path) -> Path:
+    return Path(os.path.expanduser(folder))  # leaves an unknown ~user as it is, where Path.expanduser raises
+
+
+UserFolder = Annotated[Path, AfterValidator(_from_home)]
+"""A folder; a leading ~ is the home of whoever runs the server."""
 GpuShare = Annotated[float, Field(ge=0, le=8), AfterValidator(_placeable)]
 """A share of one card, for example 0.25, or whole cards. Ray places by it, and the engine's memory is limited to it."""
+HEAD_NODE = "node:__internal_head__"
+"""Ray's resource that only the head node has. The Ingress needs a little of it: another node may die without taking
+the conversations along."""
 OnCpu = Literal[0]
 """An engine that runs on the CPU only."""
 Device = Literal["cuda", "cpu"]
@@ -162,7 +172,7 @@ class KokoroOnnxConfig(Strict):
     engine: Literal["kokoro-onnx"]
     model: str = "wheel:kokoro-82m"
     num_gpus: OnCpu = 0
-    voices_folder: Path | None = None
+    voices_folder: UserFolder | None = None
     """A folder of Kokoro voice files, NAME.bin; by default the three Portuguese voices that come with Parle."""
     language: str = "pt-br"
     threads: Annotated[int, Field(ge=1)] = 2
@@ -173,7 +183,7 @@ class KokoroConfig(OnCard):
 
     engine: Literal["kokoro"]
     model: str
-    voices_folder: Path | None = None
+    voices_folder: UserFolder | None = None
     """A folder of Kokoro voice files, NAME.bin; by default the three Portuguese voices that come with Parle."""
 
 

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 import ray
 
-from serve_app.config.stack import StackArgs
-from serve_app.errors import StackError
+from serve_app.config.lint import StackFile
+from serve_app.config.stack import KokoroOnnxConfig, StackArgs
+from serve_app.errors import StackError, unknown_voice
 from serve_app.gpu import budget, card_plan
 from serve_app.gpu.cards import Card, present_cards, present_count, smallest
 from serve_app.observe import tracing
 from serve_app.weights.sources import check_weights
+from serve_app.weights.voices import voice_files
 
 CPU_STACK = "configs/cpu_stack.yaml"
 
@@ -54,6 +56,19 @@ def check(args: StackArgs, gpus: float | None = None) -> None:
                 f"pip install 'parle-serve[{extra}]'."
             )
         check_weights(stage, config)
+
+
+def check_voice(stack: StackFile) -> None:
+    """Refuse a default voice that the stack does not have, where its voices are files of ours: other models bring some.
+
+    Raises:
+        StackError: there is no such voice; it names those that there are.
+    """
+    tts, voice = stack.args.tts, stack.user_config("TextToSpeech").get("voice")
+    if voice is None or not isinstance(tts, KokoroOnnxConfig):
+        return
+    if voice not in (voices := voice_files(tts.voices_folder)):
+        raise StackError(f"TextToSpeech: user_config: voice: {unknown_voice(voice, voices).message}")
 
 
 def cards() -> float:

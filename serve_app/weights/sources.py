@@ -18,6 +18,7 @@ from serve_app.errors import StackError
 from serve_app.gpu import architectures
 from serve_app.weights import hub, hub_names, model_names
 from serve_app.weights.progress import BytesProgress
+from serve_app.weights.voices import voice_files
 from serve_app.weights.whisper_names import conversion_of
 
 MISTRAL_FILES = ("params.json", "tekken.json", "consolidated*.safetensors*")
@@ -72,7 +73,7 @@ def sources_of(config: StageConfig) -> list[Source]:
     """Everything the stage loads: its model, and the user's own voices."""
     model = source_of(config)
     folder: Path | None = getattr(config, "voices_folder", None)
-    voices = Source(str(folder.expanduser().absolute())) if folder is not None else None
+    voices = Source(str(folder.absolute())) if folder is not None else None
     return [source for source in (model, voices) if source is not None]
 
 
@@ -108,6 +109,8 @@ def check_weights(stage: str, config: StageConfig) -> None:
     for source in sources_of(config):
         source.check()
         check_gated(stage, source.model)
+    if (folder := getattr(config, "voices_folder", None)) is not None:
+        voice_files(folder)
 
 
 def check_form(stage: str, config: StageConfig, model: str) -> None:

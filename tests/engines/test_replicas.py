@@ -16,7 +16,7 @@ from support.speech import VOICE_NAMES
 
 from serve_app.cefr import CefrClassifier
 from serve_app.config.stack import FasterWhisperConfig, KokoroOnnxConfig, LexicalCefrConfig, LlamaCppConfig
-from serve_app.errors import InvalidField, StackError
+from serve_app.errors import InvalidField
 from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.llm import TutorLLM
@@ -120,6 +120,7 @@ async def test_a_wrong_voice_in_the_stack_file_ends_the_start_but_not_a_stage_th
     await reconfigured(tts, {"voice": "robot"})
     after = await said(tts, "Oi!")
     np.testing.assert_array_equal(before[0].samples, after[0].samples)
+    assert "'robot'" in tts.refused_settings()
 
 
 async def test_a_part_of_speech_tells_the_work_on_it_and_not_the_wait_behind_others(tts: Any) -> None:
@@ -229,9 +230,18 @@ async def test_a_new_prompt_takes_the_place_of_the_old_one_while_serving(llm: An
     assert again.prompt_tokens == before.prompt_tokens
 
 
-async def test_a_misspelt_setting_is_refused_with_the_right_one(llm: Any) -> None:
-    with pytest.raises(StackError, match="did you mean 'sampling'"):
-        await reconfigured(llm, {"samplng": {}})
+async def test_a_wrong_setting_leaves_the_tutor_as_it_is_and_says_why(llm: Any) -> None:
+    _, before = await replied(llm, TutorRequest("Oi.", max_tokens=4))
+    for wrong, why in [
+        ({"samplng": {}}, "did you mean 'sampling'"),
+        ({"prompt": {"system": "Fale do mar. " * 500}}, "prompt: it is longer than llm.context_tokens allows"),
+    ]:
+        await reconfigured(llm, wrong)
+        assert why in llm.refused_settings()
+        _, after = await replied(llm, TutorRequest("Oi.", max_tokens=4))
+        assert after.prompt_tokens == before.prompt_tokens
+    await reconfigured(llm, {"sampling": {"temperature": 0}})
+    assert llm.refused_settings() is None
 
 
 # --- CefrClassifier ----------------------------------------------------------------------------------------

@@ -68,3 +68,14 @@ async def test_an_idle_conversation_is_forgotten_and_an_active_one_is_not() -> N
     await asyncio.sleep(0.1)
     assert (await store.load("idle")).exchanges == ()
     assert len((await store.load("active")).exchanges) == 2
+
+
+async def test_a_store_that_is_told_to_keep_less_forgets_at_once() -> None:
+    store = MemoryStore()
+    for name in ("a", "b", "c"):
+        await store.save(lesson(name, 1))
+    store.keep(2, 3600.0)
+    assert (await store.load("a")).exchanges == ()
+    assert (await store.load("b")).exchanges != ()
+    store.keep(2, 1e-9)
+    assert (await store.load("b")).exchanges == ()

@@ -199,6 +199,21 @@ def test_actor_options_cannot_lose_or_change_what_the_stage_needs(
     assert sentence in fault
 
 
+PIN = '"node:__internal_head__"'
+
+
+@pytest.mark.parametrize("options", ["{num_cpus: 0}", "{num_cpus: 0, resources: {}}", "{num_cpus: 0, resources: null}"])
+def test_actor_options_cannot_lose_the_head_node_of_the_ingress(tmp_path: Path, options: str) -> None:
+    [fault] = faults(tmp_path, f"{SMALL}    deployments: [{{name: Ingress, ray_actor_options: {options}}}]\n")
+    assert fault.startswith("6: applications.parle.deployments.Ingress.ray_actor_options: replaces all options")
+    assert f"repeat resources: {{{PIN}: 0.001}}" in fault
+
+
+def test_actor_options_may_repeat_the_head_node(tmp_path: Path) -> None:
+    options = f"{{num_cpus: 1, resources: {{{PIN}: 0.001}}}}"
+    accepted(tmp_path, f"{SMALL}    deployments: [{{name: Ingress, ray_actor_options: {options}}}]\n")
+
+
 def test_actor_options_may_repeat_the_share(tmp_path: Path) -> None:
     accepted(tmp_path, with_options("{num_cpus: 0, num_gpus: 0.2, runtime_env: {}}", 0.2))
 

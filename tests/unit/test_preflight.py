@@ -223,3 +223,29 @@ def test_the_models_of_our_stacks_need_no_token(hub_cache: Path) -> None:
             if model := getattr(config, "model", None):
                 assert model.startswith("wheel:") or architectures.of(model) is not None
                 sources.check_gated(stage, model)
+
+
+def with_voices(folder: str, voice: str) -> str:
+    """The CPU stack with a voices folder and a default voice."""
+    text = (CONFIGS / "cpu_stack.yaml").read_text("utf-8")
+    text = text.replace("wheel:kokoro-82m", f"wheel:kokoro-82m\n        voices_folder: {folder}")
+    return text.replace("voice: pf_dora", f"voice: {voice}")
+
+
+def test_a_voice_is_looked_for_in_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "stack.yaml"
+    file.write_text(with_voices("~/voices", "ana"), "utf-8")
+    stack = read(file)
+    tts = stack.args.tts
+    with pytest.raises(StackError, match=f"no file or folder {tmp_path}/voices"):
+        sources.check_weights("tts", tts)
+    (tmp_path / "voices").mkdir()
+    with pytest.raises(StackError, match=r"there is no voice file \(NAME.bin\) in .*/voices"):
+        sources.check_weights("tts", tts)
+    (tmp_path / "voices" / "eva.bin").touch()
+    sources.check_weights("tts", tts)
+    with pytest.raises(StackError, match="TextToSpeech: user_config: voice: There is no voice 'ana' here; .*: eva"):
+        preflight.check_voice(stack)
+    (tmp_path / "voices" / "ana.bin").touch()
+    preflight.check_voice(stack)

@@ -46,6 +46,7 @@ def test_info_shows_models_without_local_paths_and_nothing_internal() -> None:
     assert info["stages"]["stt"]["model"]
     assert set(info) == {
         *("name", "version", "stages", "routes", "voices", "limits", "turns", "sessions", "activity"),
+        "refused_settings",
     }
 
 
