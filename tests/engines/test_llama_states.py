@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from serve_app.engines.llm.llama_cpp import LlamaCpp, PromptStates
 from serve_app.engines.llm.llama_slots import Slots
+from serve_app.engines.llm.memory_file import memory_file
 from serve_app.lesson import tutor_prompt
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 from serve_app.weights.model_names import resolve
@@ -53,6 +55,7 @@ async def test_one_slot_reads_for_all_and_the_next_start_reads_nothing(folder: P
     assert usage.cached_tokens > 0.8 * usage.prompt_tokens
     [state] = folder.iterdir()
     assert state.suffix == ".slot"
+    assert state.stat().st_mode & 0o777 == 0o600
 
     second = start(folder)
     await second.warm(PREFIX, everywhere=True)
@@ -121,6 +124,27 @@ async def test_a_conversation_finds_what_it_has_read_although_others_took_its_sl
         assert max(read[-3:]) <= max(read[3:6]) + 3
     else:
         assert min(read[-3:]) > 1.7 * max(read[3:6])
+
+
+def test_a_conversations_state_is_never_on_the_disk_and_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    model = tmp_path / "a.gguf"
+    model.write_bytes(b"a")
+    folder = tmp_path / "states"
+    states = PromptStates(model, folder, "")
+    with memory_file(folder) as path:
+        path.write_bytes(b"state")
+        assert path.read_bytes() == b"state"
+        assert path.is_symlink()
+        PromptStates(model, folder, "")  # another replica starts meanwhile
+        assert path.read_bytes() == b"state"
+        left = folder / "1.aside"
+        left.symlink_to(path.readlink())
+    assert list(folder.iterdir()) == [left]
+    (folder / states.draft("key")).touch()
+    for old in folder.iterdir():
+        os.utime(old, (0, 0), follow_symlinks=False)
+    PromptStates(model, folder, "")
+    assert list(folder.iterdir()) == []
 
 
 async def test_more_replies_than_slots_wait_in_the_order_of_asking(tmp_path: Path) -> None:

@@ -245,7 +245,7 @@ def test_a_voice_is_looked_for_in_the_users_home(tmp_path: Path, monkeypatch: py
         sources.check_weights("tts", tts)
     (tmp_path / "voices" / "eva.bin").touch()
     sources.check_weights("tts", tts)
-    with pytest.raises(StackError, match="TextToSpeech: user_config: voice: There is no voice 'ana' here; .*: eva"):
+    with pytest.raises(StackError, match=r"TextToSpeech: user_config: voice: There is no voice 'ana' here; .*: eva"):
         preflight.check_voice(stack)
     (tmp_path / "voices" / "ana.bin").touch()
     preflight.check_voice(stack)

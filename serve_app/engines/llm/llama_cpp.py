@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
 import secrets
 import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,7 @@ import xllamacpp
 from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.llm.context_full import context_full
 from serve_app.engines.llm.llama_slots import Slots
+from serve_app.engines.llm.memory_file import SUFFIX, sweep
 from serve_app.engines.thread_stream import Put, thread_stream
 from serve_app.errors import StackError, StageFailed
 from serve_app.protocols import QUESTION_CHARACTERS, SENTENCE_CHARACTERS, Message, ReplyForm, Sampling, TextDelta, Usage
@@ -38,6 +40,8 @@ BATCH_TOKENS = 32
 this limits how long the prompt of a cancelled request is still read: about half a second at
 the 60 tokens/s of two cores. Larger batches were not faster there."""
 
+DRAFT = ".draft"
+"""The suffix of a state that is being written."""
 QUIET = -1
 """llama.cpp's verbosity level for errors only."""
 
@@ -206,8 +210,11 @@ class PromptStates:
         try:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
+                sweep(folder, SUFFIX, DRAFT)
         except OSError:
             folder = None  # read-only
+        if folder is not None and not os.access(folder, os.W_OK):
+            folder = None  # another user's
         self._own = None if folder is not None else tempfile.TemporaryDirectory(prefix="parle-")
         if self._own is not None:
             folder = Path(self._own.name)
@@ -229,16 +236,18 @@ class PromptStates:
         return None
 
     def drop(self, name: str) -> None:
-        (self.folder / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.folder / name).unlink(missing_ok=True)
 
     def draft(self, key: str) -> str:
         """A unique name to write a state under before it is complete: two replicas may do so at once."""
-        return f"{key}.{secrets.token_hex(4)}.draft"
+        return f"{key}.{secrets.token_hex(4)}{DRAFT}"
 
     def keep(self, draft: str, key: str) -> str | None:
         """Rename a complete draft to its final name; None if that fails, and the next start reads the prompt again."""
         try:
             path = self.folder / draft
+            path.chmod(0o600)
             kept = path.rename(self.folder / f"{key}.{path.stat().st_size}.slot")
             states = sorted(self.folder.glob("*.slot"), key=lambda state: state.stat().st_mtime)
             for old in states[: -self.KEPT]:

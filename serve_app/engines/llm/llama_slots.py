@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+from serve_app.engines.llm.memory_file import memory_file
 from serve_app.protocols import Message
 
 SlotAction = Callable[[int, str, str], bool]
@@ -53,7 +53,7 @@ class Aside:
 class Slots:
     """Assigns slots to replies, first come, first served.
 
-    `act` saves or restores a slot's state through a temporary file in `folder`. At most
+    `act` saves or restores a slot's state through a file in `folder`, whose bytes are in memory. At most
     `aside_bytes` of saved states are kept; the least recently used is dropped first.
     """
 
@@ -128,25 +128,14 @@ class Slots:
 
     def _save(self, slot: int) -> bytes | None:
         """None if it cannot be saved: the conversation is then read again when it comes back."""
-        path = self._file()
         try:
-            return path.read_bytes() if self._act(slot, "save", path.name) else None
+            with memory_file(self._folder) as path:
+                return path.read_bytes() if self._act(slot, "save", path.name) else None
         except OSError:
             return None
-        finally:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
 
     def _restore(self, slot: int, state: bytes) -> None:
-        path = self._file()
-        try:
+        # If that fails, the conversation is read again.
+        with contextlib.suppress(OSError), memory_file(self._folder) as path:
             path.write_bytes(state)
             self._act(slot, "restore", path.name)
-        except OSError:
-            pass  # the conversation is read again
-        finally:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-
-    def _file(self) -> Path:
-        return self._folder / f"{secrets.token_hex(8)}.aside"
