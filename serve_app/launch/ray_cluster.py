@@ -8,6 +8,7 @@ import os
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import psutil
@@ -15,6 +16,7 @@ import ray
 from ray.exceptions import RayError
 
 from serve_app.errors import StackError
+from serve_app.launch import ray_folders
 from serve_app.launch.ray_private import SERVE_NAMESPACE, dead_processes
 
 OBJECT_STORE_BYTES = 200_000_000
@@ -48,6 +50,8 @@ def start(*, address: str | None, verbose: bool, metrics_port: int = 0) -> Clust
     Raises:
         StackError: Ray does not start; the reason in one line.
     """
+    if address is None:
+        ray_folders.guard_token()
     try:
         if address is None:
             context = ray.init(
@@ -68,6 +72,8 @@ def start(*, address: str | None, verbose: bool, metrics_port: int = 0) -> Clust
             raise
         raise StackError(f"Ray does not start: {last_line(str(error))}") from error
     info = cast(Any, context).address_info
+    if address is None:
+        ray_folders.forget_old_logs(Path(info["session_dir"]))
     url = info.get("webui_url")
     logs = os.path.join(info["session_dir"], "logs", "serve")
     port = info.get("metrics_export_port") or 0
