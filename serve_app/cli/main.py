@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from serve_app import __version__
 from serve_app.cli.cloud import cloud
+from serve_app.cli.deploy import deploy, status
 from serve_app.cli.talk import talk
 from serve_app.errors import ParleError, StackError
 from serve_app.launch import terminal
@@ -76,12 +77,16 @@ def cli() -> None:
       parle check configs/cpu_stack.yaml        is this file valid, and can it run here?
       parle pull configs/cpu_stack.yaml         fetch its weights, start nothing
       parle serve configs/cpu_stack.yaml        run it until Ctrl-C
+      parle deploy configs/cpu_stack.yaml       change a running server to this file
+      parle status                              what runs, with which settings
       parle talk question.wav                   send it a recording
       parle cloud status --provider vast        a rented machine: create, start, stop, status
     """
 
 
 cli.add_command(cloud)
+cli.add_command(deploy)
+cli.add_command(status)
 cli.add_command(talk)
 
 
@@ -154,12 +159,14 @@ def serve_command(
       HOST=0.0.0.0 PORT=9000 parle serve configs/cpu_stack.yaml
       parle serve configs/local_stack.yaml --stop-after 30
 
-    To change a running stack, edit its file and deploy it from a second shell. Ray protects its
-    clusters with a token (~/.ray/auth_token), so that shell must be told to use it:
+    To change a running stack, edit its file and deploy it from a second shell:
 
     \b
-      RAY_AUTH_MODE=token serve deploy FILE -a http://127.0.0.1:8265
-      RAY_AUTH_MODE=token serve status -a http://127.0.0.1:8265
+      parle deploy FILE
+      parle status
+
+    Ray's own `serve deploy` works too, but checks less. Ray protects its clusters with a token
+    (~/.ray/auth_token), so it must be told to use it: RAY_AUTH_MODE=token serve deploy FILE
     """
     if address is not None and metrics_port:
         raise click.UsageError(

@@ -33,7 +33,7 @@ VITAL = ("gcs_server", "raylet")
 class Cluster:
     """The running instance.
 
-    `dashboard` is the address for `serve deploy` and `serve status`, `metrics` that of this node's metrics for
+    `dashboard` is the address for `parle deploy` and `parle status`, `metrics` that of this node's metrics for
     Prometheus; None where Ray runs neither. `logs` is the folder of Serve's logs.
     """
 

@@ -37,8 +37,8 @@ def guard_token() -> None:
         path.read_text("utf-8")
     except OSError as error:
         raise StackError(
-            f"Ray keeps its token in {path}, which cannot be used ({error.strerror}): set HOME to a folder that you can "
-            "write, or RAY_AUTH_TOKEN to a secret of your own, or, where nobody else can reach this machine, "
+            f"Ray keeps its token in {path}, which cannot be used ({error.strerror}): set HOME to a folder that you "
+            "can write, or RAY_AUTH_TOKEN to a secret of your own, or, where nobody else can reach this machine, "
             "RAY_AUTH_MODE=disabled."
         ) from None
 

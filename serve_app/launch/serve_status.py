@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 from ray.serve.schema import ApplicationStatus
 
 from serve_app.errors import StackError
@@ -13,6 +16,7 @@ from serve_app.launch import ray_private
 from serve_app.launch.ray_private import DeploymentStatus, ServeControllerClient
 
 ANSWER_S = 15.0
+INGRESS = "Ingress"
 _OUR_ERROR = re.compile(rf"\b{re.escape(StackError.__module__)}\.\w+: (?P<message>.+)")
 _ANY_ERROR = re.compile(r"^[\w.]*(?:Error|Exception|Exit|Interrupt|Timeout)\b.*: \S.*$")
 
@@ -25,6 +29,8 @@ class Snapshot:
     message: str
     deployments: dict[str, DeploymentStatus]
     messages: dict[str, str]
+    deployed_at: float = 0.0
+    """Unix time of the latest deploy."""
 
     def failure(self) -> str | None:
         """Why this stack cannot run, in one line; None while it still may.
@@ -60,7 +66,20 @@ def look(client: ServeControllerClient, application: str) -> Snapshot:
             for name, status in deployments.items()
             if status.message and status.status is not DeploymentStatus.HEALTHY
         },
+        overview.app_status.deployment_timestamp,
     )
+
+
+def refused_settings(application: str) -> dict[str, str]:
+    """Why the latest user_config of a deployment is not in force; {} also where the Ingress does not answer now.
+
+    Serve's own status cannot say it: a deployment that keeps its old settings is healthy.
+    """
+    try:
+        ingress = serve.get_deployment_handle(INGRESS, application)
+        return ingress.refused_settings.remote().result(timeout_s=ANSWER_S)
+    except (RayError, RayServeException, TimeoutError):
+        return {}
 
 
 def ours(message: str) -> str | None:

@@ -188,13 +188,15 @@ def _welcome(stack: StackFile, here: Cluster, report: Report) -> None:
         report.line(f"  metrics  {here.metrics}")
     report.line(f"  logs     {here.logs}")
     if here.dashboard:
-        report.line(f"  change   RAY_AUTH_MODE={ray_cluster.auth_mode()} serve deploy {stack.path} -a {here.dashboard}")
+        report.line(f"  change   parle deploy {stack.path} -a {here.dashboard}")
     report.line("  stop     Ctrl-C\n")
 
 
 def _watch(stack: StackFile, client: ServeControllerClient, report: Report) -> None:
     """Report changes until a signal comes. Serve may also be ended from another shell, or die with Ray."""
     before = ApplicationStatus.RUNNING
+    settled = _look(stack, client).deployed_at
+    refused: dict[str, str] = {}
     while True:
         time.sleep(WATCH_POLL_S)
         now = _look(stack, client)
@@ -204,6 +206,18 @@ def _watch(stack: StackFile, client: ServeControllerClient, report: Report) -> N
             before = now.application
             why = [f"{name}: {serve_status.reason(message)}" for name, message in now.messages.items()]
             report.step("; ".join([f"now {now.application.value.lower().replace('_', ' ')}", *why]))
+        if now.deployed_at != settled and now.application is ApplicationStatus.RUNNING:
+            settled = now.deployed_at
+            after = serve_status.refused_settings(stack.application)
+            for line in _settings_told(refused, after):
+                report.step(line)
+            refused = after
+
+
+def _settings_told(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """What the terminal says after a deploy: new settings that are wrong, and those that are right again."""
+    wrong = [f"{name} keeps its old settings. {why}" for name, why in after.items() if before.get(name) != why]
+    return wrong + [f"{name} has the settings of its file again" for name in before if name not in after]
 
 
 def _look(stack: StackFile, client: ServeControllerClient) -> serve_status.Snapshot:

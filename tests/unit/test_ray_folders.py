@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,17 +58,24 @@ def test_a_home_that_cannot_be_written_is_told_with_what_to_do(tmp_path: Path, m
             guard_token()
 
 
-def test_the_logs_of_the_last_starts_are_kept_and_those_of_a_ray_that_runs(tmp_path: Path) -> None:
-    folders = [tmp_path / f"session_2026-11-{day:02}_07-31-46_426975_15537" for day in range(1, KEPT + 4)]
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a path as short as that of a socket has to be."""
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_the_logs_of_the_last_starts_are_kept_and_those_of_a_ray_that_runs(short: Path) -> None:
+    folders = [short / f"session_2026-11-{day:02}_07-31-46_426975_15537" for day in range(1, KEPT + 4)]
     for folder in folders:
         (folder / "sockets").mkdir(parents=True)
         (folder / "logs").mkdir()
-    (tmp_path / "session_latest").symlink_to(folders[-1])
+    (short / "session_latest").symlink_to(folders[-1])
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(folders[1] / "sockets" / "raylet"))
     with socket.socket(socket.AF_UNIX) as alive:
         alive.bind(str(folders[0] / "sockets" / "raylet"))
         alive.listen()
         forget_old_logs(folders[-1])
-    kept = {folder.name for folder in tmp_path.iterdir()}
+    kept = {folder.name for folder in short.iterdir()}
     assert kept == {folder.name for folder in [folders[0], *folders[-KEPT:]]} | {"session_latest"}
