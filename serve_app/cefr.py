@@ -14,7 +14,7 @@ from serve_app import stopwatch
 from serve_app.config.stack import CefrConfig, LexicalCefrConfig
 from serve_app.config.user_config import CefrSettings
 from serve_app.protocols import CefrEngine, LevelEstimate
-from serve_app.replicas.live_settings import LiveSettings
+from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.teaching.running_level import RunningLevel
 from serve_app.weights.sources import fetched
@@ -54,8 +54,10 @@ def _running_level(said: Sequence[tuple[str, LevelEstimate]]) -> LevelEstimate:
 class CefrClassifier:
     """Stateless: the learner's earlier utterances come with each call."""
 
-    async def __init__(self, config: CefrConfig, after: DeploymentHandle | None = None) -> None:
-        self._settings = LiveSettings("CefrClassifier", CefrSettings)
+    async def __init__(
+        self, config: CefrConfig, after: DeploymentHandle | None = None, *, memory: SettingsMemory | None = None
+    ) -> None:
+        self._settings = LiveSettings("CefrClassifier", CefrSettings, memory=memory)
         self._engine = await load_engine(
             lambda: None if isinstance(config, LexicalCefrConfig) else fetched(config),
             lambda model: build_engine(config, model),

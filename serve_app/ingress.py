@@ -18,6 +18,7 @@ from serve_app.config.user_config import IngressSettings
 from serve_app.errors import StackError
 from serve_app.launch import preflight
 from serve_app.launch.bare_serve_run import end_bare_serve_run
+from serve_app.launch.last_settings import LastSettings
 from serve_app.lesson.conversation import MemoryStore
 from serve_app.lesson.stage_protocols import Stages
 from serve_app.llm import TutorLLM
@@ -29,7 +30,7 @@ from serve_app.replicas.handles import (
     RemoteTextToSpeech,
     RemoteTutorLLM,
 )
-from serve_app.replicas.live_settings import LiveSettings
+from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.routes import app_for
 from serve_app.routes.lessons import Lessons
 from serve_app.stt import SpeechToText
@@ -60,6 +61,7 @@ class Ingress:
         cefr: DeploymentHandle | None,
         llm: DeploymentHandle,
         tts: DeploymentHandle,
+        memory: SettingsMemory | None = None,
     ) -> None:
         self._args = args
         stages = Stages(
@@ -72,7 +74,7 @@ class Ingress:
         self._queries = RemoteStageQueries({name: handle for name, handle in handles.items() if handle is not None})
         self._observer = Observer(args)
         self._lessons = Lessons(stages, self._queries, MemoryStore(), args, self._observer)
-        self._settings = LiveSettings("Ingress", IngressSettings, self._apply)
+        self._settings = LiveSettings("Ingress", IngressSettings, self._apply, memory=memory)
 
     def __del__(self) -> None:
         """Serve calls this when it stops the replica."""
@@ -130,6 +132,7 @@ def build(args: StackArgs) -> serve.Application:
         _bind(CefrClassifier, args.cefr, first) if args.cefr else None,
         llm,
         _bind(TextToSpeech, args.tts, first),
+        memory=LastSettings(),
     )
 
 
@@ -139,4 +142,4 @@ def _bind(deployment: Any, config: StageConfig, after: serve.Application | None 
     if config.num_gpus:
         options["num_gpus"] = config.num_gpus
     others = (after,) if after is not None and config.num_gpus else ()
-    return deployment.options(ray_actor_options=options, user_config={}).bind(config, *others)
+    return deployment.options(ray_actor_options=options, user_config={}).bind(config, *others, memory=LastSettings())

@@ -17,7 +17,7 @@ from serve_app.gpu import budget
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
-from serve_app.replicas.live_settings import LiveSettings
+from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
@@ -59,8 +59,8 @@ def build_engine(config: LlmConfig, model: Path) -> ChatEngine:
 class TutorLLM:
     """Holds the tutor's prompt, so that each replica can warm its own prompt cache with it."""
 
-    async def __init__(self, config: LlmConfig) -> None:
-        self._settings = LiveSettings("TutorLLM", LlmSettings, self._apply)
+    async def __init__(self, config: LlmConfig, *, memory: SettingsMemory | None = None) -> None:
+        self._settings = LiveSettings("TutorLLM", LlmSettings, self._apply, memory=memory)
         self._prompt = tutor_prompt.default_prompt()
         self._warmed: TutorPrompt | None = None
         self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model))

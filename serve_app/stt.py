@@ -15,7 +15,7 @@ from serve_app.audio import duration_s
 from serve_app.config.stack import FasterWhisperConfig, SttConfig
 from serve_app.config.user_config import SttSettings
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
-from serve_app.replicas.live_settings import LiveSettings
+from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.weights.sources import fetched
 
@@ -48,8 +48,10 @@ def build_engine(config: SttConfig, model: Path) -> SpeechToTextEngine:
 class SpeechToText:
     """One model per replica. Utterances that queue up are transcribed in one batch if the engine gains from it."""
 
-    async def __init__(self, config: SttConfig, after: DeploymentHandle | None = None) -> None:
-        self._settings = LiveSettings("SpeechToText", SttSettings)
+    async def __init__(
+        self, config: SttConfig, after: DeploymentHandle | None = None, *, memory: SettingsMemory | None = None
+    ) -> None:
+        self._settings = LiveSettings("SpeechToText", SttSettings, memory=memory)
         self._engine = await load_engine(lambda: fetched(config), lambda model: build_engine(config, model), after)
         self._together.set_max_batch_size(self._engine.max_batch)  # pyright: ignore[reportAttributeAccessIssue]
 

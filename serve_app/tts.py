@@ -18,7 +18,7 @@ from serve_app.config.user_config import TtsSettings
 from serve_app.errors import unknown_voice
 from serve_app.protocols import Audio, Speech, TextToSpeechEngine
 from serve_app.replicas.kept_speech import KeptSpeech
-from serve_app.replicas.live_settings import LiveSettings
+from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.spoken_text.normalise import spoken
 from serve_app.spoken_text.words import Variety
@@ -64,8 +64,10 @@ def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
 class TextToSpeech:
     """One text per call; the engine decides how many run at once."""
 
-    async def __init__(self, config: TtsConfig, after: DeploymentHandle | None = None) -> None:
-        self._settings = LiveSettings("TextToSpeech", TtsSettings, self._apply)
+    async def __init__(
+        self, config: TtsConfig, after: DeploymentHandle | None = None, *, memory: SettingsMemory | None = None
+    ) -> None:
+        self._settings = LiveSettings("TextToSpeech", TtsSettings, self._apply, memory=memory)
         european = getattr(config, "language", "").lower() in ("pt", "pt-pt")  # espeak's names of the varieties
         self._variety: Variety = "pt-pt" if european else "pt-br"
 

@@ -116,8 +116,8 @@ class Dashboard:
             raise StackError(f"no Ray dashboard answers at {self._address} ({type(error).__name__}).") from None
         if answer.status_code in (401, 403):
             raise StackError(
-                f"the Ray dashboard at {self._address} wants its token: run this as the user who started the server, or "
-                "set RAY_AUTH_TOKEN."
+                f"the Ray dashboard at {self._address} wants its token: run this as the user who started the server, "
+                "or set RAY_AUTH_TOKEN."
             )
         if not answer.is_success:
             raise StackError(f"Serve refuses: {serve_status.reason(answer.text)}")

@@ -96,11 +96,6 @@ def _check_reachable(address: str) -> None:
             raise StackError(f"no Ray cluster answers at {address}: {error.strerror or error}") from None
 
 
-def auth_mode() -> str:
-    """What a second shell must set RAY_AUTH_MODE to. Unless the user set it, Ray has set it to "token" here."""
-    return os.environ.get("RAY_AUTH_MODE", "token")
-
-
 def dead() -> str | None:
     """Name of a vital Ray process, started here, that has ended; None while all run."""
     return next((name for name in dead_processes() if name in VITAL), None)

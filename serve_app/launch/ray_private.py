@@ -8,6 +8,8 @@ one line that names the version to install. What is borrowed, and why no public 
 - `deploy`: starts the applications of a file as `serve deploy` does, without a dashboard to post it to.
 - `status`: `serve.status` waits without a limit; a controller that hangs must not hang the server.
 - `dead_processes`: when one of Ray's own processes dies, Ray logs it and its callers wait.
+- `remember`, `remembered`: the key-value store of the cluster; the public API has none, and an actor would be one more
+  process.
 - `driver_of`: `serve run` does not look at what became of its graph, so the worker that builds it must find it.
 """
 
@@ -24,6 +26,9 @@ from ray.serve.schema import ServeDeploySchema
 from serve_app.errors import StackError, first_line
 
 READ_AGAINST = "2.60.0"
+
+_OURS = b"parle"
+"""Our namespace in the key-value store."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,6 +47,7 @@ def _missing(error: Exception) -> Exception:
 try:
     from ray._private import worker
     from ray._private.state import state
+    from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
     from ray.serve._private import api
     from ray.serve._private.application_state import StatusOverview
     from ray.serve._private.client import ServeControllerClient
@@ -59,6 +65,8 @@ __all__ = [
     "dead_processes",
     "deploy",
     "driver_of",
+    "remember",
+    "remembered",
     "start_serve",
     "status",
 ]
@@ -122,3 +130,15 @@ def driver_of(job_id: str) -> tuple[str, int] | None:
         if job["JobID"] == job_id:
             return job["DriverIPAddress"], job["DriverPid"]
     return None
+
+
+@_borrowed
+def remember(key: bytes, value: bytes) -> None:
+    """Keep a small value for as long as the cluster lives, in place of an earlier one."""
+    _internal_kv_put(key, value, overwrite=True, namespace=_OURS)
+
+
+@_borrowed
+def remembered(key: bytes) -> bytes | None:
+    """The value kept last under that key; None where there is none."""
+    return _internal_kv_get(key, namespace=_OURS)

@@ -6,9 +6,10 @@ and starts another, which raises as well: one typo would end a stage that serves
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from serve_app.config.stack import Strict
 from serve_app.config.user_config import settings
@@ -20,10 +21,25 @@ Wanted = TypeVar("Wanted", bound=Strict)
 Apply = Callable[[Wanted], Awaitable[None]]
 
 
+class SettingsMemory(Protocol):
+    """Keeps the latest right `user_config` of each deployment for replicas that start later. Its methods block."""
+
+    def load(self, deployment: str) -> dict[str, Any] | None: ...
+
+    def save(self, deployment: str, user_config: dict[str, Any]) -> None: ...
+
+
 class LiveSettings(Generic[Wanted]):
     """The settings of one replica of `deployment`; `now` are those in force."""
 
-    def __init__(self, deployment: str, kind: type[Wanted], apply: Apply[Wanted] | None = None) -> None:
+    def __init__(
+        self,
+        deployment: str,
+        kind: type[Wanted],
+        apply: Apply[Wanted] | None = None,
+        *,
+        memory: SettingsMemory | None = None,
+    ) -> None:
         """`apply` puts settings into force; it raises a ParleError where they cannot be, and then changes nothing."""
         self.now = kind()
         self.refused: str | None = None
@@ -31,30 +47,47 @@ class LiveSettings(Generic[Wanted]):
         self._deployment = deployment
         self._kind = kind
         self._apply = apply
+        self._memory = memory
         self._configured = False
 
     async def change(self, user_config: dict[str, Any]) -> None:
-        """Take over a new `user_config`. A wrong one is logged and ignored, once there are settings to keep.
+        """Take over a new `user_config`. A wrong one is logged and ignored where there are settings to keep.
+
+        A replica that starts keeps those of the replicas before it.
 
         Raises:
-            ParleError: the first `user_config` is wrong; the start fails with this reason.
+            ParleError: the first `user_config` of all is wrong; the start fails with this reason.
         """
         try:
-            wanted = settings(self._kind, user_config)
-            if self._apply is not None:
-                await self._apply(wanted)
-        except ParleError as error:
-            if not self._configured:
-                raise
-            self._refuse(error.message)
+            await self._use(user_config)
         except Exception as error:
-            if not self._configured:
+            if not self._configured and not await self._use_last():
                 raise
-            logger.exception("%s: its new user_config could not be applied", self._deployment)
-            self._refuse(f"user_config: it could not be applied ({type(error).__name__}); the log has more")
+            if isinstance(error, ParleError):
+                why = error.message
+            else:
+                logger.exception("%s: its new user_config could not be applied", self._deployment)
+                why = f"user_config: it could not be applied ({type(error).__name__}); the log has more"
+            self.refused = why
+            logger.error("%s keeps its old settings. %s", self._deployment, why)
         else:
-            self.now, self.refused, self._configured = wanted, None, True
+            self.refused = None
+            if self._memory is not None:
+                await asyncio.to_thread(self._memory.save, self._deployment, user_config)
 
-    def _refuse(self, why: str) -> None:
-        self.refused = why
-        logger.error("%s keeps its old settings. %s", self._deployment, why)
+    async def _use(self, user_config: dict[str, Any]) -> None:
+        wanted = settings(self._kind, user_config)
+        if self._apply is not None:
+            await self._apply(wanted)
+        self.now, self._configured = wanted, True
+
+    async def _use_last(self) -> bool:
+        """Take over what the replicas before this one had; False where there is nothing that fits."""
+        last = None if self._memory is None else await asyncio.to_thread(self._memory.load, self._deployment)
+        if last is None:
+            return False
+        try:
+            await self._use(last)
+        except ParleError:
+            return False
+        return True

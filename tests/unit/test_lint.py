@@ -202,7 +202,7 @@ def test_actor_options_cannot_lose_or_change_what_the_stage_needs(
 PIN = '"node:__internal_head__"'
 
 
-@pytest.mark.parametrize("options", ["{num_cpus: 0}", "{num_cpus: 0, resources: {}}", "{num_cpus: 0, resources: null}"])
+@pytest.mark.parametrize("options", ["{num_cpus: 0}", "{num_cpus: 0, resources: {}}"])
 def test_actor_options_cannot_lose_the_head_node_of_the_ingress(tmp_path: Path, options: str) -> None:
     [fault] = faults(tmp_path, f"{SMALL}    deployments: [{{name: Ingress, ray_actor_options: {options}}}]\n")
     assert fault.startswith("6: applications.parle.deployments.Ingress.ray_actor_options: replaces all options")

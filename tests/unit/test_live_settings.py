@@ -56,6 +56,31 @@ async def test_a_start_with_a_wrong_user_config_fails(deployment: str) -> None:
         await LiveSettings(deployment, SETTINGS[deployment]).change(CHANGES[deployment][1])
 
 
+class Memory(dict[str, dict[str, Any]]):
+    """Of one cluster."""
+
+    load = dict[str, dict[str, Any]].get
+    save = dict[str, dict[str, Any]].__setitem__
+
+
+@pytest.mark.parametrize("deployment", CHANGES)
+async def test_a_replica_that_starts_with_a_wrong_user_config_keeps_what_the_others_have(deployment: str) -> None:
+    right, wrong, why = CHANGES[deployment]
+    memory = Memory()
+    await LiveSettings(deployment, SETTINGS[deployment], memory=memory).change(right)
+    later = LiveSettings(deployment, SETTINGS[deployment], memory=memory)
+    await later.change(wrong)
+    assert later.now == SETTINGS[deployment].model_validate(right)
+    assert why in str(later.refused)
+    assert memory == {deployment: right}
+
+
+async def test_old_settings_that_do_not_fit_are_no_help() -> None:
+    memory = Memory(TextToSpeech={"pitch": 3})
+    with pytest.raises(StackError, match="unknown key 'vioce'"):
+        await LiveSettings("TextToSpeech", TtsSettings, memory=memory).change({"vioce": "pf_dora"})
+
+
 @pytest.mark.parametrize("error", [InvalidField("There is no voice 'robot' here."), TypeError("a fault of ours")])
 async def test_settings_that_cannot_be_applied_are_refused_as_well(error: Exception) -> None:
     async def apply(wanted: TtsSettings) -> None:
@@ -66,5 +91,6 @@ async def test_settings_that_cannot_be_applied_are_refused_as_well(error: Except
     await live.change({"voice": "pf_dora"})
     await live.change({"voice": "robot"})
     assert live.now.voice == "pf_dora"
+    assert live.refused is not None
     said = error.message if isinstance(error, ParleError) else "TypeError"
-    assert said in str(live.refused)
+    assert said in live.refused
