@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from support.clients import Answer, answered_or_told, ask, asking, post
+from support.command_line import run
 from support.servers import Server
 from support.speech import Speaker
 from support.waiting import wait_for
@@ -45,13 +44,18 @@ def settings_of(stack: Stack, deployment: str) -> dict[str, Any]:
     return found["user_config"]
 
 
-def deploy(server: Server, stack: Stack, path: Path) -> None:
-    """As the server's terminal says: `serve deploy FILE -a URL`."""
-    path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
-    told = re.search(r"RAY_AUTH_MODE=(\w+) serve deploy \S+ -a (\S+)", server.log.read_text("utf-8"))
+def dashboard(server: Server) -> str:
+    """As the server's terminal says: `parle deploy FILE -a URL`."""
+    told = re.search(r"parle deploy \S+ -a (\S+)", server.log.read_text("utf-8"))
     assert told is not None
-    command = [str(Path(sys.executable).with_name("serve")), "deploy", str(path), "-a", told[2]]
-    subprocess.run(command, check=True, env={**os.environ, "RAY_AUTH_MODE": told[1]}, timeout=60, capture_output=True)
+    return told[1]
+
+
+def deploy(server: Server, stack: Stack, path: Path) -> None:
+    """With Ray's own command, which checks little and does not wait."""
+    path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
+    ended = run("serve", "deploy", path, "-a", dashboard(server), RAY_AUTH_MODE="token")
+    assert ended.returncode == 0, ended
 
 
 def while_speaking(server: Server, question: bytes, act: Callable[[], None]) -> Answer:
@@ -96,6 +100,68 @@ def test_voice_sampling_prompt_and_limits_change_in_place_and_no_turn_is_dropped
     replies = {ask(small_server.url, question).one("response")["response"] for _ in range(3)}
     assert len(replies) == 1, "with temperature 0 the same question gets the same answer"
     assert replicas(small_server) == before
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "SpeechToText": ({"langage": "pt"}, "unknown key 'langage'; did you mean 'language'?"),
+    "TutorLLM": ({"sampling": {"temprature": 0.0}}, "unknown key 'temprature'; did you mean 'temperature'?"),
+    "TextToSpeech": ({"voice": "robot"}, "There is no voice 'robot' here; choose one of: pf_dora, pm_alex, pm_santa."),
+    "Ingress": ({"limits": {"max_turns": 0}}, "max_turns: Input should be greater than or equal to 1"),
+}
+"""A wrong user_config, and what is said of it."""
+
+
+def test_wrong_settings_leave_what_serves_as_it_is_and_it_is_said_which(
+    small_server: Server, stack: Stack, question: bytes, tmp_path: Path
+) -> None:
+    before, limits, address = replicas(small_server), small_server.info()["limits"], dashboard(small_server)
+    edited = deepcopy(stack)
+    for deployment, (wrong, _) in WRONG.items():
+        settings_of(edited, deployment).clear()
+        settings_of(edited, deployment).update(wrong)
+
+    deploy(small_server, edited, tmp_path / "wrong.yaml")
+    wait_for(lambda: set(small_server.info()["refused_settings"]) == set(WRONG), 30, "all of them to be refused")
+    status = run("parle", "status", "-a", address)
+    told = [*small_server.info()["refused_settings"].items()]
+    for name, why in told:
+        assert WRONG[name][1] in why
+        assert f"parle: {name} keeps its old settings. {why}" in status.stderr.splitlines()
+        wait_for(lambda line=f"{name} keeps its old settings. {why}": line in log(small_server), 10, "the terminal")
+    assert status.returncode == 1
+    assert replicas(small_server) == before
+    assert ask(small_server.url, question).last.name == "complete"
+    assert small_server.info()["limits"] == limits
+
+    # Those that start later find the old settings as well.
+    for name in ("TextToSpeech", "Ingress"):
+        small_server.replica(name).kill()
+        wait_for(lambda name=name: not before[name] & small_server.replica_ids(name), 30, f"a new {name}")
+    wait_for(lambda: _ready(small_server), 60, "all stages to be ready")
+    assert small_server.info()["refused_settings"] == dict(told)
+    assert small_server.info()["limits"] == limits
+    assert ask(small_server.url, question).last.name == "complete"
+
+    # `parle deploy` sends none of it.
+    refused = run("parle", "deploy", tmp_path / "wrong.yaml", "-a", address)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 3), "the voice only where the rest is right"
+    right = tmp_path / "right.yaml"
+    right.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
+    ended = run("parle", "deploy", right, "-a", address)
+    assert ended.returncode == 0, ended
+    assert small_server.info()["refused_settings"] == {}
+    assert run("parle", "status", "-a", address).returncode == 0
+
+
+def _ready(server: Server) -> bool:
+    try:
+        return server.get("/readyz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def log(server: Server) -> str:
+    return server.log.read_text("utf-8")
 
 
 def test_a_model_is_swapped_and_whoever_speaks_then_is_answered_or_told(
