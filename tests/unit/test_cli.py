@@ -47,7 +47,7 @@ def test_help_waits_for_no_library() -> None:
 
 def test_it_says_its_version_and_its_help(parle: Parle) -> None:
     assert __version__ in parle("--version").stdout
-    for command in ("serve", "pull", "check", "talk"):
+    for command in ("serve", "pull", "check", "deploy", "status", "talk"):
         help_text = parle(command, "--help").stdout
         assert f"Usage: parle {command}" in help_text
         assert f"  parle {command} " in help_text  # an example
@@ -235,3 +235,49 @@ def test_talk_over_a_websocket_that_is_refused_says_so(parle: Parle) -> None:
     with answering(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as url:
         line = only_line(parle("talk", "README.md", "--url", url, "--ws"), 1)
     assert "HTTP 403; this stack has no websocket route" in line
+
+
+# --- deploy and status -------------------------------------------------------------------------------------
+
+OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+NO_DASHBOARD = [
+    (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "wants its token: run this as the user who started"),
+    (
+        b"HTTP/1.1 400 Bad\r\nContent-Length: 23\r\n\r\nValueError: no such app",
+        "Serve refuses: ValueError: no such app",
+    ),
+    (b"", "no Ray dashboard answers at http://"),
+]
+
+
+@pytest.mark.parametrize("command", ["deploy", "status"])
+@pytest.mark.parametrize(("answer", "sentence"), NO_DASHBOARD, ids=["no token", "refused", "hung up"])
+def test_a_dashboard_that_refuses_is_told_in_one_line(parle: Parle, command: str, answer: bytes, sentence: str) -> None:
+    file = [CONFIGS / "cpu_stack.yaml"] if command == "deploy" else []
+    with answering(answer) as url:
+        assert sentence in only_line(parle(command, *file, "-a", url), 1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (OK + b"<html>", "is no Ray dashboard with Serve"),
+        (OK + b'{"applications": {}}', "nothing is served by the Ray of http://"),
+    ],
+    ids=["something else", "nothing served"],
+)
+def test_status_says_in_one_line_what_is_missing(parle: Parle, answer: bytes, sentence: str) -> None:
+    with answering(answer) as url:
+        assert sentence in only_line(parle("status", "-a", url), 1)
+
+
+def test_deploy_asks_nobody_before_the_file_is_right(parle: Parle, tmp_path: Path) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    typo = edited(tmp_path, "cpu_stack.yaml", ("temperature", "temprature"))
+    assert "did you mean 'temperature'?" in only_line(parle("deploy", typo, "-a", nobody), 1)
+    voice = edited(tmp_path, "cpu_stack.yaml", ("pf_dora", "robot"))
+    assert "There is no voice 'robot' here; choose one of: pf_dora" in only_line(
+        parle("deploy", voice, "-a", nobody), 1
+    )
+    right = edited(tmp_path, "cpu_stack.yaml")
+    assert f"no Ray dashboard answers at {nobody}" in only_line(parle("deploy", right, "-a", nobody), 1)

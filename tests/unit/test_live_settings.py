@@ -59,8 +59,11 @@ async def test_a_start_with_a_wrong_user_config_fails(deployment: str) -> None:
 class Memory(dict[str, dict[str, Any]]):
     """Of one cluster."""
 
-    load = dict[str, dict[str, Any]].get
-    save = dict[str, dict[str, Any]].__setitem__
+    def load(self, deployment: str) -> dict[str, Any] | None:
+        return self.get(deployment)
+
+    def save(self, deployment: str, user_config: dict[str, Any]) -> None:
+        self[deployment] = user_config
 
 
 @pytest.mark.parametrize("deployment", CHANGES)
