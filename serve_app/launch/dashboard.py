@@ -33,6 +33,7 @@ class _Deployment(BaseModel):
 class _Http(BaseModel):
     host: str | None = None
     port: int = 8000
+    ssl_certfile: str | None = None
 
 
 class _Application(BaseModel):
@@ -107,7 +108,8 @@ class Dashboard:
         here = urlsplit(self._address).hostname or "127.0.0.1"
         host = here if http.host in (None, "0.0.0.0", "::") else http.host
         prefix = serving.applications[application].route_prefix or "/"
-        return f"http://{f'[{host}]' if host and ':' in host else host}:{http.port}{prefix.rstrip('/')}"
+        scheme = "https" if http.ssl_certfile else "http"
+        return f"{scheme}://{f'[{host}]' if host and ':' in host else host}:{http.port}{prefix.rstrip('/')}"
 
     def _ask(self, method: str, body: Any = None) -> httpx.Response:
         try:
