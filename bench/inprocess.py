@@ -26,7 +26,7 @@ from serve_app.tts import TextToSpeech
 from .server import Heard
 
 ARGS = StackArgs(cefr=LexicalCefrConfig(engine="lexical"))
-TTS_SETTINGS = {"voice": "pf_dora"}
+TTS_SETTINGS = {"voice": "pf_dora", "openings_ahead": False}
 
 
 async def stage(deployment: Any, config: Any, user_config: dict[str, Any]) -> Any:

@@ -20,9 +20,11 @@ from serve_app.protocols import Audio, Speech, TextToSpeechEngine
 from serve_app.replicas.kept_speech import KeptSpeech
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
+from serve_app.replicas.speech_ahead import SpeechAhead
 from serve_app.spoken_text.normalise import spoken
 from serve_app.spoken_text.words import Variety
-from serve_app.teaching.openings import all_openings
+from serve_app.teaching.level_style import speed_of
+from serve_app.teaching.openings import all_openings, by_need
 from serve_app.weights.identity import identity
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
@@ -62,7 +64,10 @@ def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
 
 @serve.deployment(name="TextToSpeech", **DEPLOYMENT_OPTIONS)
 class TextToSpeech:
-    """One text per call; the engine decides how many run at once."""
+    """One text per call; the engine decides how many run at once.
+
+    The openings of replies are synthesised ahead in the stack's own voice, while nobody speaks.
+    """
 
     async def __init__(
         self, config: TtsConfig, after: DeploymentHandle | None = None, *, memory: SettingsMemory | None = None
@@ -76,6 +81,7 @@ class TextToSpeech:
             return build_engine(config, model), KeptSpeech(all_openings(), cache_folder() / "speech", made_by)
 
         self._engine, self._kept = await load_engine(lambda: fetched(config), build, after)
+        self._ahead = SpeechAhead(self._kept, self._whole)
         with stage_errors("tts"):
             async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):
                 pass  # warm up: an engine's first synthesis is slow
@@ -86,6 +92,10 @@ class TextToSpeech:
 
     async def _apply(self, wanted: TtsSettings) -> None:
         self._check_voice(wanted.voice)
+        self._ahead.stop()
+        if wanted.openings_ahead:
+            openings = ((text, wanted.speed or speed_of(level)) for text, level in by_need())
+            self._ahead.begin(openings, wanted.voice or self._engine.voices[0])
 
     def refused_settings(self) -> str | None:
         """Why the latest user_config is not in force; None where it is."""
@@ -109,16 +119,20 @@ class TextToSpeech:
         voice = voice or self._settings.now.voice or self._engine.voices[0]
         speed = speed or self._settings.now.speed or level_speed
         self._check_voice(voice)
-        if (kept := self._kept.find(text, voice, speed)) is not None:
-            yield Speech(kept, self._engine.sample_rate)
-            return
-        made: list[Audio] = []
-        async with aclosing(self._synthesize(text, voice, speed)) as parts:
-            async for part in parts:
-                made.append(part.samples)
-                yield part
-        if self._kept.keeps(text):
-            self._kept.keep(text, voice, speed, np.concatenate(made))
+        with self._ahead.in_use():
+            if (kept := self._kept.find(text, voice, speed)) is not None:
+                yield Speech(kept, self._engine.sample_rate)
+                return
+            made: list[Audio] = []
+            async with aclosing(self._synthesize(text, voice, speed)) as parts:
+                async for part in parts:
+                    made.append(part.samples)
+                    yield part
+            if self._kept.keeps(text):
+                self._kept.keep(text, voice, speed, np.concatenate(made))
+
+    async def _whole(self, text: str, voice: str, speed: float) -> Audio:
+        return np.concatenate([part.samples async for part in self._synthesize(text, voice, speed)])
 
     async def _synthesize(self, text: str, voice: str, speed: float) -> AsyncGenerator[Speech, None]:
         rate, watch = self._engine.sample_rate, stopwatch.start()

@@ -103,6 +103,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     for deployment in stack["applications"][0]["deployments"]:
         if deployment["name"] == "TutorLLM":
             deployment["user_config"]["sampling"]["temperature"] = 0.0
+        if deployment["name"] == "TextToSpeech":
+            deployment["user_config"]["openings_ahead"] = False  # tests count what the voice does
     with servers.serving(written(stack, folder / "cpu_stack.yaml"), folder / "terminal.log") as running:
         yield running
 
@@ -117,6 +119,8 @@ def small_stack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for deployment in stack["applications"][0]["deployments"]:
         if deployment["name"] == "TutorLLM":
             deployment["user_config"]["sampling"]["temperature"] = 0.0
+        if deployment["name"] == "TextToSpeech":
+            deployment["user_config"]["openings_ahead"] = False
         if deployment["name"] == "Ingress":
             deployment["user_config"]["teaching"] = {"openings": False, "recast": False, "questions": False}
     return written(stack, tmp_path_factory.mktemp("small-stack") / "small_stack.yaml")

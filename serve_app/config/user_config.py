@@ -72,6 +72,8 @@ class TtsSettings(Strict):
     voice: str | None = None
     speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
     """None: the learner's level decides, see `serve_app/teaching/level_style.py`."""
+    openings_ahead: bool = True
+    """Synthesise the openings of replies while nobody speaks, so that no reply has to wait for one."""
 
 
 CorrectionStyle = Literal["recast", "prompt", "explicit", "none"]

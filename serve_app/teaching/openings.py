@@ -10,9 +10,14 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 
 from serve_app.package_data import data_file
+from serve_app.protocols import LEVELS
 
 LATELY = 5
 """An opening is not said again within so many replies, as far as there are others."""
+
+
+USUAL = ("neutral", "glad", "sad", "question")
+"""The kinds of utterance that most turns are."""
 
 
 @cache
@@ -32,6 +37,14 @@ def openings_for(kind: str, level: str) -> list[str]:
 
 def all_openings() -> list[str]:
     return [opening for of_kind in openings().values() for opening in of_kind]
+
+
+def by_need() -> Iterator[tuple[str, str]]:
+    """Every opening with each level that hears it: the usual ones of a beginner first, the rare kinds last."""
+    kinds = sorted({kind.split()[0] for kind in openings()}, key=lambda kind: kind not in USUAL)
+    for kind in kinds:
+        for level in sorted(LEVELS, key=lambda level: level != "A2"):
+            yield from ((opening, level) for opening in openings_for(kind, level))
 
 
 def fresh(choices: Sequence[str], replies: Sequence[str], lately: int = LATELY, said: str = "") -> str:

@@ -27,6 +27,8 @@ from serve_app.tts import CLAUSE_PAUSE_S, SENTENCE_PAUSE_S, TextToSpeech
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # an engine belongs to one event loop
 
+NOT_AHEAD = {"openings_ahead": False}
+
 
 async def started(deployment: Any, config: Any, user_config: dict[str, Any]) -> Any:
     """One replica, in the order Ray calls it. `Any`, since Ray hides the class behind its Deployment."""
@@ -46,7 +48,7 @@ async def reconfigured(replica: Any, user_config: dict[str, Any]) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def tts() -> Any:
-    return await started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {"voice": "pm_alex"})
+    return await started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {"voice": "pm_alex", **NOT_AHEAD})
 
 
 async def said(tts: Any, text: str, voice: str | None = None, speed: float | None = None) -> list[Speech]:
@@ -89,7 +91,7 @@ class Streaming:
 
 async def test_what_is_streamed_inside_a_sentence_is_one_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serve_app.tts.build_engine", lambda config, model: Streaming())
-    tts = await started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), {})
+    tts = await started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), NOT_AHEAD)
     parts = [part.samples for part in await said(tts, "Muito bem!")]
     np.testing.assert_array_equal(np.concatenate(parts[:-1]), Streaming.tone)
     assert len(parts[-1]) == round(SENTENCE_PAUSE_S * 24_000)

@@ -64,6 +64,8 @@ def serving(
         application["args"][stage].update(changes)
     [tutor] = [deployment for deployment in application["deployments"] if deployment["name"] == "TutorLLM"]
     tutor["user_config"].update(llm)
+    [voice] = [deployment for deployment in application["deployments"] if deployment["name"] == "TextToSpeech"]
+    voice["user_config"]["openings_ahead"] = False  # a CPU is busy enough
     path = folder / file
     path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
     with servers.serving(path, folder / "terminal.log", "--address", str(card.address)) as server:
