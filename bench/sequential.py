@@ -1,75 +1,65 @@
-"""The plain way in a process of its own, with the settings that are best for it alone.
+"""The plain way: one library after the other, each on the whole of the text. Run by bench.turns in a process of its own.
 
-One model at a time has both cores: the LLM writes with two threads, and each library waits as it
-does by itself, spinning for a moment. Measured over six turns: 5.4 s, against 6.1 s with the server's
-settings (one thread, no spinning), 7.1 s with two threads that do not spin, 14.6 s where OpenMP spins
-without end.
+What a script does with faster-whisper, llama.cpp and kokoro-onnx: the greedy transcript, the whole reply, the whole
+speech. Each model has both cores while it works, and the prompt is cached.
 """
 
 from __future__ import annotations
 
-import asyncio
+import io
 import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from typing import Any
 
-import psutil
+from faster_whisper import WhisperModel
+from kokoro_onnx import Kokoro
+
+from bench import asked, plain
 
 
-class Sequential:
-    """Asks the other process for one turn after the other."""
+class Script:
+    """A conversation with the three models."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._pipes = process
-        self._process = psutil.Process(process.pid)
-        self._process.suspend()
+    def __init__(self, settings: plain.Settings) -> None:
+        self._settings = settings
+        self._whisper = WhisperModel(settings.whisper, device="cpu", compute_type="int8", cpu_threads=plain.CORES)
+        self._llama, _ = plain.llama(settings)
+        self._kokoro = Kokoro(settings.kokoro, settings.voices)
+        self._messages = list(settings.prompt)
 
-    async def turn(self, recording: bytes) -> float:
-        """Seconds until the answer can be heard: when all of it is spoken."""
-        self._process.resume()
-        try:
-            return await asyncio.to_thread(self._ask, recording)
-        finally:
-            self._process.suspend()  # its threads spin for a while after a turn as well
+    def turn(self, recording: bytes) -> dict[str, Any]:
+        started = time.perf_counter()
+        segments, _ = self._whisper.transcribe(io.BytesIO(recording), language="pt", beam_size=1)
+        transcript = "".join(segment.text for segment in segments).strip()
+        heard = time.perf_counter()
+        self._messages.append({"role": "user", "content": transcript})
+        reply = self._write()
+        self._messages.append({"role": "assistant", "content": reply})
+        written = time.perf_counter()
+        samples, rate = self._kokoro.create(reply, self._settings.voice, lang="pt-br")
+        ended = time.perf_counter()
+        stages = {"stt_ms": heard - started, "llm_ms": written - heard, "tts_ms": ended - written}
+        return {
+            "transcript": transcript,
+            "response": reply,
+            "first_audio_s": ended - started,
+            "total_s": ended - started,
+            "pieces": [(ended - started, len(samples) / rate)],
+            "spoken": [reply],
+            "timing": {stage: round(1000 * seconds) for stage, seconds in stages.items()},
+        }
 
-    def _ask(self, recording: bytes) -> float:
-        assert self._pipes.stdin is not None
-        assert self._pipes.stdout is not None
-        self._pipes.stdin.write(b"%d\n" % len(recording) + recording)
-        self._pipes.stdin.flush()
-        return float(self._pipes.stdout.readline())
+    def forget(self) -> None:
+        self._messages = list(self._settings.prompt)
 
-
-@contextmanager
-def started(llm_settings: dict[str, Any]) -> Iterator[Sequential]:
-    """The process, its models loaded; it ends with the block."""
-    command = [sys.executable, "-m", "bench.sequential", json.dumps(llm_settings)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        yield Sequential(process)
-    finally:
-        process.kill()
-        process.wait()
-
-
-async def _turns(llm_settings: dict[str, Any]) -> None:
-    import serve_app.engines  # noqa: F401
-
-    # Its choice for the server is taken back before any library reads it: the imports below load some.
-    os.environ.pop("OMP_WAIT_POLICY", None)
-    from . import inprocess
-
-    way = inprocess.OneAfterTheOther(await inprocess.stages(llm_settings, decode_threads=2))
-    print("ready", flush=True)
-    while length := sys.stdin.buffer.readline():
-        print(await way.turn(sys.stdin.buffer.read(int(length))), flush=True)
+    def _write(self) -> str:
+        answers: list[dict[str, Any]] = []
+        request = {"messages": self._messages, "cache_prompt": True, **self._settings.sampling}
+        self._llama.handle_chat_completions(request, answers.append)
+        return answers[0]["choices"][0]["message"]["content"].strip()
 
 
 if __name__ == "__main__":
-    asyncio.run(_turns(json.loads(sys.argv[1])))
+    script = Script(plain.Settings(**json.loads(sys.argv[1])))
+    asked.answer(script.turn, script.forget)
