@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STACK ?= configs/cpu_stack.yaml
 PINS := constraints/cpu.txt
+PEER_VENV := .venv-peer
 GPU_VENV := .venv-gpu-engines
 GPU_BIN := $(GPU_VENV)/bin
 GPU_PINS := constraints/gpu-engines.txt
@@ -60,7 +61,7 @@ types: $(VENV)/.dev ## pyright, standard
 types-gpu: $(VENV)/.dev $(GPU_VENV)/.done ## pyright on what needs PyTorch
 	$(BIN)/pyright -p pyright-gpu.json
 
-bench: $(VENV)/.dev ## the figures of the README, as ratios in one run (keep the machine idle)
+bench: $(VENV)/.dev $(PEER_VENV)/.done ## the figures of the README, as ratios in one run (keep the machine idle)
 	$(BIN)/python -m bench.turns --save bench/results.json
 	$(BIN)/python -m bench.transport --save bench/transport.json
 	$(BIN)/python -m bench.cefr
@@ -83,7 +84,7 @@ rehearse: ## build the CPU image from its Dockerfile and take a turn from a cont
 	deploy/docker/rehearse.sh cpu
 
 clean: ## remove the environments; the joined weights stay in ~/.cache/parle
-	rm -rf $(VENV) $(GPU_VENV)
+	rm -rf $(VENV) $(GPU_VENV) $(PEER_VENV)
 
 $(BIN)/uv: $(PINS)
 	$(PYTHON) -m venv $(VENV)
@@ -96,6 +97,11 @@ $(VENV)/.cpu: pyproject.toml $(PINS) | $(BIN)/uv
 $(VENV)/.dev: pyproject.toml $(PINS) | $(BIN)/uv
 	$(BIN)/uv pip install --python $(BIN)/python -c $(PINS) -e '.[cpu,test,browser]'
 	@touch $@ $(VENV)/.cpu
+
+$(PEER_VENV)/.done: constraints/peer.txt | $(BIN)/uv
+	$(PYTHON) -m venv $(PEER_VENV)
+	$(BIN)/uv pip install --python $(PEER_VENV)/bin/python --no-deps -r constraints/peer.txt
+	@touch $@
 
 $(GPU_BIN)/uv: $(PINS)
 	$(PYTHON) -m venv $(GPU_VENV)

@@ -1,4 +1,4 @@
-"""The same engines without Ray: a turn chained in one process, and the plain way, one model after the other."""
+"""The same engines without Ray: a turn chained in one process."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ from typing import Any
 from serve_app import audio
 from serve_app.cefr import CefrClassifier
 from serve_app.config.stack import LexicalCefrConfig, Limits, StackArgs
-from serve_app.lesson.conversation import Exchange, MemoryStore
+from serve_app.lesson.conversation import MemoryStore
 from serve_app.lesson.events import Complete, Delta, Failed, Spoken, Status
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn import Turn
-from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.llm import TutorLLM
-from serve_app.protocols import TextDelta
-from serve_app.sentences import speakable
 from serve_app.stt import SpeechToText
-from serve_app.teaching.planner import plan
 from serve_app.tts import TextToSpeech
 
 from .server import Heard
@@ -55,10 +51,10 @@ async def stages(llm_settings: dict[str, Any], **llm_changes: Any) -> Stages:
 
 
 class Chained:
-    """The turn as the server chains it, on stages in this process."""
+    """The turn as the server chains it, on stages in this process; the LLM writes the whole reply."""
 
     def __init__(self, stages: Stages) -> None:
-        self._turn = Turn(stages, MemoryStore(), Limits(), Pace(), planner=plan)
+        self._turn = Turn(stages, MemoryStore(), Limits(), Pace())
 
     async def turn(self, recording: bytes) -> Heard:
         heard = Heard()
@@ -83,29 +79,3 @@ class Chained:
                     case Failed():
                         raise RuntimeError(f"the turn failed: {event}")
         return heard
-
-
-class OneAfterTheOther:
-    """Whole transcript, whole reply, whole speech."""
-
-    def __init__(self, stages: Stages) -> None:
-        self._stages = stages
-        self._history: tuple[Exchange, ...] = ()
-
-    async def turn(self, recording: bytes) -> float:
-        """Seconds until the answer can be heard: when all of it is spoken."""
-        started = time.perf_counter()
-        samples = audio.decode(recording, max_seconds=60)
-        transcript = await self._stages.stt.transcribe(samples, "")
-        assert self._stages.cefr is not None
-        earlier = [exchange.learner for exchange in self._history]
-        estimate = await self._stages.cefr.classify(transcript.text, earlier)
-        level = estimate.level or (self._history[-1].level if self._history else None)
-        request = TutorRequest(transcript.text, level, self._history, Limits().reply_tokens)
-        reply = "".join(
-            [item.text async for item in self._stages.llm.reply(request) if isinstance(item, TextDelta)]
-        ).strip()
-        async for _ in self._stages.tts.synthesize(speakable(reply), None, None):
-            pass
-        self._history += (Exchange(transcript.text, reply, level),)
-        return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Other ways to answer than the server, each in a process of its own, loaded and warm, idle while others are measured."""
+"""Other ways to answer than the server, each in a process of its own, its models loaded and warm."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ class Other:
 
 
 @contextmanager
-def started(module: str, shared: plain.Settings, warm_up: bytes, python: str | Path = sys.executable) -> Iterator[Other]:
+def started(
+    module: str, shared: plain.Settings, warm_up: bytes, python: str | Path = sys.executable
+) -> Iterator[Other]:
     """The process of `bench.MODULE`, after a turn that it has forgotten; it ends with the block."""
     command: Sequence[str] = [str(python), "-m", f"bench.{module}", json.dumps(asdict(shared))]
     # As a script finds it: the server's choice that OpenMP's threads do not spin costs whoever has both cores.

@@ -14,11 +14,12 @@ import io
 import json
 import sys
 import time
-import wave
 from functools import partial
 from typing import Any
 
+import numpy as np
 from faster_whisper import WhisperModel
+from faster_whisper.audio import decode_audio
 from loguru import logger
 from pipecat.frames.frames import (
     Frame,
@@ -110,13 +111,12 @@ class Pipecat:
         self.worker = PipelineWorker(pipeline, params=rates, idle_timeout_secs=None, enable_rtvi=False)
 
     async def turn(self, recording: bytes) -> dict[str, Any]:
-        with wave.open(io.BytesIO(recording)) as file:
-            assert file.getnchannels() == 1
-            spoken, rate = file.readframes(file.getnframes()), file.getframerate()
+        samples = decode_audio(io.BytesIO(recording), STT_RATE)
+        spoken = (samples * 32767).astype(np.int16).tobytes()
         self._answered.clear()
         self._ear.pieces.clear()
         await self.worker.queue_frame(VADUserStartedSpeakingFrame())
-        await self.worker.queue_frame(InputAudioRawFrame(spoken, rate, 1))
+        await self.worker.queue_frame(InputAudioRawFrame(spoken, STT_RATE, 1))
         await asyncio.sleep(0.2)  # the pipeline has the recording, as it would have while somebody speaks
         self._ear.started = time.perf_counter()
         await self.worker.queue_frame(VADUserStoppedSpeakingFrame())

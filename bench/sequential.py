@@ -1,4 +1,4 @@
-"""The plain way: one library after the other, each on the whole of the text. Run by bench.turns in a process of its own.
+"""The plain way, one library after the other, each on the whole text; bench.turns runs it in a process of its own.
 
 What a script does with faster-whisper, llama.cpp and kokoro-onnx: the greedy transcript, the whole reply, the whole
 speech. Each model has both cores while it works, and the prompt is cached.

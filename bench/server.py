@@ -65,6 +65,8 @@ class Heard:
     total_s: float = 0.0
     pieces: list[tuple[float, float]] = field(default_factory=list)
     """For each piece: when it arrived, how long it plays."""
+    spoken: list[str] = field(default_factory=list)
+    """For each piece, if known: its text."""
     deltas: list[str] = field(default_factory=list)
     timing: dict[str, int] = field(default_factory=dict)
 
@@ -75,6 +77,15 @@ class Heard:
             silent += max(0.0, arrived - playing_until)
             playing_until = max(playing_until, arrived) + duration
         return silent
+
+    def after_s(self, opening: str) -> float:
+        """When the first piece arrived that says more than the `opening`; the only one, if there is no more."""
+        said = 0
+        for (arrived, _), text in zip(self.pieces, self.spoken, strict=True):
+            said += len(text)
+            if said > len(opening):
+                return arrived
+        return self.pieces[0][0]
 
 
 def turn(url: str, recording: bytes, session_id: str, order: str = "eager", level: str | None = None) -> Heard:
@@ -109,6 +120,7 @@ def turn(url: str, recording: bytes, session_id: str, order: str = "eager", leve
                 case "audio":
                     heard.first_audio_s = heard.first_audio_s or now
                     heard.pieces.append((now, _seconds(base64.b64decode(data["chunk"]))))
+                    heard.spoken.append(data["text"])
                 case "complete":
                     heard.transcript, heard.response, heard.timing = (
                         data["transcript"],

@@ -1,9 +1,14 @@
-"""One conversation, three ways, turn by turn: by the server, chained in one process, one model after the other.
+"""One conversation, several ways, turn by turn: by the server, one model after the other, by pipecat.
 
-All figures that are promised are ratios or differences within one run, because the machine's
-speed varies from hour to hour. What Ray costs is less than what a turn varies by: it is the
-median of twenty pairs, each way first in every other one, with the interval that a bootstrap
-gives it. Keep the machine idle while it runs (about seven minutes).
+The server runs as it ships. All ways have the same weights, prompt, sampling and longest reply. pipecat takes part
+where its environment is (`make bench` builds it). All figures that are promised are ratios or differences within one
+run, because the machine's speed varies from hour to hour.
+
+Then what Ray costs, with a server that leaves the whole reply to the LLM, at temperature 0: so the same engines
+chained in one process write the same. That is less than what a turn varies by: it is the median of twenty pairs, each
+way first in every other one, with the interval that a bootstrap gives it.
+
+Keep the machine idle while it runs (about twelve minutes).
 """
 
 from __future__ import annotations
@@ -12,57 +17,112 @@ import argparse
 import asyncio
 import json
 import platform
+import re
 import statistics
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import inprocess, sequential
+from serve_app.teaching.openings import of_replies
+
+from . import inprocess, others
+from .promised import PROMISED
 from .recordings import recordings
 from .server import Heard, Server, serving, turn
 
+Way = Callable[[bytes], Awaitable[Heard]]
+Turns = Mapping[str, Sequence[Heard]]
+
 GREEDY = {"sampling": {"temperature": 0.0}}
-"""The three ways must be asked the same and answer the same."""
+MODEL_ONLY = {"openings": False, "recast": False, "questions": False, "follow_ups": False, "correction": "none"}
+"""The LLM writes the whole reply."""
 
-SEQUENTIAL_TURNS = 10
 CONVERSATION_TURNS = 20
+SETTLE_S = 0.3
+"""After each turn: threads of the way that answered may still spin."""
+
+_WITH_NAME = re.compile(r"Prazer, [^!]+!")
+"""The one opening that is not in the list, because of the name."""
 
 
-async def compare(server: Server, audio: Sequence[bytes]) -> dict[str, Any]:
-    """Twenty turns, served and chained, the first ten also one model after the other; all interleaved."""
-    chained = inprocess.Chained(await inprocess.stages(GREEDY))
-    session = uuid.uuid4().hex
-    served: list[Heard] = []
-    local: list[Heard] = []
-    one_by_one: list[float] = []
-    with sequential.started(GREEDY) as plain:
-        for number, recording in enumerate(audio):
-            if number % 2:
-                local.append(await chained.turn(recording))
-            served.append(await asyncio.to_thread(turn, server.url, recording, session))
-            if not number % 2:
-                local.append(await chained.turn(recording))
-            if number < SEQUENTIAL_TURNS:
-                one_by_one.append(await plain.turn(recording))
-    return {"served": served, "local": local, "sequential": one_by_one}
+async def interleaved(ways: Mapping[str, Way], audio: Sequence[bytes]) -> Turns:
+    """Every way answers every recording; which one begins changes from turn to turn."""
+    heard: dict[str, list[Heard]] = {name: [] for name in ways}
+    names = list(ways)
+    for number, recording in enumerate(audio):
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
+            heard[name].append(await ways[name](recording))
+            await asyncio.sleep(SETTLE_S)
+    return heard
 
 
-def figures(server: Server, measured: dict[str, Any]) -> dict[str, Any]:
-    """The promised figures, from the raw times."""
-    served, local, one_by_one = measured["served"], measured["local"], measured["sequential"]
-    ten = served[:SEQUENTIAL_TURNS]
-    overheads = [a.total_s - b.total_s for a, b in zip(served, local, strict=True) if a.response == b.response]
+def by(server: Server) -> Way:
+    """A conversation with the server."""
+    return partial(asyncio.to_thread, turn, server.url, session_id=uuid.uuid4().hex)
+
+
+def answers(audio: Sequence[bytes]) -> tuple[dict[str, float], Turns]:
+    """The server as it ships, one model after the other, and pipecat if it is installed."""
+    with ExitStack() as stack:
+        server = stack.enter_context(serving())
+        shared = others.settings()
+        ways = {"one_after_the_other": stack.enter_context(others.started("sequential", shared, audio[0])).turn}
+        if others.PEER_PYTHON.exists():
+            peer = others.started("peer_pipecat", shared, audio[0], others.PEER_PYTHON)
+            ways["pipecat"] = stack.enter_context(peer).turn
+        heard = asyncio.run(interleaved({"served": by(server), **ways}, audio))
+        return {**compared(heard), "ready_s": server.ready_s, "memory_gb": server.memory_gb()}, heard
+
+
+def compared(heard: Turns) -> dict[str, float]:
+    """The server's times, and their ratios to the others', turn by turn."""
+    served, script = heard["served"], heard["one_after_the_other"]
+    found = {
+        "first_audio_s": _median(one.first_audio_s for one in served),
+        "written_s": _median(map(written_s, served)),
+        "gap_s": _median(one.gap_s() for one in served),
+        "one_after_the_other_s": _median(one.first_audio_s for one in script),
+        "first_audio_ratio": _median(a.first_audio_s / b.first_audio_s for a, b in zip(served, script, strict=True)),
+    }
+    if peer := heard.get("pipecat"):
+        pairs = list(zip(served, peer, strict=True))
+        found |= {
+            "pipecat_first_audio_s": _median(one.first_audio_s for one in peer),
+            "pipecat_gap_s": _median(one.gap_s() for one in peer),
+            "first_audio_to_pipecat": _median(a.first_audio_s / b.first_audio_s for a, b in pairs),
+            "written_to_pipecat": _median(written_s(a) / b.first_audio_s for a, b in pairs),
+        }
+    return found
+
+
+def written_s(heard: Heard) -> float:
+    """When the first sound came that is more than the opening."""
+    named = _WITH_NAME.match(heard.response)
+    return heard.after_s(named[0] if named else next(of_replies([heard.response]), ""))
+
+
+def overhead(audio: Sequence[bytes]) -> tuple[dict[str, float], Turns]:
+    """What Ray and HTTP add, and how the first token's time grows with the conversation."""
+    with serving({"TutorLLM": GREEDY, "Ingress": {"teaching": MODEL_ONLY}}) as server:
+
+        async def measure() -> Turns:
+            chained = inprocess.Chained(await inprocess.stages(GREEDY))
+            return await interleaved({"served": by(server), "chained": chained.turn}, audio)
+
+        heard = asyncio.run(measure())
+    served, chained = heard["served"], heard["chained"]
+    same = [(a, b) for a, b in zip(served, chained, strict=True) if a.response == b.response]
+    overheads = [a.total_s - b.total_s for a, b in same]
     low, high = interval(overheads)
-    first_token = [heard.llm_first_token_s for heard in served]
+    first_token = [one.llm_first_token_s for one in served]
     return {
-        "first_audio_s": _median(heard.first_audio_s for heard in ten),
-        "one_after_the_other_s": _median(one_by_one),
-        "first_audio_ratio": _median(a.first_audio_s / b for a, b in zip(ten, one_by_one, strict=True)),
-        "gap_s": _median(heard.gap_s() for heard in ten),
         "first_token_turn_3_s": first_token[2],
         "first_token_turn_20_s": first_token[-1],
         "first_token_ratio": first_token[-1] / first_token[2],
@@ -70,25 +130,10 @@ def figures(server: Server, measured: dict[str, Any]) -> dict[str, Any]:
         "ray_overhead_ms": 1000 * _median(overheads),
         "ray_overhead_low_ms": 1000 * low,
         "ray_overhead_high_ms": 1000 * high,
-        "ray_overhead_share": _median(overheads) / _median(heard.total_s for heard in local),
-        "ray_first_audio_ms": 1000
-        * _median(a.first_audio_s - b.first_audio_s for a, b in zip(served, local, strict=True)),
-        "same_replies": len(overheads),
-        "ready_s": server.ready_s,
-        "memory_gb": server.memory_gb(),
-    }
-
-
-PROMISED = {
-    "first_audio_ratio": 0.55,
-    "gap_s": 0.9,
-    "first_token_ratio": 1.5,
-    "ray_overhead_ms": 60,
-    "ray_overhead_share": 0.08,
-    "ready_s": 40,
-    "memory_gb": 6,
-}
-"""Each figure's upper bound."""
+        "ray_overhead_share": _median(overheads) / _median(one.total_s for one in chained),
+        "ray_first_audio_ms": 1000 * _median(a.first_audio_s - b.first_audio_s for a, b in same),
+        "same_replies": len(same),
+    }, heard
 
 
 def interval(values: Sequence[float], resamples: int = 10_000) -> tuple[float, float]:
@@ -105,21 +150,23 @@ def _median(values: Any) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the figures and every turn's times as JSON")
+    parser.add_argument("--turns", type=int, default=CONVERSATION_TURNS, help="fewer for a trial, at least 4")
+    parser.add_argument("--only", choices=("answers", "overhead"), help="half of it")
     arguments = parser.parse_args()
-    audio = recordings(CONVERSATION_TURNS)
-    with serving({"TutorLLM": GREEDY}) as server:
-        measured = asyncio.run(compare(server, audio))
-        result = figures(server, measured)
+    audio = recordings(arguments.turns)
+    result: dict[str, float] = {}
+    turns: dict[str, Any] = {}
+    for part in (answers, overhead):
+        if arguments.only in (None, part.__name__):
+            found, heard = part(audio)
+            result |= found
+            turns[part.__name__] = {way: [asdict(one) for one in of_way] for way, of_way in heard.items()}
+    if not others.PEER_PYTHON.exists():
+        print(f"pipecat is not compared: no {others.PEER_PYTHON}; `make bench` installs it")
     for name, value in result.items():
         bound = f"  (at most {PROMISED[name]:g})" if name in PROMISED else ""
-        shown = "-" if value is None else f"{value:.3f}"
-        print(f"{name:32} {shown:>9}{bound}")
+        print(f"{name:32} {value:>9.3f}{bound}")
     if arguments.save:
-        turns = {
-            "served": [asdict(heard) for heard in measured["served"]],
-            "chained_in_one_process": [asdict(heard) for heard in measured["local"]],
-            "one_after_the_other_s": measured["sequential"],
-        }
         machine = {"machine": platform.machine(), "python": platform.python_version()}
         saved = json.dumps({"figures": result, **machine, "turns": turns}, ensure_ascii=False, indent=1)
         arguments.save.write_text(saved + "\n", "utf-8")
