@@ -75,7 +75,7 @@ class Pipecat:
     """A conversation through one pipeline."""
 
     def __init__(self, settings: plain.Settings) -> None:
-        self._prompt = settings.prompt
+        system, *self._examples = settings.prompt
         llama, key = plain.llama(settings)
         self._llama = llama
         sampling = dict(settings.sampling)
@@ -89,14 +89,20 @@ class Pipecat:
         llm = OpenAILLMService(
             api_key=key,
             base_url=f"{llama.listening_address}/v1",
-            settings=OpenAILLMService.Settings(model="tutor", extra={"stop": stop, "extra_body": more}, **sampling),
+            settings=OpenAILLMService.Settings(
+                model="tutor",
+                system_instruction=system["content"],
+                extra={"stop": stop, "extra_body": more},
+                **sampling,
+            ),
         )
         tts = KokoroTTSService(
             model_path=settings.kokoro,
             voices_path=settings.voices,
             settings=KokoroTTSService.Settings(voice=settings.voice, language=Language.PT_BR),
+            stop_frame_timeout_s=60,  # a sentence that takes long on a busy machine is not the end
         )
-        self._context = LLMContext(list(self._prompt))
+        self._context = LLMContext(list(self._examples))
         at_once = UserTurnStrategies(
             start=[VADUserTurnStartStrategy()], stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0)]
         )
@@ -132,7 +138,7 @@ class Pipecat:
         }
 
     def forget(self) -> None:
-        self._context.set_messages(list(self._prompt))
+        self._context.set_messages(list(self._examples))
 
     async def _stopped(self, *_: Any) -> None:
         self._answered.set()
