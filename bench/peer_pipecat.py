@@ -45,6 +45,8 @@ from pipecat.workers.runner import WorkerRunner
 from bench import asked, plain
 
 STT_RATE, TTS_RATE = 16_000, 24_000
+LONG_S = 120
+"""Pipecat gives up a transcript after 5 s and speech after 3 s: a busy machine may take longer."""
 
 
 class Whisper(WhisperSTTService):
@@ -100,15 +102,17 @@ class Pipecat:
             model_path=settings.kokoro,
             voices_path=settings.voices,
             settings=KokoroTTSService.Settings(voice=settings.voice, language=Language.PT_BR),
-            stop_frame_timeout_s=60,  # a sentence that takes long on a busy machine is not the end
+            stop_frame_timeout_s=LONG_S,
         )
         self._context = LLMContext(list(self._examples))
-        at_once = UserTurnStrategies(
-            start=[VADUserTurnStartStrategy()], stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0)]
+        at_once = LLMUserAggregatorParams(
+            user_turn_strategies=UserTurnStrategies(
+                start=[VADUserTurnStartStrategy()], stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0)]
+            ),
+            user_turn_stop_timeout=LONG_S,
+            audio_idle_timeout=0,
         )
-        sides = LLMContextAggregatorPair(
-            self._context, user_params=LLMUserAggregatorParams(user_turn_strategies=at_once, audio_idle_timeout=0)
-        )
+        sides = LLMContextAggregatorPair(self._context, user_params=at_once)
         self._ear = Ear()
         self._answered = asyncio.Event()
         sides.assistant().add_event_handler("on_assistant_turn_stopped", self._stopped)

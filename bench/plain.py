@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-CORES = os.cpu_count() or 2
+CORES = len(os.sched_getaffinity(0))
 CONTEXT_TOKENS = 4096
 
 
