@@ -23,7 +23,6 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,8 @@ async def interleaved(ways: Mapping[str, Way], audio: Sequence[bytes]) -> Turns:
 
 def by(server: Server) -> Way:
     """A conversation with the server."""
-    return partial(asyncio.to_thread, turn, server.url, session_id=uuid.uuid4().hex)
+    session = uuid.uuid4().hex
+    return lambda recording: asyncio.to_thread(turn, server.url, recording, session)
 
 
 def answers(audio: Sequence[bytes]) -> tuple[dict[str, float], Turns]:
