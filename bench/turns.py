@@ -43,8 +43,8 @@ MODEL_ONLY = {"openings": False, "recast": False, "questions": False, "follow_up
 """The LLM writes the whole reply."""
 
 CONVERSATION_TURNS = 20
-SETTLE_S = 0.3
-"""After each turn: threads of the way that answered may still spin."""
+SETTLE_S = 0.5
+"""After each turn, since threads may still spin; and after the server stood still, since Ray catches up."""
 
 _WITH_NAME = re.compile(r"Prazer, [^!]+!")
 """The one opening that is not in the list, because of the name."""
@@ -68,16 +68,29 @@ def by(server: Server) -> Way:
     return lambda recording: asyncio.to_thread(turn, server.url, recording, session)
 
 
+def alone(other: others.Other, server: Server) -> Way:
+    """The other way while the server stands still: Ray's processes are busy even when nobody talks."""
+
+    async def answer(recording: bytes) -> Heard:
+        with server.suspended():
+            heard = await other.turn(recording)
+        await asyncio.sleep(SETTLE_S)
+        return heard
+
+    return answer
+
+
 def answers(audio: Sequence[bytes]) -> tuple[dict[str, float], Turns]:
     """The server as it ships, one model after the other, and pipecat if it is installed."""
     with ExitStack() as stack:
         server = stack.enter_context(serving())
         shared = others.settings()
-        ways = {"one_after_the_other": stack.enter_context(others.started("sequential", shared, audio[0])).turn}
+        script = stack.enter_context(others.started("sequential", shared, audio[0]))
+        ways = {"served": by(server), "one_after_the_other": alone(script, server)}
         if others.PEER_PYTHON.exists():
-            peer = others.started("peer_pipecat", shared, audio[0], others.PEER_PYTHON)
-            ways["pipecat"] = stack.enter_context(peer).turn
-        heard = asyncio.run(interleaved({"served": by(server), **ways}, audio))
+            peer = stack.enter_context(others.started("peer_pipecat", shared, audio[0], others.PEER_PYTHON))
+            ways["pipecat"] = alone(peer, server)
+        heard = asyncio.run(interleaved(ways, audio))
         return {**compared(heard), "ready_s": server.ready_s, "memory_gb": server.memory_gb()}, heard
 
 
@@ -123,6 +136,7 @@ def overhead(audio: Sequence[bytes]) -> tuple[dict[str, float], Turns]:
     low, high = interval(overheads)
     first_token = [one.llm_first_token_s for one in served]
     return {
+        "model_only_first_audio_s": _median(one.first_audio_s for one in served),
         "first_token_turn_3_s": first_token[2],
         "first_token_turn_20_s": first_token[-1],
         "first_token_ratio": first_token[-1] / first_token[2],
