@@ -40,7 +40,7 @@ class Server:
 
     @contextlib.contextmanager
     def suspended(self) -> Iterator[None]:
-        """The whole tree stands still in this block, for some seconds at most: Ray gives up what is silent for longer."""
+        """The whole tree stands still in this block; for some seconds, as Ray gives up what is silent for long."""
         tree = self._tree()
         try:
             for process in tree:
