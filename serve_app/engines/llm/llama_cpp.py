@@ -11,15 +11,12 @@ The prompt that all conversations begin with is read once, by one slot. Its stat
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import secrets
-import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +24,13 @@ import httpx
 import xllamacpp
 
 from serve_app.engines.cancel_scope import CancelScope
+from serve_app.engines.llm import reply_form
 from serve_app.engines.llm.context_full import context_full
 from serve_app.engines.llm.llama_slots import Slots
+from serve_app.engines.llm.llama_states import PromptStates
 from serve_app.engines.thread_stream import Put, thread_stream
 from serve_app.errors import StackError, StageFailed
-from serve_app.protocols import QUESTION_CHARACTERS, SENTENCE_CHARACTERS, Message, ReplyForm, Sampling, TextDelta, Usage
+from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
 BATCH_TOKENS = 32
 """Prompt tokens evaluated at once. A generation can be stopped only between two batches, so
@@ -193,61 +192,6 @@ class LlamaCpp:
             raise failure
 
 
-class PromptStates:
-    """Files with the states of slots. A state is valid for one model file, context length, template and prompt.
-
-    Without a writable `folder` a temporary one is used: then every start reads the prompt again.
-    """
-
-    KEPT = 8
-    """Number of files kept; the oldest are deleted. That of the default tutor has 12 MB."""
-
-    def __init__(self, model: Path, folder: Path | None, form: str) -> None:
-        try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            folder = None  # read-only
-        self._own = None if folder is not None else tempfile.TemporaryDirectory(prefix="parle-")
-        if self._own is not None:
-            folder = Path(self._own.name)
-        assert folder is not None
-        self.folder = folder
-        stat = model.stat()
-        library = version("xllamacpp")
-        self._fits = f"{model.resolve()} {stat.st_size} {stat.st_mtime_ns} {library} {form}"
-
-    def key(self, messages: Sequence[Message]) -> str:
-        return hashlib.sha256(f"{self._fits} {list(messages)}".encode()).hexdigest()[:32]
-
-    def find(self, key: str) -> str | None:
-        """The complete file of that state. Its size is part of its name, since llama.cpp accepts a truncated file."""
-        for path in self.folder.glob(f"{key}.*.slot"):
-            if path.stem == f"{key}.{path.stat().st_size}":
-                return path.name
-            path.unlink(missing_ok=True)
-        return None
-
-    def drop(self, name: str) -> None:
-        (self.folder / name).unlink(missing_ok=True)
-
-    def draft(self, key: str) -> str:
-        """A unique name to write a state under before it is complete: two replicas may do so at once."""
-        return f"{key}.{secrets.token_hex(4)}.draft"
-
-    def keep(self, draft: str, key: str) -> str | None:
-        """Rename a complete draft to its final name; None if that fails, and the next start reads the prompt again."""
-        try:
-            path = self.folder / draft
-            kept = path.rename(self.folder / f"{key}.{path.stat().st_size}.slot")
-            states = sorted(self.folder.glob("*.slot"), key=lambda state: state.stat().st_mtime)
-            for old in states[: -self.KEPT]:
-                old.unlink(missing_ok=True)
-        except OSError:
-            return None
-        return kept.name
-
-
 def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
     request: dict[str, Any] = {
         "messages": list(messages),
@@ -261,7 +205,7 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
         "repeat_penalty": sampling.repeat_penalty,
     }
     if sampling.form is not None:
-        request["grammar"] = _grammar(sampling.form)
+        request["grammar"] = reply_form.gbnf(sampling.form)
     if sampling.json_schema is None:
         request["stop"] = list(sampling.stop)
     else:  # the texts that end a spoken reply may occur inside JSON; the schema ends it
@@ -270,15 +214,6 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
     if sampling.seed is not None:
         request["seed"] = sampling.seed
     return request
-
-
-def _grammar(form: ReplyForm) -> str:
-    """The form in GBNF, llama.cpp's grammar language."""
-    if not form.asks:
-        return f'root ::= [^?.!\\n]{{1,{SENTENCE_CHARACTERS}}} "."'
-    begin = " | ".join(f'"{words} "' for words in form.questions) or '""'
-    sentence = f'[^?.!\\n]{{1,{SENTENCE_CHARACTERS}}} "." " " ' if form.sentence else '" "? '
-    return f'root ::= {sentence}({begin}) [^?.!\\n]{{1,{QUESTION_CHARACTERS}}} "?"'
 
 
 def _usage(usage: dict[str, Any], timings: dict[str, float], finish_reason: str) -> Usage:
