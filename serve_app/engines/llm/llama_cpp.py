@@ -29,7 +29,7 @@ from serve_app.engines.llm.context_full import context_full
 from serve_app.engines.llm.llama_slots import Slots
 from serve_app.engines.llm.llama_states import PromptStates
 from serve_app.engines.thread_stream import Put, thread_stream
-from serve_app.errors import StackError, StageFailed
+from serve_app.errors import StackError, StageFailed, first_line
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
 BATCH_TOKENS = 32
@@ -169,27 +169,33 @@ class LlamaCpp:
         """Runs in a worker thread until the reply is written or the scope is cancelled; puts one item a token.
 
         The library calls `on_chunk` for every token and, with `return_progress`, for every
-        batch of the prompt; it stops there if `on_chunk` returns True.
+        batch of the prompt; it stops there if `on_chunk` returns True. What `on_chunk` raises, the library
+        drops, and the reply would just end: so it is kept, and raised afterwards.
         """
-        failure: StageFailed | None = None
+        failure: Exception | None = None
 
         def on_chunk(chunk: dict[str, Any] | list[dict[str, Any]]) -> bool:
             nonlocal failure
-            for part in chunk if isinstance(chunk, list) else [chunk]:
-                if "error" in part or "message" in part:
-                    failure = _failure(part)  # raised below: an exception cannot pass through the library
-                else:
-                    put(part)
+            try:
+                for part in chunk if isinstance(chunk, list) else [chunk]:
+                    if "error" in part or "message" in part:
+                        failure = _failure(part)
+                    else:
+                        put(part)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is raised below
+                failure = error
             return scope.cancelled or failure is not None
 
         if scope.cancelled:
             return
         try:
             self._server.handle_chat_completions(request, on_chunk)
-        except (RuntimeError, ValueError) as error:
-            raise StageFailed(f"The tutor's model failed: {error}", stage="llm") from error
-        if failure is not None:
+        except Exception as error:  # noqa: BLE001 - the edge to the library
+            failure = error
+        if isinstance(failure, StageFailed):
             raise failure
+        if failure is not None:
+            raise StageFailed(f"The tutor's model failed: {first_line(failure)}", stage="llm") from failure
 
 
 def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
