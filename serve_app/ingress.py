@@ -44,7 +44,7 @@ logger = logging.getLogger("ray.serve")
     # The handlers decide on admission, as they can send a reason; an open WebSocket counts as one request.
     max_ongoing_requests=1000,
     health_check_period_s=2,
-    health_check_timeout_s=30,
+    health_check_timeout_s=10,  # of its one event loop, which also decodes and plans
     graceful_shutdown_wait_loop_s=0.5,
     graceful_shutdown_timeout_s=5,
 )

@@ -16,7 +16,7 @@ from serve_app.gpu import budget
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
-from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
+from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, WARM_S, in_time, load_engine, stage_errors
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
 
@@ -75,7 +75,8 @@ class TutorLLM:
         self._prompt = wanted.prompt or tutor_prompt.default_prompt()
         if self._warmed != self._prompt:
             with stage_errors("llm"):
-                await self._engine.warm(tutor_prompt.prefix(self._prompt), everywhere=True)
+                async with in_time(WARM_S, "The tutor's prompt was not read"):
+                    await self._engine.warm(tutor_prompt.prefix(self._prompt), everywhere=True)
             self._warmed = self._prompt
 
     async def reply(self, request: tutor_prompt.TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
