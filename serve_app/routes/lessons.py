@@ -227,6 +227,10 @@ class Lessons:
         if size > self.limits.max_body_mb * 1e6:
             raise TooLarge(f"The recording is larger than {self.limits.max_body_mb:g} MB; send a shorter one.")
 
+    def knows_voice(self, voice: str | None) -> bool:
+        """Whether `check_voice` allows it without asking the stage."""
+        return self._voices.knows(voice)
+
     async def check_voice(self, voice: str | None) -> None:
         """Refuse a voice that the stack does not have.
 

@@ -146,7 +146,8 @@ async def test_a_stage_that_hangs_is_given_up_after_its_own_time(stage: Stage) -
         house.llm.word_s = 60
     else:
         house.tts.part_s = 60
-    failure = the_failure(await Lesson(house, **{f"{stage}_s": 0.05}).take())
+    limits: dict[str, Any] = {f"{stage}_s": 0.05}
+    failure = the_failure(await Lesson(house, **limits).take())
     assert (failure.code, failure.stage) == ("stage_timeout", stage)
     await assert_all_work_has_ended(house)
 
