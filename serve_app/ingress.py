@@ -46,7 +46,7 @@ logger = logging.getLogger("ray.serve")
     max_ongoing_requests=1000,
     user_config={},  # makes Ray call `reconfigure` at the start
     health_check_period_s=2,
-    health_check_timeout_s=30,
+    health_check_timeout_s=10,  # of its one event loop, which also decodes and plans
     graceful_shutdown_wait_loop_s=0.5,
     graceful_shutdown_timeout_s=5,
 )

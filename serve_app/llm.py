@@ -18,7 +18,7 @@ from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
-from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
+from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, WARM_S, in_time, load_engine, stage_errors
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
 
@@ -90,7 +90,8 @@ class TutorLLM:
 
     async def _read(self, prompt: TutorPrompt) -> None:
         with stage_errors("llm"):
-            await self._engine.warm(tutor_prompt.prefix(prompt), everywhere=True)
+            async with in_time(WARM_S, "The tutor's prompt was not read"):
+                await self._engine.warm(tutor_prompt.prefix(prompt), everywhere=True)
 
     def refused_settings(self) -> str | None:
         """Why the latest user_config is not in force; None where it is."""

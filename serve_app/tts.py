@@ -19,7 +19,7 @@ from serve_app.errors import unknown_voice
 from serve_app.protocols import Audio, Speech, TextToSpeechEngine
 from serve_app.replicas.kept_speech import KeptSpeech
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
-from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
+from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, WARM_S, in_time, load_engine, stage_errors
 from serve_app.replicas.speech_ahead import SpeechAhead
 from serve_app.spoken_text.normalise import spoken
 from serve_app.spoken_text.words import Variety
@@ -83,8 +83,9 @@ class TextToSpeech:
         self._engine, self._kept = await load_engine(lambda: fetched(config), build, after)
         self._ahead = SpeechAhead(self._kept, self._whole)
         with stage_errors("tts"):
-            async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):
-                pass  # warm up: an engine's first synthesis is slow
+            async with in_time(WARM_S, "The first words were not spoken"):
+                async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):
+                    pass  # warm up: an engine's first synthesis is slow
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
         """Apply new defaults for clients that choose nothing."""

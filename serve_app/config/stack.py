@@ -223,6 +223,18 @@ class Limits(Strict):
     default less where `llm.context_tokens` is small."""
     turn_s: Annotated[float, Field(gt=0)] = 120.0
     """Longest turn, in seconds."""
+    stt_s: Annotated[float, Field(gt=0)] = 60.0
+    """Longest wait for a transcript, that behind other learners included."""
+    cefr_s: Annotated[float, Field(gt=0)] = 30.0
+    """Longest wait for a level estimate."""
+    llm_s: Annotated[float, Field(gt=0)] = 60.0
+    """Longest wait for the reply's first or next words."""
+    tts_s: Annotated[float, Field(gt=0)] = 60.0
+    """Longest wait for the first or next audio of a piece of the reply."""
+    query_s: Annotated[float, Field(gt=0)] = 5.0
+    """Longest wait for a stage's answer outside of turns: which voices it has."""
+    warm_s: Annotated[float, Field(gt=0)] = 120.0
+    """Longest time that the LLM reads a shortened conversation ahead of its next turn."""
     max_turns: Annotated[int, Field(ge=1)] = 8
     """Turns at the same time; one more is refused with 503."""
     max_sessions: Annotated[int, Field(ge=1)] = 100

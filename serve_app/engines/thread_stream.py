@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from typing import TypeVar
@@ -33,10 +34,10 @@ async def thread_stream(
     items: asyncio.Queue[tuple[T] | None] = asyncio.Queue()
 
     def ended(job: asyncio.Future[None]) -> None:
-        finished()
         items.put_nowait(None)
         if not job.cancelled():
             job.exception()  # otherwise asyncio logs it as never retrieved when the stream was closed
+        finished()
 
     with CancelScope() as scope:
 
@@ -44,8 +45,23 @@ async def thread_stream(
             if not scope.cancelled:
                 loop.call_soon_threadsafe(items.put_nowait, (item,))
 
-        job = loop.run_in_executor(pool, timed(work), scope, put)
+        job = loop.run_in_executor(pool, timed(_raising_what_a_future_takes(work)), scope, put)
         job.add_done_callback(ended)
         while (item := await items.get()) is not None:
             yield item[0]
         await job
+
+
+def _raising_what_a_future_takes(work: Callable[[CancelScope, Put[T]], None]) -> Callable[[CancelScope, Put[T]], None]:
+    """`work`, whose exception always ends the stream as a failure.
+
+    A future refuses a StopIteration and would never be done; a CancelledError would look like a reader who left.
+    """
+
+    def run(scope: CancelScope, put: Put[T]) -> None:
+        try:
+            work(scope, put)
+        except (StopIteration, asyncio.CancelledError, concurrent.futures.CancelledError) as error:
+            raise RuntimeError(f"the worker ended with {type(error).__name__}") from error
+
+    return run

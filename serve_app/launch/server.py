@@ -31,6 +31,8 @@ START_POLL_S = 0.5
 WATCH_POLL_S = 2.0
 READY_S = 5.0
 GUARD_S = 10.0
+START_S = 1800.0
+"""How long a start may go on without news: a model of many gigabytes takes minutes to load, and longer to download."""
 CONTROLLER_S = 60.0
 """How long to wait for a controller: one that died is back within seconds, one that hangs is given up."""
 
@@ -137,25 +139,36 @@ def _await_ready(stack: StackFile, client: ServeControllerClient, report: Report
     """Wait until every stage can serve.
 
     Raises:
-        StackError: one of them cannot start.
+        StackError: one of them cannot start, or nothing happened for half an hour.
     """
     healthy: set[str] = set()
     told: dict[str, str] = {}
+    patience = time.monotonic() + START_S
     while True:
         now = _look(stack, client)
+        if time.monotonic() > patience:
+            raise StackError(_not_up(now))
         for name, state in now.deployments.items():
             if state is DeploymentStatus.HEALTHY and name not in healthy:
                 healthy.add(name)
+                patience = time.monotonic() + START_S
                 report.step(f"{name} is up")
         if failure := now.failure():
             raise StackError(failure)
         for name, message in now.messages.items():
             if told.get(name) != message:
                 told[name] = message
+                patience = time.monotonic() + START_S
                 report.step(f"{name}: {serve_status.reason(message)}")
         if now.application is ApplicationStatus.RUNNING and _ready(stack):
             return
         time.sleep(START_POLL_S)
+
+
+def _not_up(now: serve_status.Snapshot) -> str:
+    waited_for = [name for name, state in now.deployments.items() if state is not DeploymentStatus.HEALTHY]
+    what = ", ".join(waited_for) or "the server's address"
+    return f"nothing happened for {START_S / 60:g} min while waiting for {what}; the logs may say why."
 
 
 def _ready(stack: StackFile) -> bool:

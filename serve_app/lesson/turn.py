@@ -17,6 +17,7 @@ from serve_app.errors import ParleError, TurnTimeout
 from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange, OneAtATime
 from serve_app.lesson.events import Complete, Event, Failed
 from serve_app.lesson.speech_cutter import Pace
+from serve_app.lesson.stage_limits import limited
 from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn_pipeline import TurnPipeline
 from serve_app.lesson.turn_record import TurnRecord, TurnRecorder
@@ -52,7 +53,7 @@ class Turn:
         trimmed: Callable[[Conversation], None] = lambda _: None,
         ended: Callable[[TurnRecord], None] = lambda _: None,
     ) -> None:
-        self._stages = stages
+        self._stages = limited(stages, limits)
         self._store = store
         self._limits = limits
         self._pace = pace

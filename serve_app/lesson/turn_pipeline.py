@@ -62,6 +62,7 @@ class TurnPipeline:
         self._error: Correction | None = None
         self._cutter = PieceCutter(pace)
         self._more_text = asyncio.Event()
+        self._speaking = False
         self._spoken_parts = 0
         self.speech = SpeechSender(waiting, utterance.order, recorder)
         self._opening = ""
@@ -201,7 +202,8 @@ class TurnPipeline:
                 await self._wait_for_text()
 
     async def _speak_piece(self, piece: str) -> None:
-        if self._spoken_parts == 0:
+        if not self._speaking:
+            self._speaking = True  # also where this piece turns out to have no sound
             await self.speech.send(Status("tts"))
         with self._recorder.calling("tts") as call:
             stream = self._stages.tts.synthesize(

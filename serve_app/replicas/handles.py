@@ -7,7 +7,8 @@ does not, so every call here cancels explicitly. Ray's exceptions become our own
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from ray.serve.exceptions import (
     RayServeException,
     RequestCancelledError,
 )
-from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
+from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
 from serve_app.errors import Busy, ParleError, StageFailed
 from serve_app.lesson.conversation import Exchange
@@ -29,30 +30,50 @@ RAY_ERRORS = (RayError, RayServeException)
 
 
 async def call(method: DeploymentHandle, *args: Any, stage: str) -> Any:
-    """Call a method of a stage; cancelling this call cancels it in the stage."""
+    """Call a method of a stage; cancelling this call cancels it in the stage.
+
+    Sets no time limit: the callers do.
+    """
     response = method.remote(*args)
-    try:
+    with _own_errors(response, stage):
         return await response
-    except asyncio.CancelledError:
-        response.cancel()
-        task = asyncio.current_task()
-        if task is not None and not task.cancelling():  # not cancelled by us: Ray raises this when the replica is gone
-            raise _stage_lost(stage) from None
-        raise
-    except RAY_ERRORS as error:
-        raise as_parle_error(error, stage) from None
 
 
 async def stream(method: DeploymentHandle, *args: Any, stage: str) -> AsyncGenerator[Any, None]:
     """Call a generator method of a stage; closing this generator closes it in the stage."""
     response = method.options(stream=True).remote(*args)
     assert isinstance(response, DeploymentResponseGenerator)
-    try:
+    with _own_errors(response, stage):
         async for item in response:
             yield item
+
+
+@contextmanager
+def _own_errors(response: DeploymentResponse[Any] | DeploymentResponseGenerator[Any], stage: str) -> Iterator[None]:
+    """Turns what the block raises for the response into our errors; cancels the response unless it was read to its end.
+
+    Ray raises a CancelledError of its own when a replica is gone. It must not pass for the cancelling of our task: a
+    TaskGroup, for example, takes a cancelled task for a finished one.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        _cancel(response)
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling():
+            raise _stage_lost(stage) from None
+        raise
     except RAY_ERRORS as error:
+        _cancel(response)
         raise as_parle_error(error, stage) from None
-    finally:
+    except BaseException:  # the reader closes the stream, for example
+        _cancel(response)
+        raise
+
+
+def _cancel(response: DeploymentResponse[Any] | DeploymentResponseGenerator[Any]) -> None:
+    """Stop the work behind a response. Of one that never reached a replica, Ray raises the reason here again."""
+    with suppress(*RAY_ERRORS):
         response.cancel()
 
 

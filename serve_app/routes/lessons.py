@@ -17,15 +17,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from serve_app import audio
 from serve_app.config.stack import Limits, Order, StackArgs, explain
 from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings, known_style
-from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge, did_you_mean, unknown_voice
+from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge, did_you_mean
 from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange, OneAtATime
 from serve_app.lesson.events import Event
 from serve_app.lesson.speech_cutter import Pace
+from serve_app.lesson.stage_limits import answer_within
 from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn import Turn
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
 from serve_app.routes.presence import OpenConnection, Presence
+from serve_app.routes.voices import Voices
 from serve_app.teaching import planner
 from serve_app.teaching.plan import Plan, Said
 
@@ -103,7 +105,7 @@ class Lessons:
         self._planner: Callable[[Said], Plan] = planner.plan
         self._correction: CorrectionStyle = TeachingSettings().correction
         planner.warm()
-        self._voices: list[str] = []
+        self._voices = Voices(self._ask_voices)
         self._warmings: dict[str, asyncio.Task[None]] = {}
         self.limits = args.limits.fitting(self._context_tokens)
         store.keep(self.limits.kept_conversations, self.limits.conversation_idle_s)
@@ -130,7 +132,15 @@ class Lessons:
         return await self._queries.ready()
 
     async def voices(self) -> list[str]:
-        return await self._queries.voices()
+        """The voices a client may choose from.
+
+        Raises:
+            ParleError: the stage did not say in time.
+        """
+        return await self._voices.all()
+
+    async def _ask_voices(self) -> list[str]:
+        return await answer_within(self.limits.query_s, self._queries.voices(), "tts")
 
     @property
     def turns(self) -> int:
@@ -219,17 +229,18 @@ class Lessons:
         if size > self.limits.max_body_mb * 1e6:
             raise TooLarge(f"The recording is larger than {self.limits.max_body_mb:g} MB; send a shorter one.")
 
+    def knows_voice(self, voice: str | None) -> bool:
+        """Whether `check_voice` allows it without asking the stage."""
+        return self._voices.knows(voice)
+
     async def check_voice(self, voice: str | None) -> None:
         """Refuse a voice that the stack does not have.
 
         Raises:
             InvalidField: it has no such voice.
+            ParleError: the stage did not say in time which voices it has.
         """
-        if voice is None or voice in self._voices:
-            return
-        self._voices = await self._queries.voices()
-        if voice not in self._voices:
-            raise unknown_voice(voice, self._voices)
+        await self._voices.check(voice)
 
     def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
         """The events of one turn; see Turn.events."""
@@ -258,7 +269,7 @@ class Lessons:
 
     async def _warm(self, conversation: Conversation) -> None:
         try:
-            await self._queries.warm(conversation.exchanges)
+            await answer_within(self.limits.warm_s, self._queries.warm(conversation.exchanges), "llm")
         except ParleError as error:
             logger.warning("a conversation's prompt cache was not warmed: %s", error.message)
 

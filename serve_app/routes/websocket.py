@@ -72,6 +72,8 @@ class Connection:
         self._socket = socket
         self._lessons = lessons
         self._choice = Choice(session_id=uuid.uuid4().hex)
+        self._choosing: asyncio.Task[None] | None = None
+        """Settings whose voice is still being looked up."""
         self._turn: asyncio.Task[None] | None = None
         self._turns = 0
 
@@ -86,6 +88,8 @@ class Connection:
                 except ParleError as error:
                     await self._send(_error(error))
         finally:
+            if self._choosing is not None:
+                self._choosing.cancel()
             await self._stop_turn()
 
     async def _handle(self, message: Message) -> None:
@@ -93,7 +97,7 @@ class Connection:
         if recording is not None:
             if await self._stop_turn():
                 await self._send(json.dumps({"event": "cancelled"}))
-            self._turn = asyncio.create_task(self._answer(recording, self._choice))
+            self._turn = asyncio.create_task(self._answer(recording, self._choice, self._pending()))
             return
         await self._handle_command(_command(message.get("text") or ""))
 
@@ -103,15 +107,41 @@ class Connection:
                 await self._stop_turn()
                 await self._send(json.dumps({"event": "cancelled"}))
             case "settings":
-                choice = self._choice.changed(command)
-                await self._lessons.check_voice(choice.voice)
-                self._choice = choice if choice.session_id else choice.changed({"session_id": uuid.uuid4().hex})
-                await self._send(json.dumps({"event": "settings", **self._choice.model_dump()}))
+                voice = self._choice.changed(command).voice
+                if self._pending() is None and self._lessons.knows_voice(voice):
+                    await self._choose(command)
+                else:  # the stage is asked meanwhile: a `cancel` must not wait for it
+                    self._choosing = asyncio.create_task(self._choose_later(command, self._pending()))
             case other:
                 raise InvalidField(f"Unknown message type {other!r}; send 'settings' or 'cancel', or audio as binary.")
 
-    async def _answer(self, recording: bytes, choice: Choice) -> None:
-        """One turn, from recording to `complete` or `error`; the connection stays open either way."""
+    def _pending(self) -> asyncio.Task[None] | None:
+        return self._choosing if self._choosing is not None and not self._choosing.done() else None
+
+    async def _choose(self, command: dict[str, Any]) -> None:
+        choice = self._choice.changed(command)
+        await self._lessons.check_voice(choice.voice)
+        self._choice = choice if choice.session_id else choice.changed({"session_id": uuid.uuid4().hex})
+        await self._send(json.dumps({"event": "settings", **self._choice.model_dump()}))
+
+    async def _choose_later(self, command: dict[str, Any], before: asyncio.Task[None] | None) -> None:
+        """As `_choose`, after the settings that came before."""
+        if before is not None:
+            await asyncio.wait([before])
+        try:
+            with self._lessons.refusals(ROUTE):
+                await self._choose(command)
+        except ParleError as error:
+            await self._send(_error(error))
+
+    async def _answer(self, recording: bytes, choice: Choice, choosing: asyncio.Task[None] | None) -> None:
+        """One turn, from recording to `complete` or `error`; the connection stays open either way.
+
+        It waits for the settings that were sent before the recording.
+        """
+        if choosing is not None:
+            await asyncio.wait([choosing])
+            choice = self._choice
         try:
             with ExitStack() as slot:
                 with self._lessons.refusals(ROUTE):

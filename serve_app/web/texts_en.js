@@ -137,6 +137,7 @@ export const en = {
   'error.empty_reply': 'I found nothing to answer. Say it another way, or send it again.',
   'error.context_full': 'This conversation has become too long for me. Begin another one in the settings.',
   'error.turn_timeout': 'The answer took too long and was stopped. Send it again.',
+  'error.stage_timeout': 'A part of the server does not answer. Send it again in a few seconds.',
   'error.stage_lost': 'A part of the server died and is coming back. Send it again in a few seconds.',
   'error.stage_unavailable': 'A part of the server is still starting. Send it again in a few seconds.',
   'error.stage_failed': 'Something failed on the server. Send it again.',

@@ -137,6 +137,7 @@ export const pt = {
   'error.empty_reply': 'Não achei o que responder. Diga de outro jeito ou envie de novo.',
   'error.context_full': 'Esta conversa ficou longa demais para mim. Comece outra nos ajustes.',
   'error.turn_timeout': 'A resposta demorou demais e foi interrompida. Envie de novo.',
+  'error.stage_timeout': 'Uma parte do servidor não responde. Envie de novo em alguns segundos.',
   'error.stage_lost': 'Uma parte do servidor caiu e já está voltando. Envie de novo em alguns segundos.',
   'error.stage_unavailable': 'Uma parte do servidor ainda está começando. Envie de novo em alguns segundos.',
   'error.stage_failed': 'Algo falhou no servidor. Envie de novo.',

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from serve_app.engines.llm.llama_cpp import LlamaCpp, PromptStates
+from serve_app.engines.llm.llama_cpp import LlamaCpp
 from serve_app.engines.llm.llama_slots import Slots
+from serve_app.engines.llm.llama_states import PromptStates
 from serve_app.engines.llm.memory_file import memory_file
 from serve_app.lesson import tutor_prompt
 from serve_app.protocols import Message, Sampling, TextDelta, Usage

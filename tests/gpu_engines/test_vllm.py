@@ -119,7 +119,7 @@ async def test_a_second_turn_finds_the_first_in_the_cache_and_is_answered_otherw
 async def test_a_prompt_begins_with_the_token_that_gemma_needs(gemma_vllm: Vllm) -> None:
     """Without <bos> it says the same nonsense to everything, and this tokenizer adds none."""
     tokenizer = gemma_vllm._engine.get_tokenizer()
-    first, *others = await gemma_vllm._render([{"role": "user", "content": "[A2] Oi"}])
+    first, *others = await gemma_vllm._prompts.tokens([{"role": "user", "content": "[A2] Oi"}])
     assert first == tokenizer.bos_token_id
     assert tokenizer.encode(tokenizer.decode(others)) == others
 
@@ -194,7 +194,7 @@ async def test_a_reader_cancelled_at_any_moment_leaves_nothing_behind(gemma_vllm
 async def test_a_ministral_in_mistrals_format_is_loaded_without_its_vision_tower(ministral: Vllm) -> None:
     _, usage = await reply(ministral, LESSON, Sampling(temperature=0, max_tokens=6, stop=()))
     assert usage.completion_tokens == 6
-    bos, *_ = await ministral._render(LESSON)
+    bos, *_ = await ministral._prompts.tokens(LESSON)
     assert bos == ministral._engine.get_tokenizer().bos_token_id
     text, _ = await reply(ministral, LESSON, Sampling(temperature=1, json_schema=SCHEMA, seed=1))
     fits(text)
@@ -241,7 +241,7 @@ async def test_a_begun_reply_is_the_end_of_the_prompt(name: str, request: pytest
     engine: Vllm = request.getfixturevalue(name)
     asked = TutorRequest("Eu moro em Recife.", "A2", begin="Que bom! Você mora em Recife.")
     tokenizer = engine._engine.get_tokenizer()
-    begun = await engine._render(tutor_prompt.messages(TutorPrompt(system="Fale do mar."), asked))
+    begun = await engine._prompts.tokens(tutor_prompt.messages(TutorPrompt(system="Fale do mar."), asked))
     assert tokenizer.decode(begun[-5:]).endswith("Recife.")
     form = ReplyForm(sentence=False, questions=("Onde", "Com quem"))
     sampling = Sampling(temperature=1, max_tokens=30, form=form)

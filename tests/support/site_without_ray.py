@@ -37,6 +37,8 @@ class QuickExtras:
     stages: tuple[str, ...]
 
     async def voices(self) -> list[str]:
+        if "tts" in self.house.away:
+            await asyncio.Event().wait()
         return list(VOICE_NAMES)
 
     async def warm(self, history: tuple[Exchange, ...]) -> None: ...

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import threading
+from typing import Any, cast
 
 import pytest
 from support.paths import CONFIGS
 
 from serve_app.config.lint import read
 from serve_app.config.stack import StackArgs
+from serve_app.errors import StackError
 from serve_app.ingress import build
 from serve_app.launch import preflight
-from serve_app.replicas.replica import load_engine
+from serve_app.replicas.replica import in_time, load_engine
 
 STAGES = {"stt": "SpeechToText", "cefr": "CefrClassifier", "llm": "TutorLLM", "tts": "TextToSpeech"}
 
@@ -51,19 +53,15 @@ def test_on_a_shared_card_the_others_wait_for_the_llm(file: str, monkeypatch: py
 
 async def test_a_stage_fetches_at_once_and_builds_only_after_the_one_before_it() -> None:
     log: list[str] = []
-    first = asyncio.Event()
+    first = threading.Event()
 
-    class Ready:
-        async def remote(self) -> bool:
-            await first.wait()
-            log.append("first is ready")
-            return True
-
-    class First:
-        ready = Ready()
+    def up(_: Any) -> bool:
+        if first.is_set():
+            log.append("first is up")
+        return first.is_set()
 
     loading = asyncio.create_task(
-        load_engine(lambda: log.append("fetched"), lambda _: log.append("built"), First())  # pyright: ignore[reportArgumentType]
+        load_engine(lambda: log.append("fetched"), lambda _: log.append("built"), cast(Any, "the first"), up=up)
     )
     async with asyncio.timeout(10):
         while log != ["fetched"]:  # noqa: ASYNC110 - a thread fetches and tells nobody
@@ -71,4 +69,13 @@ async def test_a_stage_fetches_at_once_and_builds_only_after_the_one_before_it()
     await asyncio.sleep(0.05)
     first.set()
     await loading
-    assert log == ["fetched", "first is ready", "built"]
+    assert log == ["fetched", "first is up", "built"]
+
+
+async def test_a_start_that_hangs_ends_with_what_was_waited_for() -> None:
+    with pytest.raises(StackError, match=r"The tutor's prompt was not read within 0.01 s"):
+        async with in_time(0.01, "The tutor's prompt was not read"):
+            await asyncio.Event().wait()
+    with pytest.raises(TimeoutError, match="of the library"):
+        async with in_time(10, "The tutor's prompt was not read"):
+            raise TimeoutError("of the library")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Generator
+from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -29,6 +30,24 @@ async def test_items_come_in_order_and_the_error_after_them(pool: ThreadPoolExec
     assert [await anext(stream) for _ in range(100)] == [*range(100)]
     with pytest.raises(LookupError, match="the end"):
         await anext(stream)
+
+
+@pytest.mark.parametrize("kind", [KeyError, MemoryError, StopIteration, asyncio.CancelledError, FutureCancelled])
+async def test_whatever_the_work_raises_ends_the_stream_as_a_failure(
+    pool: ThreadPoolExecutor, kind: type[BaseException]
+) -> None:
+    finished = asyncio.Event()
+
+    def work(scope: CancelScope, put: Put[str]) -> None:
+        put("first")
+        raise kind
+
+    async with asyncio.timeout(5):
+        stream = thread_stream(pool, work, finished=finished.set)
+        assert await anext(stream) == "first"
+        with pytest.raises((KeyError, MemoryError, RuntimeError)):
+            await anext(stream)
+        await finished.wait()
 
 
 async def test_a_closed_stream_cancels_the_work_and_tells_when_it_has_ended(pool: ThreadPoolExecutor) -> None:

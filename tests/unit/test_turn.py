@@ -72,6 +72,14 @@ async def test_the_first_piece_is_spoken_while_the_reply_is_still_written() -> N
     assert len(before_speech) <= 4  # of 12 words
 
 
+async def test_speech_is_announced_once_also_where_the_first_pieces_have_no_sound() -> None:
+    house = House()
+    house.tts.parts = 0
+    events = await Lesson(house).take()
+    assert len(house.tts.asked) > 1
+    assert events.count(Status("tts")) == 1
+
+
 async def test_pieces_are_spoken_one_after_the_other() -> None:
     house = House()
     house.tts.part_s = 0.01

@@ -137,6 +137,28 @@ async def test_a_turn_over_its_time_is_stopped_in_the_stage_it_has_reached(stage
     await assert_all_work_has_ended(house)
 
 
+@pytest.mark.parametrize("stage", STAGES)
+async def test_a_stage_that_hangs_is_given_up_after_its_own_time(stage: Stage) -> None:
+    house = House()
+    if stage in ("stt", "cefr"):
+        getattr(house, stage).takes_s = 60
+    elif stage == "llm":
+        house.llm.word_s = 60
+    else:
+        house.tts.part_s = 60
+    limits: dict[str, Any] = {f"{stage}_s": 0.05}
+    failure = the_failure(await Lesson(house, **limits).take())
+    assert (failure.code, failure.stage) == ("stage_timeout", stage)
+    await assert_all_work_has_ended(house)
+
+
+async def test_a_stage_that_goes_on_giving_answers_is_not_given_up() -> None:
+    house = House()
+    house.llm.word_s, house.tts.part_s, house.tts.parts = 0.04, 0.04, 4
+    events = await Lesson(house, llm_s=0.15, tts_s=0.15).take()  # each takes longer than that altogether
+    assert isinstance(events[-1], Complete)
+
+
 class ForgetfulStore:
     """A database that cannot be reached."""
 

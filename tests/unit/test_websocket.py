@@ -64,6 +64,26 @@ def test_cancel_stops_the_turn_and_the_next_one_works(site: Site, talk: Talk) ->
     assert talk.until("audio", "error").names[-1] == "audio"
 
 
+def test_a_stage_that_does_not_say_its_voices_holds_up_neither_cancel_nor_the_connection() -> None:
+    """The settings and the turn behind them are answered, each once, when the lookup is given up."""
+    house = house_that_knows(SOUNDS)
+    house.away.add("tts")
+    with site_of(house, limits={"query_s": 0.5}) as site, talking(site.url) as talk:
+        talk.tell({"type": "settings", "voice": "pm_santa", "session_id": "aula"})
+        talk.say(RECORDINGS[FIRST])
+        talk.tell({"type": "cancel"})
+        assert talk.next().name == "cancelled"
+        refused = talk.next()
+        assert (refused.name, refused.data["code"], refused.data["stage"]) == ("error", "stage_timeout", "tts")
+        assert talk.nothing_comes(0.2)
+        talk.tell({"type": "settings", "voice": "pm_santa"})
+        talk.tell({"type": "settings", "session_id": "aula-2"})
+        talk.say(RECORDINGS[FIRST])
+        seen = talk.until("complete")
+        assert seen.names[:2] == ["error", "settings"]
+        assert seen.one("transcript")["session_id"] == "aula-2"
+
+
 def interrupted(talk: Talk, reached: str) -> tuple[Answer, Answer]:
     """A turn up to that event, when the learner speaks again; and the turn that answers."""
     talk.say(RECORDINGS[FIRST])

@@ -11,16 +11,12 @@ The prompt that all conversations begin with is read once, by one slot. Its stat
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +24,19 @@ import httpx
 import xllamacpp
 
 from serve_app.engines.cancel_scope import CancelScope
+from serve_app.engines.llm import reply_form
 from serve_app.engines.llm.context_full import context_full
 from serve_app.engines.llm.llama_slots import Slots
-from serve_app.engines.llm.memory_file import SUFFIX, sweep
+from serve_app.engines.llm.llama_states import PromptStates
 from serve_app.engines.thread_stream import Put, thread_stream
-from serve_app.errors import StackError, StageFailed
-from serve_app.protocols import QUESTION_CHARACTERS, SENTENCE_CHARACTERS, Message, ReplyForm, Sampling, TextDelta, Usage
+from serve_app.errors import StackError, StageFailed, first_line
+from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
 BATCH_TOKENS = 32
 """Prompt tokens evaluated at once. A generation can be stopped only between two batches, so
 this limits how long the prompt of a cancelled request is still read: about half a second at
 the 60 tokens/s of two cores. Larger batches were not faster there."""
 
-DRAFT = ".draft"
-"""The suffix of a state that is being written."""
 QUIET = -1
 """llama.cpp's verbosity level for errors only."""
 
@@ -174,87 +169,33 @@ class LlamaCpp:
         """Runs in a worker thread until the reply is written or the scope is cancelled; puts one item a token.
 
         The library calls `on_chunk` for every token and, with `return_progress`, for every
-        batch of the prompt; it stops there if `on_chunk` returns True.
+        batch of the prompt; it stops there if `on_chunk` returns True. What `on_chunk` raises, the library
+        drops, and the reply would just end: so it is kept, and raised afterwards.
         """
-        failure: StageFailed | None = None
+        failure: Exception | None = None
 
         def on_chunk(chunk: dict[str, Any] | list[dict[str, Any]]) -> bool:
             nonlocal failure
-            for part in chunk if isinstance(chunk, list) else [chunk]:
-                if "error" in part or "message" in part:
-                    failure = _failure(part)  # raised below: an exception cannot pass through the library
-                else:
-                    put(part)
+            try:
+                for part in chunk if isinstance(chunk, list) else [chunk]:
+                    if "error" in part or "message" in part:
+                        failure = _failure(part)
+                    else:
+                        put(part)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is raised below
+                failure = error
             return scope.cancelled or failure is not None
 
         if scope.cancelled:
             return
         try:
             self._server.handle_chat_completions(request, on_chunk)
-        except (RuntimeError, ValueError) as error:
-            raise StageFailed(f"The tutor's model failed: {error}", stage="llm") from error
-        if failure is not None:
+        except Exception as error:  # noqa: BLE001 - the edge to the library
+            failure = error
+        if isinstance(failure, StageFailed):
             raise failure
-
-
-class PromptStates:
-    """Files with the states of slots. A state is valid for one model file, context length, template and prompt.
-
-    Without a writable `folder` a temporary one is used: then every start reads the prompt again.
-    """
-
-    KEPT = 8
-    """Number of files kept; the oldest are deleted. That of the default tutor has 12 MB."""
-
-    def __init__(self, model: Path, folder: Path | None, form: str) -> None:
-        try:
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-                sweep(folder, SUFFIX, DRAFT)
-        except OSError:
-            folder = None  # read-only
-        if folder is not None and not os.access(folder, os.W_OK):
-            folder = None  # another user's
-        self._own = None if folder is not None else tempfile.TemporaryDirectory(prefix="parle-")
-        if self._own is not None:
-            folder = Path(self._own.name)
-        assert folder is not None
-        self.folder = folder
-        stat = model.stat()
-        library = version("xllamacpp")
-        self._fits = f"{model.resolve()} {stat.st_size} {stat.st_mtime_ns} {library} {form}"
-
-    def key(self, messages: Sequence[Message]) -> str:
-        return hashlib.sha256(f"{self._fits} {list(messages)}".encode()).hexdigest()[:32]
-
-    def find(self, key: str) -> str | None:
-        """The complete file of that state. Its size is part of its name, since llama.cpp accepts a truncated file."""
-        for path in self.folder.glob(f"{key}.*.slot"):
-            if path.stem == f"{key}.{path.stat().st_size}":
-                return path.name
-            path.unlink(missing_ok=True)
-        return None
-
-    def drop(self, name: str) -> None:
-        with suppress(OSError):
-            (self.folder / name).unlink(missing_ok=True)
-
-    def draft(self, key: str) -> str:
-        """A unique name to write a state under before it is complete: two replicas may do so at once."""
-        return f"{key}.{secrets.token_hex(4)}{DRAFT}"
-
-    def keep(self, draft: str, key: str) -> str | None:
-        """Rename a complete draft to its final name; None if that fails, and the next start reads the prompt again."""
-        try:
-            path = self.folder / draft
-            path.chmod(0o600)
-            kept = path.rename(self.folder / f"{key}.{path.stat().st_size}.slot")
-            states = sorted(self.folder.glob("*.slot"), key=lambda state: state.stat().st_mtime)
-            for old in states[: -self.KEPT]:
-                old.unlink(missing_ok=True)
-        except OSError:
-            return None
-        return kept.name
+        if failure is not None:
+            raise StageFailed(f"The tutor's model failed: {first_line(failure)}", stage="llm") from failure
 
 
 def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
@@ -270,7 +211,7 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
         "repeat_penalty": sampling.repeat_penalty,
     }
     if sampling.form is not None:
-        request["grammar"] = _grammar(sampling.form)
+        request["grammar"] = reply_form.gbnf(sampling.form)
     if sampling.json_schema is None:
         request["stop"] = list(sampling.stop)
     else:  # the texts that end a spoken reply may occur inside JSON; the schema ends it
@@ -279,15 +220,6 @@ def _request(messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
     if sampling.seed is not None:
         request["seed"] = sampling.seed
     return request
-
-
-def _grammar(form: ReplyForm) -> str:
-    """The form in GBNF, llama.cpp's grammar language."""
-    if not form.asks:
-        return f'root ::= [^?.!\\n]{{1,{SENTENCE_CHARACTERS}}} "."'
-    begin = " | ".join(f'"{words} "' for words in form.questions) or '""'
-    sentence = f'[^?.!\\n]{{1,{SENTENCE_CHARACTERS}}} "." " " ' if form.sentence else '" "? '
-    return f'root ::= {sentence}({begin}) [^?.!\\n]{{1,{QUESTION_CHARACTERS}}} "?"'
 
 
 def _usage(usage: dict[str, Any], timings: dict[str, float], finish_reason: str) -> Usage:

@@ -17,9 +17,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from serve_app.engines.llm import reply_form
 from serve_app.engines.llm.context_full import context_full
 from serve_app.errors import StackError, StageFailed, first_line
-from serve_app.protocols import QUESTION_CHARACTERS, SENTENCE_CHARACTERS, Message, ReplyForm, Sampling, TextDelta, Usage
+from serve_app.protocols import Message, Sampling, TextDelta, Usage
 
 # vLLM reads these when it is imported, and its processes inherit them.
 os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
@@ -31,12 +32,13 @@ from vllm import AsyncEngineArgs, SamplingParams
 from vllm.exceptions import VLLMError
 from vllm.inputs.engine import tokens_input
 from vllm.outputs import RequestOutput
-from vllm.renderers import ChatParams, TokenizeParams
 from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.metrics.loggers import StatLoggerBase
 from vllm.v1.metrics.stats import RequestStateStats, SchedulerStats
+
+from serve_app.engines.llm.vllm_prompts import Prompts
 
 logger = logging.getLogger(__name__)
 
@@ -124,14 +126,13 @@ class Vllm:
         except (ValueError, RuntimeError, OSError, VLLMError) as error:
             raise StackError(f"vLLM cannot load {model}: {_reason(error)}") from error
         self._context_tokens = context_tokens
-        self._chat_template = chat_template
-        self._bos = self._missing_bos()
+        self._prompts = Prompts(self._engine, chat_template)
         # Cannot be guessed, and does not occur again in the log of a later process.
         self._request_ids = (f"{secrets.token_hex(4)}-{number}" for number in itertools.count())
 
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[TextDelta | Usage, None]:
         async with self._failing():
-            prompt = await self._render(messages)
+            prompt = await self._prompts.tokens(messages)
             async with aclosing(self._generate(prompt, sampling)) as items:
                 async for item in items:
                     yield item
@@ -159,7 +160,7 @@ class Vllm:
     async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
         """Read the prefix and write one token, which is dropped; all streams share the cache."""
         async with self._failing():
-            prompt = await self._prefix(messages)
+            prompt = await self._prompts.prefix(messages)
             if not prompt:
                 return
             async with aclosing(self._generate(prompt, Sampling(temperature=0, max_tokens=1, stop=()))) as items:
@@ -181,54 +182,6 @@ class Vllm:
     def close(self) -> None:
         """Stop vLLM's process; the engine cannot be used afterwards."""
         self._engine.shutdown()
-
-    async def _render(self, messages: Sequence[Message]) -> list[int]:
-        goes_on = bool(messages) and messages[-1]["role"] == "assistant"
-        _, (prompt,) = await self._engine.renderer.render_chat_async(
-            [list(messages)],  # pyright: ignore[reportArgumentType] - a Message has the keys it needs
-            ChatParams(
-                self._chat_template,
-                chat_template_kwargs={"add_generation_prompt": not goes_on, "continue_final_message": goes_on},
-            ),
-            # We check the length ourselves: vLLM's error would name its options, not ours.
-            TokenizeParams(max_total_tokens=None, add_special_tokens=False),
-        )
-        tokens: list[int] = list(prompt["prompt_token_ids"])  # pyright: ignore - the only form that text has
-        if self._bos is not None and tokens[:1] != [self._bos]:
-            tokens.insert(0, self._bos)
-        return tokens
-
-    async def _prefix(self, messages: Sequence[Message]) -> list[int]:
-        """The tokens at the beginning of every conversation that continues `messages`.
-
-        A template may refuse a conversation that does not end with the user, or put the system
-        message into the user's first one. So two conversations that differ only in what the user
-        says next are rendered and compared.
-        """
-        rendered = []
-        for words in ("A", "é"):
-            goes_on = list(messages)
-            if goes_on and goes_on[-1]["role"] == "user":
-                goes_on[-1] = {"role": "user", "content": f"{goes_on[-1]['content']} {words}"}
-            else:
-                goes_on.append({"role": "user", "content": words})
-            rendered.append(await self._render(goes_on))
-        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(*rendered, strict=False))
-        return [token for token, _ in same]
-
-    def _missing_bos(self) -> int | None:
-        """The token that every prompt must begin with, None if the model needs none.
-
-        A model needs it if its tokenizer puts it before a plain text, or if it is a Gemma: without
-        <bos> that answers the same nonsense to everything, and a Gemma tokenizer made from a GGUF
-        file adds none. If the chat template adds the token, it is not added again.
-        """
-        tokenizer = self._engine.get_tokenizer()
-        bos = getattr(tokenizer, "bos_token_id", None)
-        if bos is None:
-            return None
-        gemma = self._engine.model_config.hf_text_config.model_type.startswith("gemma")
-        return bos if gemma or tokenizer.encode("a")[:1] == [bos] else None
 
     @asynccontextmanager
     async def _failing(self) -> AsyncIterator[None]:
@@ -285,15 +238,7 @@ def _params(sampling: Sampling, seeds: bool) -> SamplingParams:
 def _structure(sampling: Sampling) -> StructuredOutputsParams | None:
     if sampling.json_schema is not None:
         return StructuredOutputsParams(json=dict(sampling.json_schema))
-    return StructuredOutputsParams(regex=_regex(sampling.form)) if sampling.form is not None else None
-
-
-def _regex(form: ReplyForm) -> str:
-    if not form.asks:
-        return rf"[^?.!\n]{{1,{SENTENCE_CHARACTERS}}}\."
-    sentence = rf"[^?.!\n]{{1,{SENTENCE_CHARACTERS}}}\. " if form.sentence else " ?"
-    begin = "(" + "|".join(form.questions) + ") " if form.questions else ""
-    return rf"{sentence}{begin}[^?.!\n]{{1,{QUESTION_CHARACTERS}}}\?"
+    return StructuredOutputsParams(regex=reply_form.regex(sampling.form)) if sampling.form is not None else None
 
 
 def _times(output: RequestOutput) -> tuple[float, float]:
