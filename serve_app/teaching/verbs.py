@@ -134,3 +134,9 @@ def third_person_plural(form: str, *, past: bool = False) -> str | None:
     if word.endswith(("a", "e")) and len(word) > 2:  # a gente fala
         return word + "m"
     return word if is_infinitive(word) or word.endswith("am") else None
+
+
+def likely_verb(*infinitives: str) -> str | None:
+    """The most frequent of these possible infinitives, if it is a verb."""
+    best = max(infinitives, key=lambda word: zipf_frequency(word, "pt"))
+    return best if is_infinitive(best) and zipf_frequency(best, "pt") > 3 else None
