@@ -65,7 +65,8 @@ def third_person(form: str, *, after_eu: bool = True) -> str | None:
     """
     word = form.lower()
     if word in irregular()["eu"]:
-        return irregular()["eu"][word] if after_eu or word not in _UNLIKE_FIRST_PERSON else None
+        turned = irregular()["eu"][word]
+        return turned if after_eu or (turned != word and word not in _UNLIKE_FIRST_PERSON) else None  # "seja"
     if after_eu and word in _third_forms():  # "eu tem"
         return word
     if word.endswith("ei") and len(word) > 3:
