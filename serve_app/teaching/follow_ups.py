@@ -87,7 +87,7 @@ _NEEDS = tuple(
         (r"\bel[ea] (?:tem|gosta|dorme|é|chegou)|\bdele|cuida dele", r"\b(?:meu|minha|nosso|tenho|temos|tem|tinha)\b"),
         (r"\beles (?:têm|estudam|gostam|falam|aprendam|mais)", r"\b(?:meus|minhas|nossos|tenho|temos|tem)\b.*s\b"),
         (
-            r"de estudar|você estuda",
+            r"de estudar|você estuda|quer fazer depois",
             r"\bestud\w+|\b(?:curso|faculdade|universidade|aula|mestrado|doutorado|tese|prova)s?\b",
         ),
         (
