@@ -13,15 +13,15 @@ from serve_app.teaching.word_answer import WordAnswer
 
 _ABOUT_TUTOR = (
     (re.compile(r"\be você\W*$|\be (?:a senhora|tu)\W*$", re.IGNORECASE), "Eu"),
-    (re.compile(r"\bvocê acha\b", re.IGNORECASE), "Eu acho que"),
-    (re.compile(r"\bvocê gosta\b", re.IGNORECASE), "Eu gosto"),
-    (re.compile(r"\bvocê prefere\b", re.IGNORECASE), "Eu prefiro"),
-    (re.compile(r"\bvocê conhece\b", re.IGNORECASE), "Eu conheço"),
-    (re.compile(r"\bvocê tem\b", re.IGNORECASE), "Eu tenho"),
-    (re.compile(r"\bvocê mora\b", re.IGNORECASE), "Eu moro"),
+    (re.compile(r"\bvocê (?:não )?acha\b", re.IGNORECASE), "Eu acho que"),
+    (re.compile(r"\bvocê (?:não )?gosta\b", re.IGNORECASE), "Eu gosto"),
+    (re.compile(r"\bvocê (?:não )?prefere\b", re.IGNORECASE), "Eu prefiro"),
+    (re.compile(r"\bvocê (?:não )?conhece\b", re.IGNORECASE), "Eu conheço"),
+    (re.compile(r"\bvocê (?:não )?tem\b", re.IGNORECASE), "Eu tenho"),
+    (re.compile(r"\bvocê (?:não )?mora\b", re.IGNORECASE), "Eu moro"),
     (re.compile(r"\bvocê sabe \w+r\b", re.IGNORECASE), "Eu sei"),
-    (re.compile(r"\bvocê faria\b", re.IGNORECASE), "Eu"),
-    (re.compile(r"\bvocê é\b", re.IGNORECASE), "Eu sou"),
+    (re.compile(r"\bvocê (?:não )?faria\b", re.IGNORECASE), "Eu"),
+    (re.compile(r"\bvocê (?:não )?é\b", re.IGNORECASE), "Eu sou"),
     (
         re.compile(r"\bseus? [\w ]+ (?:favorit|preferid)o|\bsuas? [\w ]+ (?:favorit|preferid)a", re.IGNORECASE),
         "Eu gosto de",

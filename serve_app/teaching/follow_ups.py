@@ -19,8 +19,8 @@ from serve_app.teaching.utterance_kind import Kind
 from serve_app.teaching.verbs import third_person
 
 Mood = Literal["good", "bad", "any"]
-Special = Literal["word", "unknown_word", "asked", "opined"]
-"""The tutor explained a word, did not know one, said something of herself, or gave an opinion."""
+Special = Literal["word", "unknown_word", "asked", "opined", "fact"]
+"""The tutor explained a word, did not know one, said something of herself, or gave an opinion, or told a fact."""
 
 SHORT = 4
 """An utterance of so many words or fewer ("Não sei.") goes on with the topic before."""
@@ -34,7 +34,9 @@ _PAST = re.compile(
     r"\b(?:ontem|anteontem|passad[oa]s?|era|eram|estava|tinha|foi|fui|fomos|foram|fiz|fez|tive|teve|vim|veio|vi|viu"
     r"|(?!sei|rei|lei)\w{2,}ei|\w{2,}(?:ou|aram|eram|iram|iu)|\w{2,}[bcdfgjlmnrtvz]eu)\b"
 )
-_OPINION = re.compile(r"\b(?:acho|penso|acredito|opinião|concordo|discordo|deveria\w*|devia\w*|prefiro|importante)\b")
+_OPINION = re.compile(
+    r"\b(?:acho|penso|acredito|opinião|concordo|discordo|deveria\w*|devia\w*|prefiro|importante|duvido|duvida)\b"
+)
 _COMPANY = re.compile(r"\bcom (?:(?:o|a|os|as) )?(?:meu|minha|meus|minhas|uns|umas|um|uma) \w+")
 """Who was there is not what it was about: "cozinhei com meus amigos"."""
 
@@ -43,6 +45,8 @@ _SELF = re.compile(r"\b(?:eu|nós|a gente|comigo|mim|me|conosco)\b", re.IGNORECA
 _TOLD = tuple(
     (re.compile(asks, re.IGNORECASE), re.compile(told, re.IGNORECASE))
     for asks, told in (
+        (r"como é a sua casa", r"\bcasa (?:é|tem|fica)\b"),
+        (r"quando (?:isso )?começou|há quanto tempo isso", r"\b(?:ontem|passad[oa]|hoje|há|faz|desde|atrás)\b"),
         (r"há quanto tempo|desde quando", r"\b(?:há|faz|desde) (?:\w+ ){0,2}(?:anos?|m[eê]s|meses|semanas?|dias?)\b"),
         (r"onde (?:você|eles|a sua família) mora", r"\bmor(?:o|a|am|amos) (?:\w+ )?(?:em|no|na|aqui)\b"),
         (r"quem mora com você", r"\bmoro (?:[\w ]+ )?(?:com|sozinh[oa])\b"),
@@ -63,6 +67,50 @@ _TOLD = tuple(
     )
 )
 """What a question asks for, and the words that say it."""
+
+_NEEDS = tuple(
+    (re.compile(asks, re.IGNORECASE), re.compile(needed, re.IGNORECASE))
+    for asks, needed in (
+        (r"comprou|foi caro|para quem é", r"\bcompr(?:ei|ou|amos|aram)\b"),
+        (
+            r"como foi a viagem|onde você ficou|viaja de novo|você mais gostou|foi a primeira vez",
+            r"\b(?:fui|fomos|foi|estive|\w{2,}(?:ei|amos|emos|imos|ou|eu|iu))\b",
+        ),
+        (r"da história|personagem|recomendaria", r"\b(?:livro|filme|romance|série|novela|história|peça)s?\b"),
+        (r"os clientes|vende mais|horas abre", r"\b(?:loja|padaria|restaurante|negócio|cliente|vendas?|vend\w+)s?\b"),
+        (r"curso|professores|as aulas", r"\b(?:curso|faculdade|universidade|aula|mestrado|doutorado|estud\w+)s?\b"),
+        (
+            r"o trabalho\?|seu trabalho|dia normal|trabalho lá|você trabalha|esse trabalho",
+            r"\b(?:meu|nosso|no|o|do) (?:trabalho|emprego|chefe)|\bminha chefe|\btrabalh(?:o|ei|amos|ava|ando)\b"
+            r"|\b(?:sou|era|como) (?:um |uma )?\w+(?:or|ora|eir[oa]|ist[ao]|ad[oa]|ic[oa])\b",
+        ),
+        (r"\bel[ea] (?:tem|gosta|dorme|é|chegou)|\bdele|cuida dele", r"\b(?:meu|minha|nosso|tenho|temos|tem|tinha)\b"),
+        (r"\beles (?:têm|estudam|gostam|falam|aprendam|mais)", r"\b(?:meus|minhas|nossos|tenho|temos|tem)\b.*s\b"),
+        (
+            r"de estudar|você estuda|quer fazer depois",
+            r"\bestud\w+|\b(?:curso|faculdade|universidade|aula|mestrado|doutorado|tese|prova)s?\b",
+        ),
+        (
+            r"\bvocês (?:se|fazem|estão|gostam|costumam|eram|ainda)|você se parece|sua família|de vocês",
+            r"\b(?:me[ua]s?|minhas?|noss[oa]s?|nós|tenho|temos|conheci|namor\w+|cas\w+|somos)\b|\ba gente\b",
+        ),
+        (
+            r"seu bairro|os vizinhos|mora aí|as visitas",
+            r"\b(?:mor|viv|mud)\w+|\b(?:bairro|apartamento|rua|minha cidade)\b",
+        ),
+        (r"\bnessa festa|na festa", r"\bfesta|anivers|casamento|carnaval|natal|churrasco"),
+    )
+)
+"""What a question takes for granted, and words that show it: no "Foi caro?" where nothing was bought."""
+
+_IMAGINED = re.compile(r"^\W*(?:mas |e )?(?:se|caso|tomara que|queria que)\b", re.IGNORECASE)
+_WISH = re.compile(r"\b(?:quer(?:o|emos|ia)|gostaria|pretendo|preciso|precisar|vou) (?:de |muito )?(?:\w+[aei]r|que)\b")
+"""What is imagined or wished for is not there yet: questions on how it is do not fit."""
+
+_OF = re.compile(
+    r"((?!muito|mais|gost|falta|precis|antes|depois|perto|longe|além)\w{3,} (?:de|da|do|das|dos)(?: uma?)?) \w+"
+)
+"""The word after "de" only tells which: "um livro de receitas" is about a book."""
 
 _QUESTION = re.compile(r"[^.!?…]*\?")
 _WORD = re.compile(r"\w+")
@@ -88,8 +136,12 @@ def topics() -> tuple[Topic, ...]:
 def _signs() -> tuple[tuple[Topic, re.Pattern[str]], ...]:
     """The topics that words show, each with the pattern of its words."""
     return tuple(
-        (topic, re.compile(rf"\b(?:{'|'.join(map(re.escape, topic.words))})\b")) for topic in topics() if topic.words
+        (topic, re.compile(rf"\b(?:{'|'.join(map(_with_plural, topic.words))})\b")) for topic in topics() if topic.words
     )
+
+
+def _with_plural(word: str) -> str:
+    return re.escape(word) + ("s?" if len(word) > 3 and word[-1] in "aeo" else "")
 
 
 @cache
@@ -110,7 +162,7 @@ def follow_up(utterance: str, kind: Kind | Special, level: str, replies: Sequenc
         question
         for topic in _fitting(utterance, kind, before)
         for question in _of_level(topic, level)
-        if question not in asked and not _answered(question, utterance, before)
+        if question not in asked and not _answered(question, utterance, before) and _fits(question, utterance, before)
     ]
     if kind in ("neutral", "glad") and not _about_learner(utterance) and len(_WORD.findall(utterance)) > SHORT:
         left = [question for question in left if not _TO_LEARNER.search(question)] or left
@@ -130,6 +182,8 @@ def _fitting(utterance: str, kind: Kind | Special, before: str) -> Iterator[Topi
         return
     moods = _MOODS.get(kind, ("any",))
     said = _COMPANY.sub(" ", utterance.lower())
+    if kind == "neutral" and (_IMAGINED.search(said) or _WISH.search(said)):
+        yield _general()["imagined" if _IMAGINED.search(said) else "future"]
     for mood in moods:
         yield from _on(said, mood)
     if kind in ("grave", "sad"):
@@ -144,7 +198,12 @@ def _fitting(utterance: str, kind: Kind | Special, before: str) -> Iterator[Topi
 
 def _on(said: str, mood: Mood) -> list[Topic]:
     """The topics that words show, the one with most of them (in letters) first."""
-    shown = [(sum(map(len, set(sign.findall(said)))), topic) for topic, sign in _signs() if topic.mood == mood]
+    heads = _OF.sub(r"\1", said)
+    shown = [
+        (sum(map(len, [*set(sign.findall(said)), *set(sign.findall(heads))])), topic)
+        for topic, sign in _signs()
+        if topic.mood == mood
+    ]
     return [topic for letters, topic in sorted(shown, key=lambda pair: -pair[0]) if letters]
 
 
@@ -159,6 +218,13 @@ def _about_learner(said: str) -> bool:
 def _answered(question: str, said: str, before: str) -> bool:
     """Whether the learner has just said what the question asks for."""
     return any(asks.search(question) and told.search(f"{before} {said}") for asks, told in _TOLD)
+
+
+def _fits(question: str, said: str, before: str) -> bool:
+    """Whether what the question takes for granted was said."""
+    short = len(_WORD.findall(said)) <= SHORT
+    told = f"{before} {said}" if short else said
+    return all(needed.search(told) for asks, needed in _NEEDS if asks.search(question))
 
 
 def _time(said: str) -> str:

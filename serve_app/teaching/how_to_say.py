@@ -52,6 +52,8 @@ _SAY = re.compile(
     r"|c[oó]mo (?:se|le) (?:dice|dise|diría)|c[oó]mo digo|c[oó]mo (?:puedo |se puede )?decir"
     r"|how (?:(?:do|would|can|could|should|to) )?(?:you|i|we|one|they|people) (?:say|translate)"
     r"|how to (?:say|translate)"
+    r"|(?:que|qual) palavra (?:é que )?(?:eu |se |você |a gente )?(?:us[aoe]r?|posso usar|existe) para"
+    r"|como (?:se )?chama(?:m)?(?= (?:isso|esse|essa|este|esta)?[^?\"]*\"[^\"]+\")"
     r"|comment (?:dit-on|dire|est-ce qu'on dit|on dit)|come si dice|wie (?:sagt man|hei(?:ß|ss)t)"
     r"|(?:what's|what is) the (?:portuguese )?(?:word|translation|portuguese)(?: in portuguese)? (?:for|of))(?=\W|$)",
     re.IGNORECASE,

@@ -12,17 +12,19 @@ from serve_app.teaching.base_forms import verb_forms
 from serve_app.teaching.word_answer import fold
 from serve_app.teaching.word_forms import masculine
 
+_LIGHT_VERB = re.compile(r"^(?:esta[r]?|estou|estao|estava|ser|e|ter|tem|ficar|fiquei|ficou) ")
+
 
 def has_meaning(word: str) -> bool:
     """Whether the word is explained as it stands: "O que é feijoada?" asks for a meaning, "O que é bom?" does not."""
-    return fold(word) in _folded()
+    return _key(word) in _folded()
 
 
 def meaning_of(word: str) -> str | None:
     """The sentence that explains the word; also of its other forms: "pagou mico" for "pagar mico", "faxinas"."""
     if (exact := _exact().get(word.lower())) is not None:
         return exact
-    key = fold(word)
+    key = _key(word)
     found = next((_folded()[form] for form in (key, *_singular(key)) if form in _folded()), None)
     return found or _verb_forms().get(key)
 
@@ -41,7 +43,20 @@ def _folded() -> dict[str, str]:
     found: dict[str, str] = {}
     for word, text in _exact().items():
         found.setdefault(fold(word), text)
+        found.setdefault(_key(word), text)
     return found
+
+
+def _key(phrase: str) -> str:
+    """The phrase without accents; an idiom of four words or more without its light verb, and with "pra" for "para".
+
+    Learners quote "a faca e o queijo na mão" with or without "estar com".
+    """
+    key = fold(phrase)
+    if key.count(" ") < 2:
+        return key
+    bare = _LIGHT_VERB.sub("", re.sub(r"\bpara\b", "pra", key))
+    return bare if bare.count(" ") >= 2 else re.sub(r"\bpara\b", "pra", key)
 
 
 def _singular(key: str) -> Iterator[str]:

@@ -17,10 +17,13 @@ from serve_app.package_data import data_file
 from serve_app.protocols import ReplyForm
 from serve_app.teaching.answers import answer_about_word, answer_question, answered_with
 from serve_app.teaching.follow_ups import Special, follow_up
+from serve_app.teaching.general_knowledge import known_fact
 from serve_app.teaching.openings import fresh, of_replies
 from serve_app.teaching.plan import Plan, Said, opening_for, question_form
+from serve_app.teaching.recast import recast_beside, shown_right
 from serve_app.teaching.second_person import SaidBack, said_back, sentences
 from serve_app.teaching.utterance_kind import Kind, kind_of
+from serve_app.teaching.word_answer import WordAnswer
 from serve_app.teaching.word_questions import answer
 
 LONGEST_ECHO = 10
@@ -40,15 +43,20 @@ def plan(
     `questions` decides how the model's question may begin, `follow_ups` takes the question from a list by topic.
     """
     kind = kind_of(said.utterance)
+    fact = None
     of_word = None if kind == "off_task" else answer(said.utterance, said.level)
     if of_word is not None:  # before "foreign": the question may be in English
         kind, made = "question", answer_about_word(of_word, said, follow_ups=follow_ups)
+    elif kind == "question" and (fact := known_fact(said.utterance)):
+        made = answer_about_word(WordAnswer(fact), said, follow_ups=follow_ups)
     else:
         made = _planned(said, kind, recast=recast, follow_ups=follow_ups)
+    if recast and follow_ups and said.style == "recast":
+        made = _with_recast(made, said)
     if not (openings_on or recast or questions or follow_ups) or (made.whole and not openings_on):
         return Plan(kind)
     if follow_ups and not made.whole:
-        made = _with_follow_up(made, said, answered_with(made, said, of_word) or kind)
+        made = _with_follow_up(made, said, "fact" if fact else answered_with(made, said, of_word) or kind)
     opening = made.opening if openings_on else ""
     form = made.form if questions or made.end else None
     return Plan(kind, opening, f"{opening} {made.begin}".strip(), form, made.whole, made.end)
@@ -79,6 +87,12 @@ def _planned(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Plan:
     return _statement(said, kind, recast=recast, follow_ups=follow_ups)
 
 
+def _with_recast(made: Plan, said: Said) -> Plan:
+    """The plan with an error put right before the answer, goodbye or question that is planned."""
+    shown = recast_beside(said) if made.kind in _RECAST_BESIDE else ""
+    return replace(made, begin=f"{shown} {made.begin}".strip()) if shown else made
+
+
 def _statement(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Plan:
     name = _NAME.search(said.utterance)
     opening = f"Prazer, {name[1]}!" if name else opening_for(kind, said)
@@ -89,6 +103,8 @@ def _statement(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Pla
             kind, opening, f'A gente diz "{said.error.said.lower()}" ou "{said.error.better.lower()}"?', whole=True
         )
     back = _recast(said, begun=not follow_ups) if recast else SaidBack("", whole=False)
+    if recast and follow_ups and not back.whole and (shown := shown_right(said)):
+        return Plan(kind, opening, shown, question_form(said))
     if back.whole:
         return Plan(kind, opening, f"{back.text}.", question_form(said))
     if back.text:
@@ -160,6 +176,10 @@ _PLANS: dict[Kind, Callable[[Said, Kind], Plan]] = {
     "foreign": _fixed,
     "repeat": _repeated,
 }
+
+
+_RECAST_BESIDE: tuple[Kind, ...] = ("question", "goodbye", "greeting", "thanks")
+"""Kinds whose reply says nothing back by itself. Not "repeat": who did not understand needs no more to listen to."""
 
 
 @cache

@@ -25,6 +25,14 @@ _COMES_FROM = re.compile(r"\b(?:de que|de qual|de onde)\b.*\beu (?:sou|venho)\b"
 _FROM = re.compile(r"\b(?:sou|soy|venho) d[aeo]s? [A-ZÀ-Ú]")
 _LIVING = re.compile(r"\b(?:mor|viv)(?:o|ava|ia|ando|endo|amos|emos)\b", re.IGNORECASE)
 
+_WHO = re.compile(r"\bquem (?:é|era|foi) (?:o|a|meu|minha|o meu|a minha) (\w+)", re.IGNORECASE)
+_NAMED = re.compile(r"[\wà-ú,] [A-ZÀ-Ú][a-zà-ú]{2,}")
+_ASKS_BACK = re.compile(r"\s*(?:você|né|não é|certo|sabe|viu|conhece|já)\b", re.IGNORECASE)
+"""A question that is only put after a statement."""
+
+SHORTEST_TOLD = 3
+"""Words of the shortest statement before such a question."""
+
 _FREQUENT = 6.0
 """Zipf frequency of words that say nothing about the subject ("de", "em", "como")."""
 
@@ -42,30 +50,53 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
     wanted = _subjects(question)
     where = _WHERE.search(question) is not None
     best, best_score = "", 0.0
-    for number, sentence in enumerate(part for said in utterances for part in sentences(said)):
+    for number, sentence in enumerate(part for said in utterances for part in _told(said)):
         said_words = _subjects(sentence)
         shared = {word for word in wanted if any(_same_word(word, other) for other in said_words)}
         telling = sum(0.4 if any(_same_word(word, asking) for asking in _ASKING) else 1.0 for word in shared)
         if where and (_names_a_place(sentence, shared) or (_LIVES.search(sentence) and _LIVING.search(question))):
             telling += 1
-        score = telling + number * 1e-3
-        if telling >= 1 and score > best_score and not sentence.rstrip().endswith("?"):
+        if (
+            (who := _WHO.search(question))
+            and _NAMED.search(sentence)
+            and any(_same_word(who[1], one) for one in shared)
+        ):
+            telling += 3  # more than the words shared with what else was told of it
+        introduced = any(re.search(rf"\b(?:um|uma|uns|umas) {word}", sentence, re.IGNORECASE) for word in shared)
+        score = telling + number * 1e-3 + 0.3 * introduced
+        if telling >= 1 and score > best_score:
             right = mended(sentence, find_errors(sentence))
             back = said_back(right)
-            told = back.text if back.whole else f'Você disse: "{right.strip(" .!,")}"'
+            told = back.text if back.whole else _quoted(sentence)
             if _about(question, told if back.whole else sentence, telling):
                 best, best_score = told, score
     if not best and _COMES_FROM.search(question):
-        best = next((f'Você disse: "{said.strip(" .!,")}"' for said in utterances if _FROM.search(said)), "")
-    return best or (_last_name(utterances) if _SPOKEN_OF.search(question) or _NAME.search(question) else "")
+        best = next((_quoted(part) for said in utterances for part in _told(said) if _FROM.search(part)), "")
+    if best:
+        return best
+    named = [part for said in utterances for part in _told(said) if _NAMED.search(part)]
+    if _SPOKEN_OF.search(question):
+        return _quoted(named[-1]) if named else ""
+    called = [part for part in named if _NAME.search(part)] if _NAME.search(question) else []
+    return _quoted(called[-1]) if called else ""
 
 
-def _last_name(utterances: Sequence[str]) -> str:
-    """The learner's last sentence that names somebody or something."""
-    named = [
-        part for said in utterances for part in sentences(said) if re.search(r"[\wà-ú,] [A-ZÀ-Ú][a-zà-ú]{2,}", part)
-    ]
-    return f'Você disse: "{named[-1].strip(" .!,")}"' if named else ""
+def _quoted(sentence: str) -> str:
+    right = mended(sentence, find_errors(sentence))
+    return f'Você disse: "{right.strip(" .!,")}"'
+
+
+def _told(utterance: str) -> list[str]:
+    """What was told in an utterance, without what was asked: of "Ele se chama Ruy, você conhece?" the first half."""
+    told = []
+    for sentence in sentences(utterance):
+        if sentence.rstrip().endswith("?"):
+            statement, comma, asked = sentence.rpartition(",")
+            if not comma or not _ASKS_BACK.match(asked) or len(statement.split()) < SHORTEST_TOLD:
+                continue
+            sentence = statement
+        told.append(sentence)
+    return told
 
 
 def _names_a_place(sentence: str, verbs: set[str]) -> bool:

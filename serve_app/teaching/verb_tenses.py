@@ -7,7 +7,7 @@ from typing import Literal
 
 from serve_app.teaching.word_forms import forms
 
-Tense = Literal["present", "past", "imperfect", "future"]
+Tense = Literal["present", "past", "imperfect", "future", "subjunctive"]
 
 PERSONS = ("eu", "você", "nós", "eles")
 
@@ -20,6 +20,8 @@ def conjugate(infinitive: str, tense: Tense) -> tuple[str, ...] | None:
         return tuple(f"{go} {infinitive}" for go in forms().verbs["ir"]["present"])
     stem, vowel = infinitive[:-2], infinitive[-2]
     known = forms().verbs.get(infinitive)
+    if tense == "subjunctive":
+        return _subjunctive(infinitive)
     if tense == "imperfect":
         return _imperfect(known["imperfect"] if known else stem + ("ava" if vowel == "a" else "ia"))
     if known is not None:
@@ -30,6 +32,24 @@ def conjugate(infinitive: str, tense: Tense) -> tuple[str, ...] | None:
     third = {"a": "ou", "e": "eu", "i": "iu"}[vowel]
     first = _first(stem, vowel, "e") + "ei" if vowel == "a" else stem + "i"
     return first, stem + third, f"{stem}{vowel}mos", f"{stem}{vowel}ram"
+
+
+_SUBJUNCTIVE = {"ser": "sej", "estar": "estej", "saber": "saib", "haver": "haj", "querer": "queir"}
+"""Stems of the present subjunctive that do not come from the form of "eu"."""
+
+
+def _subjunctive(infinitive: str) -> tuple[str, ...] | None:
+    """ "Que eu possa, que você possa", from "eu posso"."""
+    if infinitive in ("dar", "ir"):
+        return ("dê", "dê", "demos", "deem") if infinitive == "dar" else ("vá", "vá", "vamos", "vão")
+    vowel, stem = ("e" if infinitive.endswith("ar") and infinitive != "estar" else "a"), _SUBJUNCTIVE.get(infinitive)
+    if stem is None:
+        present = conjugate(infinitive, "present")
+        if present is None or not present[0].endswith("o"):
+            return None
+        stem = _first(infinitive[:-2], "a", "e") if vowel == "e" else present[0][:-1]
+    one = f"{stem}{vowel}"
+    return one, one, f"{one}mos", f"{one}m"
 
 
 def _first(stem: str, vowel: str, before: str) -> str:

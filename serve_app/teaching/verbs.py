@@ -65,7 +65,8 @@ def third_person(form: str, *, after_eu: bool = True) -> str | None:
     """
     word = form.lower()
     if word in irregular()["eu"]:
-        return irregular()["eu"][word] if after_eu or word not in _UNLIKE_FIRST_PERSON else None
+        turned = irregular()["eu"][word]
+        return turned if after_eu or (turned != word and word not in _UNLIKE_FIRST_PERSON) else None  # "seja"
     if after_eu and word in _third_forms():  # "eu tem"
         return word
     if word.endswith("ei") and len(word) > 3:
@@ -134,3 +135,9 @@ def third_person_plural(form: str, *, past: bool = False) -> str | None:
     if word.endswith(("a", "e")) and len(word) > 2:  # a gente fala
         return word + "m"
     return word if is_infinitive(word) or word.endswith("am") else None
+
+
+def likely_verb(*infinitives: str) -> str | None:
+    """The most frequent of these possible infinitives, if it is a verb."""
+    best = max(infinitives, key=lambda word: zipf_frequency(word, "pt"))
+    return best if is_infinitive(best) and zipf_frequency(best, "pt") > 3 else None

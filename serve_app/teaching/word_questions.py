@@ -29,11 +29,18 @@ _HOW = r"\b(?:como|qual|how|what|what's|c[oó]mo|cuál)\b.*?"
 _ASKS = re.compile(r"\?|\b(?:como|qual|que|quando|how|what|sei|sabe|saber|c[oó]mo|cuál|qué)\b", re.IGNORECASE)
 _IN_PORTUGUESE = re.compile(r"[\s,]+(?:em|in|en) portugu\w+", re.IGNORECASE)
 
-_TENSES: dict[str, Tense] = {"pres": "present", "fut": "future", "imp": "imperfect", "pretérito imp": "imperfect"}
+_TENSES: dict[str, Tense] = {
+    "subj": "subjunctive",
+    "pres": "present",
+    "fut": "future",
+    "imp": "imperfect",
+    "pretérito imp": "imperfect",
+}
 _TENSE = (
-    r"(?P<tense>pretérito imperfeito|pretérito(?: perfeito)?|imperfeito|passado|past(?: tense)?|presente?|futur[oe])"
+    r"(?P<tense>subjuntivo|subjunctive|pretérito imperfeito|pretérito(?: perfeito)?|imperfeito|passado"
+    r"|past(?: tense)?|presente?|futur[oe])"
 )
-_BEGINNING = {"present": "", "past": "Ontem ", "imperfect": "Antes ", "future": "Amanhã "}
+_BEGINNING = {"present": "", "past": "Ontem ", "imperfect": "Antes ", "future": "Amanhã ", "subjunctive": "Que "}
 _BEFORE_OPERAND = ("é", "fica", "diz")
 
 
@@ -74,6 +81,12 @@ _WHICH = re.compile(
     re.IGNORECASE,
 )
 _EITHER = re.compile(r"\"([^\"]+)\",? (?:ou|or|o) (?:é |digo |diz )?\"([^\"]+)\"", re.IGNORECASE)
+_ABOUT_USE = re.compile(
+    r"\b(?:quando|como|onde|por qu?e|para que|o que é)\b.*"
+    r"\b(?:us[aoe]\w*|funciona|forma|faz|é|digo|diz|coloc\w+|serve|põe)\b"
+    r"|\b(?:regra|when|how)\b",
+    re.IGNORECASE,
+)
 _BETWEEN = re.compile(r"\s+(?:e|and|y|ou|or|para|from)\s+|\s*[/,]\s*", re.IGNORECASE)
 _BEFORE_WORD = re.compile(
     rf"^\W*(?:(?:quando|when|cuándo) )?(?:(?:eu|se|i|do i) )?(?:(?:usar|us[oae]|use|say|digo|diz) )?(?:{_A_WORD} )?",
@@ -95,6 +108,7 @@ def answer(utterance: str, level: str | None = None) -> WordAnswer | None:
         or _plural(here)
         or _gendered(here)
         or _opposite(here)
+        or _grammar(here)
         or _tense(here, short=level == "A1")
         or _article(here)
         or _spelling(here)
@@ -124,6 +138,27 @@ def _told_apart(first: str, second: str) -> str | None:
     return next((_differences()[pair] for pair in pairs if pair in _differences()), None)
 
 
+def _told_by_meaning(first: str, second: str) -> str | None:
+    """Two words apart by their English, and a noun from its verb: "cozinha" and "cozinhar"."""
+    both = [without_article(word.strip(' ,.?!"').lower()) for word in (first, second)]
+    known = [entry for word in both if (entry := entry_of(word)) is not None]
+    if len(known) < 2 or known[0][1] == known[1][1]:
+        return None
+    verbs = [
+        word.endswith("r") and not entry[0].startswith(("o ", "a ")) for word, entry in zip(both, known, strict=True)
+    ]
+    english = [f'"{entry[1]}"' for entry in known]
+    if verbs[0] != verbs[1]:
+        noun, verb = (1, 0) if verbs[0] else (0, 1)
+        is_noun = f'"{_capital(both[noun])}", {english[noun]}, é um substantivo'
+        return f'{is_noun}, e "{both[verb]}", {english[verb]}, é o verbo.'
+    return f'Em inglês, "{both[0]}" é {english[0]} e "{both[1]}" é {english[1]}.'
+
+
+def _capital(word: str) -> str:
+    return word[:1].upper() + word[1:]
+
+
 def _difference(text: str) -> WordAnswer | None:
     if (either := _EITHER.search(text)) and (told := _told_apart(either[1], either[2])):
         return WordAnswer(told)
@@ -140,6 +175,9 @@ def _difference(text: str) -> WordAnswer | None:
                 return WordAnswer(told)
     if lead.re is not _DIFFERENCE:
         return None
+    for first, second in [(quoted[0], quoted[1])] if len(quoted) > 1 else pairs:
+        if told := _told_by_meaning(first, second):
+            return WordAnswer(told)
     verbs = re.fullmatch(r"(\w+[aei]r) (?:e|and|y) \w+[aei]r", words)
     unknown = quoted[0] if len(quoted) > 1 else verbs[1] if verbs and is_portuguese(words.replace("and", "e")) else None
     return WordAnswer(f'A gente diz "{unknown}"', whole=False) if unknown else None
@@ -217,6 +255,19 @@ def _tense(text: str, *, short: bool) -> WordAnswer | None:
     parts = [f"{person} {form}" for person, form in zip(PERSONS, said, strict=True)][: 2 if short else 4]
     sentence = f"{_BEGINNING[tense]}{', '.join(parts[:-1])} e {parts[-1]}."
     return WordAnswer(sentence[0].upper() + sentence[1:])
+
+
+@cache
+def _grammar_facts() -> tuple[tuple[re.Pattern[str], str], ...]:
+    rows = json.loads(data_file("teaching/grammar.json").read_text("utf-8"))
+    return tuple((re.compile(row["asks"], re.IGNORECASE), row["text"]) for row in rows)
+
+
+def _grammar(text: str) -> WordAnswer | None:
+    """How something is used: "quando se usa a crase?"."""
+    if not _ABOUT_USE.search(text):
+        return None
+    return next((WordAnswer(told) for asks, told in _grammar_facts() if asks.search(text)), None)
 
 
 def _article(text: str) -> WordAnswer | None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from bench.tutor_conversations import conversations
 from serve_app.protocols import LEVELS
 from serve_app.teaching.follow_ups import Topic, follow_up, topics
 from serve_app.teaching.utterance_kind import kind_of
@@ -84,3 +85,51 @@ def test_a_short_answer_goes_on_with_the_topic_before() -> None:
     work = asked("Eu trabalho em um banco.")
     assert asked("Sim.", before="Eu trabalho em um banco.") == work
     assert asked("Sim.") != work
+
+
+NO_OBJECT = re.compile(r"\b(?:tomar|toma|ouvir|ouve|beber|bebe|comprar|usar|assistir|assiste|visitar)\?$")
+GAP = re.compile(r"\b(?:um|uma|uns|umas)(?: b[oa][mans]*)? (?:n[ao]s?|em|d[aeo]s?|com|por|para)\b|\{|_|\s\?")
+MISFITS = (
+    ("Meu marido trabalha em uma loja de sapato.", "Foi caro?"),
+    ("Eu quero trabalhar na cozinha.", "A que horas começa o trabalho?"),
+    ("Minha casa é pequena mas bonita.", "Como é a sua casa?"),
+    ("A gente tem que convencer elas a voltar para a escola.", "Por que você escolheu esse curso?"),
+    ("Um gato é preto, outro gato é branco.", "O que ele gosta de comer?"),
+    ("Eu gosto de Recife.", "Com quem você viaja?"),
+    ("No mês passado um carro bateu em mim e quebrei o braço.", "Há quanto tempo isso começou?"),
+    ("Se eu tivesse mais tempo, eu faria exercício.", "O que o médico disse?"),
+    ("O mais difícil é que as famílias confiem na gente.", "Com que frequência vocês se veem?"),
+)
+
+
+def asked_in_turn(said: str, level: str) -> list[str]:
+    """All questions that the list has for an utterance, in the order in which they come."""
+    replies: list[str] = []
+    while (question := asked(said, level=level, replies=tuple(replies))) not in ("", *replies):
+        replies.append(question)
+    return replies
+
+
+def test_a_question_on_a_topic_has_its_word_in_what_was_said() -> None:
+    """Every template that the development half can get."""
+    words: dict[str, list[str]] = {}
+    for topic in topics():
+        for question in (one for of in topic.questions.values() for one in of):
+            words.setdefault(question, []).extend(topic.words or [""])
+    for conversation in conversations("development"):
+        for said in (line.said for line in conversation.lines):
+            for question in asked_in_turn(said, conversation.level):
+                assert any(word in said.lower() for word in words[question]), (said, question)
+
+
+def test_no_question_has_a_gap() -> None:
+    for topic in topics():
+        for question in (one for questions in topic.questions.values() for one in questions):
+            assert not GAP.search(question), question
+            assert not NO_OBJECT.search(question) or re.search(r"\b[Qq]ue\b", question), question
+
+
+@pytest.mark.parametrize(("said", "question"), MISFITS)
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_a_question_takes_for_granted_was_said(said: str, question: str, level: str) -> None:
+    assert question not in asked_in_turn(said, level)

@@ -13,10 +13,47 @@ from serve_app.teaching.word_forms import plural
 from serve_app.teaching.word_questions import answer
 
 SAUDADE = '"Saudade" é o que você sente quando está longe de uma pessoa ou de um lugar de que gosta.'
-SER_ESTAR = 'A gente diz "eu sou alegre", sempre, mas "eu estou cansado" hoje.'
+SER_ESTAR = '"Ser" é para o que é sempre assim, "eu sou alegre"; "estar" é para agora, "eu estou cansado".'
 HA_A = 'A gente diz "cheguei há dois dias", no passado, mas "chego daqui a dois dias".'
-MAU_MAL = 'A gente diz "um homem mau", o contrário de bom, mas "dormi mal", o contrário de bem.'
+MAU_MAL = '"Mau" é o contrário de bom, "um homem mau"; "mal" é o contrário de bem, "dormi mal".'
+POR_PARA = (
+    '"Por" é para o caminho ou o motivo, "passo por Minas"; "para" é para o destino ou o objetivo, "vou para o Rio".'
+)
+SABER_CONHECER = (
+    '"Saber" é para uma informação ou habilidade, "eu sei nadar"; '
+    '"conhecer" é para uma pessoa ou um lugar, "eu conheço a Maria".'
+)
+TRAZER_LEVAR = '"Trazer" é para cá, "traga o livro para cá"; "levar" é para lá, "leve o livro para lá".'
+TUDO_TODO = '"Tudo" é sozinho, todas as coisas: "comi tudo"; "todo" vem com um nome: "todo dia".'
+ONDE_AONDE = '"Onde" é para o lugar em que alguém está, "onde você mora?"; "aonde" é com movimento, "aonde você vai?".'
+MAS_MAIS = '"Mas" é para o contrário, como "porém": "é caro, mas é bom"; "mais" é quantidade: "quero mais café".'
+VER_OLHAR = '"Olhar" é dirigir os olhos, "ver" é perceber: "eu olhei, mas não vi nada".'
+PEDIR_PERGUNTAR = (
+    '"Pedir" é querer uma coisa, "eu peço um café"; "perguntar" é querer uma resposta, "eu pergunto a hora".'
+)
 ANSWERS = {
+    "Qual é a diferença entre comer e almoçar?": 'Em inglês, "comer" é "eat" e "almoçar" é "have lunch".',
+    "Como se diz 'bias' nesse contexto?": 'Em português, "bias" é "o viés".',
+    "Que palavra eu uso para 'idraulico'? É encanador?": 'Em português, "idraulico" é "o encanador".',
+    "O que quer dizer 'com a faca e o queijo na mão'?": (
+        '"Estar com a faca e o queijo na mão" quer dizer ter tudo para conseguir uma coisa.'
+    ),
+    "O que significa 'estar com a pulga atrás da orelha'?": (
+        '"Com a pulga atrás da orelha" quer dizer com uma dúvida, sem confiar.'
+    ),
+    "O que quer dizer 'para inglês ver'?": '"Pra inglês ver" quer dizer só para parecer bom, mas não de verdade.',
+    "Qual a diferença entre 'cozinha' e 'cozinhar'?": (
+        '"Cozinha", "kitchen", é um substantivo, e "cozinhar", "cook", é o verbo.'
+    ),
+    "Qual é a diferença entre chuva e neve?": 'Em inglês, "chuva" é "rain" e "neve" é "snow".',
+    "Qual é o subjuntivo do verbo 'poder'?": "Que eu possa, você possa, nós possamos e eles possam.",
+    "Quando eu devo usar o subjuntivo?": (
+        'O subjuntivo vem depois de desejo, dúvida ou emoção: "quero que você venha", "talvez chova".'
+    ),
+    "Quando se usa a crase antes de nomes de cidades?": (
+        'A crase é "a" mais o artigo "a": "vou à praia". Com cidade, só quando a cidade tem artigo: "vou à Bahia", '
+        'mas "vou a Curitiba".'
+    ),
     "How do you say 'tired' in Portuguese?": 'Em português, "tired" é "cansado".',
     "How do you say tired?": 'Em português, "tired" é "cansado".',
     "Como se diz tired?": 'Em português, "tired" é "cansado".',
@@ -68,15 +105,15 @@ ANSWERS = {
     "What is the meaning of embora?": '"Embora" quer dizer mesmo que: "Embora chova, eu vou." E "ir embora" é sair.',
     "O que significa awkward?": 'Em português, "awkward" é "estranho".',
     "Qual é a diferença entre ser e estar?": SER_ESTAR,
-    "Qual a diferença entre 'por' e 'para'?": 'A gente diz "eu passo por Minas", mas "eu vou para o Rio".',
-    "What's the difference between saber and conhecer?": 'A gente diz "eu sei nadar", mas "eu conheço a Maria".',
+    "Qual a diferença entre 'por' e 'para'?": POR_PARA,
+    "What's the difference between saber and conhecer?": SABER_CONHECER,
     "What is the difference between ser and estar in Portuguese?": SER_ESTAR,
     "¿Cuál es la diferencia entre mucho y muy?": 'A gente diz "muito café" e "muito bonito", com a mesma palavra.',
     "Qual é a diferença entre há e a?": HA_A,
     "Qual a diferença entre por que e porque?": 'A gente diz "por que você veio?", e a resposta é "porque eu quis".',
-    "Quando eu uso por e quando uso para?": 'A gente diz "eu passo por Minas", mas "eu vou para o Rio".',
+    "Quando eu uso por e quando uso para?": POR_PARA,
     "Quando se usa ser ou estar?": SER_ESTAR,
-    "When do I use por or para?": 'A gente diz "eu passo por Minas", mas "eu vou para o Rio".',
+    "When do I use por or para?": POR_PARA,
     "Qual a diferença de este e esse?": 'A gente diz "este livro" aqui comigo, e "esse livro" aí com você.',
     "Qual é a diferença entre avó e avô?": '"Minha avó" é a mãe da minha mãe, e "meu avô" é o pai dela.',
     "Qual é o plural de pão?": 'A gente diz "um pão" e "dois pães".',
@@ -127,15 +164,15 @@ ANSWERS = {
     "Como é que se diz en portugués lluvia?": 'Em português, "lluvia" é "a chuva".',
     "Desculpa, como se diz 'I forgot'?": 'Em português, "I forgot" é "esqueci".',
     "How would you say raining?": 'Em português, "to rain" é "chover".',
-    "Qual é a diferença entre ver e olhar?": 'A gente diz "eu olhei, mas não vi nada".',
+    "Qual é a diferença entre ver e olhar?": VER_OLHAR,
     "Não sei se é o sal ou a sal.": 'A gente diz "o sal".',
     "Qual é a palavra para window?": 'Em português, "window" é "a janela".',
     "How do you say thirty two?": 'Em português, "thirty two" é "trinta e dois".',
     "¿Cómo se dice treinta y dos?": 'Em português, "treinta y dos" é "trinta e dois".',
-    'Qual é a diferença entre "mas" e "mais"?': 'A gente diz "é caro, mas é bom", e "eu quero mais café".',
+    'Qual é a diferença entre "mas" e "mais"?': MAS_MAIS,
     "Como se escreve dog em português?": 'A gente escreve "cachorro" assim: cê, á, cê, agá, ó, erre, erre, ó.',
-    "Qual é a diferença entre o por e o para?": 'A gente diz "eu passo por Minas", mas "eu vou para o Rio".',
-    "Devo dizer 'por' ou 'para'?": 'A gente diz "eu passo por Minas", mas "eu vou para o Rio".',
+    "Qual é a diferença entre o por e o para?": POR_PARA,
+    "Devo dizer 'por' ou 'para'?": POR_PARA,
     "How do you say swimming in portuguese?": 'Em português, "to swim" é "nadar".',
     "How do you say children?": 'Em português, "children" é "as crianças".',
     "How do you say wives?": 'Em português, "wives" é "as esposas".',
@@ -145,10 +182,10 @@ ANSWERS = {
     "Qual é o plural de mulher?": 'A gente diz "uma mulher" e "duas mulheres".',
     "Is it o problema or a problema?": 'A gente diz "o problema".',
     "Qual é a diferença entre mau e mal?": MAU_MAL,
-    "Qual é a diferença entre trazer e levar?": 'A gente diz "traga o livro para cá", mas "leve o livro para lá".',
-    "Qual a diferença entre tudo e todo?": 'A gente diz "eu comi tudo", mas "eu trabalho todo dia".',
-    "Qual a diferença entre onde e aonde?": 'A gente diz "onde você mora?", mas "aonde você vai?".',
-    "Qual é a diferença entre pedir e perguntar?": 'A gente diz "eu peço um café", mas "eu pergunto a hora".',
+    "Qual é a diferença entre trazer e levar?": TRAZER_LEVAR,
+    "Qual a diferença entre tudo e todo?": TUDO_TODO,
+    "Qual a diferença entre onde e aonde?": ONDE_AONDE,
+    "Qual é a diferença entre pedir e perguntar?": PEDIR_PERGUNTAR,
     "Qual é a diferença entre meio e meia?": 'A gente diz "meio copo" e "meia hora", mas "ela está meio cansada".',
     "Qual é o plural de cidadão?": 'A gente diz "um cidadão" e "dois cidadãos".',
     "Qual é o feminino de herói?": 'O feminino de "herói" é "heroína".',
@@ -174,8 +211,8 @@ ANSWERS = {
     "Que significa carona?": '"Carona" é ir com alguém no carro dessa pessoa, sem pagar.',
     "Que quer dizer né?": '"Né" é "não é?" bem rápido: "Está frio, né?"',
     "Como se soletra 'você'?": 'A gente escreve "você" assim: vê, ó, cê, é com circunflexo.',
-    "Cuál es la diferencia entre por y para?": 'A gente diz "eu passo por Minas", mas "eu vou para o Rio".',
-    "¿Cuándo se usa por y para?": 'A gente diz "eu passo por Minas", mas "eu vou para o Rio".',
+    "Cuál es la diferencia entre por y para?": POR_PARA,
+    "¿Cuándo se usa por y para?": POR_PARA,
     "¿Cuál es el plural de pão?": 'A gente diz "um pão" e "dois pães".',
     "¿Cómo se escribe obrigado?": 'A gente escreve "obrigado" assim: ó, bê, erre, i, gê, á, dê, ó.',
     "¿Qué quiere decir 'gambiarra'?": '"Gambiarra" é um conserto improvisado, com o que a gente tem em casa.',
@@ -219,7 +256,7 @@ BEGINNINGS = {
     "Qual é o contrário de macarrão?": 'O contrário de "macarrão" é "',
     "Como traduzo 'goosebumps'?": 'Em português, "goosebumps" é "',
     "How do you say the dog is running": 'Em português, a gente diz "',
-    "Qual é a diferença entre comer e almoçar?": 'A gente diz "comer"',
+    "Qual é a diferença entre 'entupir' e 'obstruir'?": 'A gente diz "entupir"',
     "How do you say she is my sister?": 'Em português, a gente diz "',
     "Como se diz I am 20 years old?": 'Em português, a gente diz "',
 }

@@ -1,0 +1,83 @@
+"""Finds the indicative where the subjunctive is right: "espero que você tem", "se eu teria"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from serve_app.teaching.correction import Correction, corrected, nouns, rule_data
+from serve_app.teaching.verbs import is_infinitive, likely_verb
+
+_WORD = r"[a-zà-ú]+"
+
+
+def _subjunctive(text: str) -> Iterator[Correction]:
+    now, past = rule_data()["subjunctive"], rule_data()["imperfect subjunctive"]
+    important = "importante|preciso|necessário|melhor|possível|bom|pena|crucial|essencial|fundamental"
+    wish = rf"(?:espero|quero|desejo|tomara|duvido|prefiro|peço|preciso|precisar|é (?:{important})) que"
+    wished = r"(?:queria|esperava|gostaria|duvidava|pediu|pedi|preferia|era (?:importante|preciso)) que"
+    subject = r"(?:[a-zà-ú]+ ){0,4}?"
+    for trigger, forms in ((wish, now), (r"embora|talvez|caso|não é que", now), (wished, past | rule_data()["wished"])):
+        verbs = "|".join(forms)
+        for match in re.finditer(rf"\b({trigger}) {subject}({verbs})\b", text, re.IGNORECASE):
+            if not _NEW_CLAUSE.search(_between(match)):
+                yield corrected(match, 2, forms[match[2].lower()], "subjunctive", trigger=match[1].lower())
+    someone = r"(?:eu|você|ele|ela|eles|elas|vocês|(?:o|a|os|as|meu|minha|meus|minhas) [a-zà-ú]+)"
+    for match in re.finditer(
+        rf"\b({wish}|caso|talvez) (?:{someone} )(?:(?:não|me|te|se|já) ){{0,2}}({_WORD})\b", text, re.IGNORECASE
+    ):
+        word = match[2].lower()
+        if word not in now and (better := _regular_subjunctive(word)):
+            yield corrected(match, 2, better, "subjunctive", trigger=match[1].lower())
+
+
+_NEW_CLAUSE = re.compile(r"\b(?:que|quando|se|e|mas|porque)\b")
+
+
+def _between(match: re.Match[str]) -> str:
+    """What stands between the trigger and the verb."""
+    return match[0][len(match[1]) : match.start(2) - match.start()]
+
+
+def _regular_subjunctive(word: str) -> str | None:
+    """ "Apareça" for "aparece", "votem" for "votam"; None if the word is no such form of a frequent regular verb."""
+    many = word.endswith("m")
+    stem, vowel = (word[:-2], word[-2:-1]) if many else (word[:-1], word[-1:])
+    verbs = {"a": ("ar",), "e": ("er", "ir"), "o": ("ar",)}.get(vowel, ())
+    likely = likely_verb(*(stem + verb for verb in ("ar", "er", "ir")))
+    if len(stem) < 3 or likely is None or likely[-2:] not in verbs or word in nouns():
+        return None
+    if likely.endswith("ar"):
+        stem = {"c": f"{stem[:-1]}qu", "g": f"{stem}u", "ç": f"{stem[:-1]}c"}.get(stem[-1], stem)
+        return f"{stem}e{'m' * many}"
+    stem = {"c": f"{stem[:-1]}ç", "g": f"{stem[:-1]}j"}.get(stem[-1], stem)
+    return f"{stem}a{'m' * many}"
+
+
+def _if(text: str) -> Iterator[Correction]:
+    forms = rule_data()["imperfect subjunctive"]
+    irregular = "|".join(form for form in forms if form.endswith("ria"))
+    known = re.compile(r"\b(?:sei|sabe|sabia|saber|perguntou|pergunto|perguntei|dúvida|ver)\b[^,.]*$", re.IGNORECASE)
+    for match in re.finditer(
+        rf"\bse (eu|você|ele|ela|a gente|nós) (?:não )?({irregular}|[a-zà-ú]+ria)\b", text, re.IGNORECASE
+    ):
+        if known.search(text[: match.start()]):
+            continue
+        word = match[2].lower()
+        better = forms.get(word) or (
+            word[:-3] + "sse" if re.search("[aei]ria$", word) and is_infinitive(word[:-2]) else None
+        )
+        if better:
+            yield corrected(match, 2, better, "if")
+    imperfect = "|".join(form for form in forms if not form.endswith("ria") and form.endswith("a"))
+    for match in re.finditer(rf"\bse (eu|você|ele|ela|a gente) (?:não )?({imperfect})\b", text, re.IGNORECASE):
+        then = text[match.end() :]  # "se eu ia, ele ficava" tells what used to happen
+        if (
+            match[2].lower() != "ia"
+            and not known.search(text[: match.start()])
+            and re.search(r",.*\b\w+(?:ria|ava|ia)\b", then)
+        ):
+            yield corrected(match, 2, forms[match[2].lower()], "if", 0.8)
+
+
+MOOD_RULES = (_subjunctive, _if)
