@@ -133,9 +133,18 @@ class CloudError(ParleError):
     code = "cloud"
 
 
+SHOWN_CHARACTERS = 60
+
+
+def shown(text: str) -> str:
+    """Somebody else's text as a message may quote it: short, and without characters that cannot be shown or sent."""
+    cut = text[:SHOWN_CHARACTERS] + ("..." if len(text) > SHOWN_CHARACTERS else "")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
+
+
 def unknown_voice(voice: str, voices: Iterable[str], stage: str | None = None) -> InvalidField:
     """The error for a voice that the stack does not have; lists those it has."""
-    return InvalidField(f"There is no voice '{voice}' here; choose one of: {', '.join(voices)}.", stage=stage)
+    return InvalidField(f"There is no voice '{shown(voice)}' here; choose one of: {', '.join(voices)}.", stage=stage)
 
 
 def first_line(error: BaseException) -> str:
@@ -148,6 +157,7 @@ def did_you_mean(kind: str, name: str, known: Iterable[str], *, prefix: str = ""
 
     `prefix` is put before all names in the sentence and takes no part in the comparison.
     """
+    name = shown(name)  # it may be of any length, and the comparison takes the square of that
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"did you mean '{prefix}{near[0]}'?" if near else f"known: {', '.join(prefix + one for one in names)}."

@@ -13,7 +13,7 @@ from fastapi import APIRouter, WebSocket
 from starlette.types import Message
 from starlette.websockets import WebSocketState
 
-from serve_app.errors import Busy, InvalidField, ParleError, Stopping
+from serve_app.errors import Busy, InvalidField, ParleError, Stopping, shown
 from serve_app.lesson.events import websocket as message_of
 from serve_app.routes.lessons import Choice, Lessons, turn_id_of
 from serve_app.routes.presence import GOING_AWAY
@@ -24,6 +24,9 @@ ROUTE = "websocket"
 PATH = "/ws/stream"
 NO_ROUTE = 4404
 TRY_AGAIN_LATER = 1013
+COMMAND_CHARACTERS = 10_000
+"""Longest text message; the longest that makes sense has a few hundred."""
+FAILED = ParleError("The server failed; please say that again.")
 
 
 class WebSocketRoute:
@@ -87,6 +90,9 @@ class Connection:
                         await self._handle(message)
                 except ParleError as error:
                     await self._send(_error(error))
+                except Exception:  # one message must not end the connection
+                    logger.exception("a WebSocket message failed")
+                    await self._send(_error(FAILED))
         finally:
             if self._choosing is not None:
                 self._choosing.cancel()
@@ -113,7 +119,8 @@ class Connection:
                 else:  # the stage is asked meanwhile: a `cancel` must not wait for it
                     self._choosing = asyncio.create_task(self._choose_later(command, self._pending()))
             case other:
-                raise InvalidField(f"Unknown message type {other!r}; send 'settings' or 'cancel', or audio as binary.")
+                kind = shown(str(other))
+                raise InvalidField(f"Unknown message type '{kind}'; send 'settings' or 'cancel', or audio as binary.")
 
     def _pending(self) -> asyncio.Task[None] | None:
         return self._choosing if self._choosing is not None and not self._choosing.done() else None
@@ -156,7 +163,7 @@ class Connection:
             await self._send(_error(error))
         except Exception:  # the turn's outermost edge: logged, and the client learns no details
             logger.exception("a WebSocket turn failed")
-            await self._send(_error(ParleError("The server failed; please say that again.")))
+            await self._send(_error(FAILED))
 
     async def _stop_turn(self) -> bool:
         """Cancel the running turn with all its work; returns whether there was one."""
@@ -186,12 +193,19 @@ class Connection:
 
 
 def _command(text: str) -> dict[str, Any]:
+    """The fields of a text message.
+
+    Raises:
+        InvalidField: it is too long, or no JSON object of plain values.
+    """
+    if len(text) > COMMAND_CHARACTERS:
+        raise InvalidField(f"A text message may have {COMMAND_CHARACTERS} characters; send recordings as binary.")
     try:
         command = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: thousands of open brackets
         command = None
-    if not isinstance(command, dict):
-        raise InvalidField('A text message must be a JSON object, such as {"type": "cancel"}.')
+    if not isinstance(command, dict) or any(isinstance(value, (dict, list)) for value in command.values()):
+        raise InvalidField('A text message must be a JSON object of plain values, such as {"type": "cancel"}.')
     return command
 
 

@@ -91,6 +91,8 @@ def test_http_refuses_two_recordings_in_one_form(site: Site, question: bytes) ->
         ("order", "random", "documented"),
         ("session_id", "not/allowed", "session_id"),
         ("sped", "1.0", "did you mean 'speed'"),
+        pytest.param("voice", "x" * 900_000, "pf_dora", id="voice of .9 MB"),
+        pytest.param("x" * 3_000, "1", "known: session_id", id="field name of 3 kB"),
     ],
 )
 def test_http_refuses_a_wrong_field_and_names_what_would_be_right(
@@ -99,6 +101,7 @@ def test_http_refuses_a_wrong_field_and_names_what_would_be_right(
     answer = post(site.url, question, {field: value})
     assert refusal(answer) == (422, "invalid_field")
     assert named in answer.json()["message"]
+    assert len(answer.content) < 500
 
 
 def test_http_answers_a_route_it_does_not_have_in_json(site: Site) -> None:
@@ -135,13 +138,19 @@ def test_a_websocket_outlives_every_bad_utterance_and_setting(site: Site, questi
         *("not json", "[1]", {}, {"type": "dance"}, {"type": "settings", "level": "Z9"}),
         *({"type": "settings", "speed": 9}, {"type": "settings", "voice": "robot"}),
         *({"type": "settings", "levle": "A1"}, {"type": "settings", "session_id": "not/allowed"}),
+        *("[" * 9_000, '{"type": ' + "[" * 400 + "]" * 400 + "}", {"type": "settings", "voice": "x" * 900_000}),
+        *({"type": "settings", "voice": "\ud800"}, {"type": "settings", "\ud800": "A1"}, {"type": "\ud800"}),
+        *({"type": "settings", "correction": "\ud800"}, {"type": "settings", "session_id": "\ud800"}),
+        *({"type": "settings", "level": "\ud800"}, {"type": "settings", "voice": {"name": "x"}}),
     ]
     with talking(site.url) as talk:
         for name, (recording, code, stage) in utterances.items():
             assert error_of(talk.ask(recording)) == (code, stage), name
         for message in messages:
             talk.tell(message)
-            assert error_of(talk.until("settings", "error")) == ("invalid_field", "request"), message
+            refused = talk.until("settings", "error")
+            assert error_of(refused) == ("invalid_field", "request"), message
+            assert len(refused.last.data["message"]) < 500, message
         assert talk.ask(question).last.name == "complete"
 
 
