@@ -5,7 +5,7 @@ of a refusal. A client sees what `body()` returns, over HTTP, SSE and WebSocket 
 
     ParleError
     ├── StackError, StackErrors   the stack cannot start
-    ├── BadAudio, TooLarge, InvalidField, NoSpeech   the client has to change something
+    ├── BadAudio, TooLarge, TooSlow, InvalidField, NoSpeech   the client has to change something
     ├── Busy, Stopping            the client has to come back later
     ├── StageFailed, TurnTimeout  the turn failed; the next one may work
     └── CloudError                a provider of rented machines
@@ -84,6 +84,13 @@ class TooLarge(ParleError):
 
     code = "too_large"
     status = 413
+
+
+class TooSlow(ParleError):
+    """The recording did not arrive within the stack's limits."""
+
+    code = "too_slow"
+    status = 408
 
 
 class InvalidField(ParleError):

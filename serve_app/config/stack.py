@@ -214,6 +214,10 @@ class Limits(Strict):
 
     max_body_mb: Annotated[float, Field(gt=0, le=512)] = 15.0
     """Largest recording, in megabytes (1e6 bytes)."""
+    upload_s: Annotated[float, Field(gt=0)] = 60.0
+    """Longest time for a recording to arrive, in seconds."""
+    upload_kb_s: Annotated[float, Field(gt=0)] = 4.0
+    """Least rate at which it must arrive, in kilobytes (1000 bytes) a second, from the fifth second on."""
     max_audio_s: Annotated[float, Field(gt=0)] = 60.0
     """Longest utterance, in seconds."""
     reply_tokens: Annotated[int, Field(ge=8)] = 90

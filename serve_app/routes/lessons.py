@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from serve_app import audio
 from serve_app.config.stack import Limits, Order, StackArgs, explain
 from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings, known_style
-from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, TooLarge, did_you_mean
+from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, did_you_mean
 from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange, OneAtATime
 from serve_app.lesson.events import Event
 from serve_app.lesson.speech_cutter import Pace
@@ -26,14 +26,14 @@ from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn import Turn
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
+from serve_app.routes.places import RETRY_AFTER_S, Place, Places
 from serve_app.routes.presence import OpenConnection, Presence
+from serve_app.routes.upload import too_large
 from serve_app.routes.voices import Voices
 from serve_app.teaching import planner
 from serve_app.teaching.plan import Plan, Said
 
 logger = logging.getLogger("ray.serve")
-
-RETRY_AFTER_S = 5
 
 
 class Choice(BaseModel):
@@ -110,6 +110,7 @@ class Lessons:
         self.limits = args.limits.fitting(self._context_tokens)
         store.keep(self.limits.kept_conversations, self.limits.conversation_idle_s)
         self.presence = Presence()
+        self._places = Places()
 
     def configure(self, wanted: IngressSettings) -> None:
         """Apply new settings; turns in flight keep theirs."""
@@ -152,18 +153,21 @@ class Lessons:
         """Open connections."""
         return self.presence.sessions
 
-    @contextmanager
-    def turn_slot(self) -> Iterator[None]:
-        """A place for one turn, while the block runs.
+    def place(self) -> AbstractContextManager[Place]:
+        """A place for one turn and, before it, the upload of its recording.
 
         Raises:
-            Busy: the server is full, or about to be stopped.
+            Busy: the server is full.
         """
-        if self.turns >= self.limits.max_turns:
-            raise Busy(
-                f"All {self.limits.max_turns} places are taken; try again in a few seconds.",
-                retry_after_s=RETRY_AFTER_S,
-            )
+        return self._places.take(self.limits.max_turns)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Counts a turn in flight, which has its place, while the block runs.
+
+        Raises:
+            Stopping: the server is about to be stopped.
+        """
         try:
             with self.presence.turn():
                 self._observer.in_flight(self.turns)
@@ -227,7 +231,7 @@ class Lessons:
             TooLarge: it is larger.
         """
         if size > self.limits.max_body_mb * 1e6:
-            raise TooLarge(f"The recording is larger than {self.limits.max_body_mb:g} MB; send a shorter one.")
+            raise too_large(self.limits)
 
     def knows_voice(self, voice: str | None) -> bool:
         """Whether `check_voice` allows it without asking the stage."""

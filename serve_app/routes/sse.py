@@ -9,19 +9,18 @@ from typing import Any, cast, get_args
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import UploadFile
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from serve_app.config.stack import Order
 from serve_app.errors import BadAudio, InvalidField
 from serve_app.lesson.events import sse
 from serve_app.lesson.stage_protocols import Utterance
 from serve_app.routes.lessons import Choice, Lessons, turn_id_of
+from serve_app.routes.upload import Upload
 from serve_app.routes.upload_form import read_form
 
 ROUTE = "sse"
 AUDIO_FIELDS = ("audio", "file")
-FORM_OVERHEAD_BYTES = 64_000
-"""What multipart boundaries and the other fields may add to the size of the recording."""
 
 
 class SseRoute:
@@ -39,10 +38,12 @@ class SseRoute:
         lessons = self._lessons
         lessons.presence.sign_of_life()  # the upload may take longer than an announced stop
         with lessons.refusals(ROUTE), ExitStack() as slot:
-            recording, fields = await _read_form(request, lessons)
+            place = slot.enter_context(lessons.place())
+            with place.uploading(Upload(request.receive, lessons.limits, declared=_length(request))) as upload:
+                recording, fields = await _read_form(Request(request.scope, upload.receive))
             order = _order(fields.pop("order", None))
             choice = Choice().changed(fields)
-            slot.enter_context(lessons.turn_slot())
+            slot.enter_context(lessons.turn())
             turn_id = turn_id_of(request.headers)
             utterance = await lessons.utterance(recording, choice, order, route=ROUTE, turn_id=turn_id)
             return EventStream(lessons, utterance, slot.pop_all())
@@ -67,15 +68,14 @@ async def _events(lessons: Lessons, utterance: Utterance) -> AsyncGenerator[byte
             yield sse(event)
 
 
-async def _read_form(request: Request, lessons: Lessons) -> tuple[bytes, dict[str, Any]]:
+async def _read_form(request: Request) -> tuple[bytes, dict[str, Any]]:
     """The recording and the other fields.
 
     Raises:
         BadAudio: there is no recording, or the form cannot be read.
-        TooLarge: as soon as too many bytes have come, whatever size the client declared.
+        TooLarge, TooSlow: as soon as too many bytes have come, or too few.
         InvalidField: a field was sent twice or as a file.
     """
-    request = Request(request.scope, _counted(request.receive, lessons))
     fields: dict[str, Any] = {}
     recording = None
     form = await read_form(request, max_files=2, max_fields=20)
@@ -101,18 +101,10 @@ async def _read_form(request: Request, lessons: Lessons) -> tuple[bytes, dict[st
     return recording, fields
 
 
-def _counted(receive: Receive, lessons: Lessons) -> Receive:
-    """`receive` that raises TooLarge once more bytes have come than a recording may have."""
-    received = 0
-
-    async def counting() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        lessons.check_size(received - FORM_OVERHEAD_BYTES)
-        return message
-
-    return counting
+def _length(request: Request) -> int | None:
+    """The declared size of the body; the HTTP server has checked that it is a number."""
+    declared = request.headers.get("content-length")
+    return None if declared is None else int(declared)
 
 
 def _order(value: str | None) -> Order:

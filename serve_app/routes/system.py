@@ -14,6 +14,7 @@ from serve_app.config.stack import StackArgs
 from serve_app.errors import ParleError
 from serve_app.observe.observer import public_model
 from serve_app.routes.lessons import Lessons
+from serve_app.routes.readiness import Readiness
 
 STAGE_ANSWER_S = 2
 
@@ -33,6 +34,7 @@ class SystemRoutes:
         self._args = args
         self._lessons = lessons
         self._refused_settings = refused_settings
+        self._readiness = Readiness(lessons.ready)
 
     def router(self) -> APIRouter:
         routes = APIRouter()
@@ -45,7 +47,7 @@ class SystemRoutes:
         return {"status": "ok"}
 
     async def ready(self) -> JSONResponse:
-        stages = await self._lessons.ready()
+        stages = await self._readiness.stages()
         ready = all(stages.values())
         return JSONResponse({"ready": ready, "stages": stages}, 200 if ready else 503)
 

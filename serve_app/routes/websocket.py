@@ -152,7 +152,8 @@ class Connection:
         try:
             with ExitStack() as slot:
                 with self._lessons.refusals(ROUTE):
-                    slot.enter_context(self._lessons.turn_slot())
+                    slot.enter_context(self._lessons.place())
+                    slot.enter_context(self._lessons.turn())
                     self._turns += 1
                     turn_id = turn_id_of(self._socket.headers, self._turns)
                     utterance = await self._lessons.utterance(recording, choice, "eager", route=ROUTE, turn_id=turn_id)
