@@ -15,6 +15,7 @@ from serve_app.config.stack import Order
 from serve_app.errors import BadAudio, InvalidField
 from serve_app.lesson.events import sse
 from serve_app.lesson.stage_protocols import Utterance
+from serve_app.routes.keep_alive import kept_alive
 from serve_app.routes.lessons import Choice, Lessons, turn_id_of
 from serve_app.routes.upload import Upload
 from serve_app.routes.upload_form import read_form
@@ -59,7 +60,8 @@ class EventStream(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._slot:
-            await super().__call__(scope, receive, send)
+            async with kept_alive(send) as send:
+                await super().__call__(scope, receive, send)
 
 
 async def _events(lessons: Lessons, utterance: Utterance) -> AsyncGenerator[bytes, None]:

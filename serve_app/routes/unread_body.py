@@ -36,11 +36,9 @@ class UnreadBody:
             return message
 
         async def closing_send(message: Message) -> None:
-            if read_whole:
-                return await send(message)
-            if message["type"] == "http.response.start":
+            if not read_whole and message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["Connection"] = "close"
-            elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            elif not read_whole and message["type"] == "http.response.body" and not message.get("more_body", False):
                 await send({**message, "more_body": True})
                 await linger()
                 message = {"type": "http.response.body"}

@@ -133,6 +133,9 @@ def asking(url: str, recording: bytes, **fields: str) -> Iterator[Iterator[Event
 def parse(lines: Iterator[str]) -> Iterator[Event]:
     """The events of an SSE stream, read as strictly as wire.md writes them."""
     for line in lines:
+        if line.startswith(":"):
+            assert next(lines) == ""
+            continue
         assert line.startswith("event: "), line
         data = next(lines)
         assert data.startswith("data: "), data
