@@ -42,8 +42,9 @@ logger = logging.getLogger("ray.serve")
 @serve.deployment(
     name="Ingress",
     ray_actor_options={"num_cpus": 0, "resources": {HEAD_NODE: 0.001}},
-    # The handlers decide on admission, as they can send a reason; an open WebSocket counts as one request.
-    max_ongoing_requests=1000,
+    # The handlers decide on admission, as they can send a reason, and none waits for a client before it has decided. An
+    # open WebSocket counts as one request; the rest is for probes and refusals, which must never wait behind others.
+    max_ongoing_requests=5000,
     user_config={},  # makes Ray call `reconfigure` at the start
     health_check_period_s=2,
     health_check_timeout_s=10,  # of its one event loop, which also decodes and plans

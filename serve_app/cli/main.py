@@ -27,6 +27,7 @@ RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # by default a dead proxy is missed only after 30 s
     "RAY_worker_niceness": "0",  # by default 15: any busy program beside the server would slow the models down
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.launch.proxy.middlewares",
     # uvicorn 0.54 never answers a WebSocket handshake that is over a limit of websockets (8192 bytes a header line, 128
     # lines). They guard nothing there: uvicorn's own parser, which has no limit, has read the headers before.
     "WEBSOCKETS_MAX_LINE_LENGTH": str(2**30),
