@@ -5,11 +5,13 @@ tests/unit/test_refusals.py has all of them over quick stages.
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import Any
 
+import httpx
 import pytest
-from support.clients import ask, asking, error_of, post, refusal, talking
+from support.clients import PATIENCE_S, HalfSent, ask, asking, error_of, parse, post, refusal, talking
 from support.servers import Server
 from support.speech import Speaker, hum, silence, white_noise
 
@@ -55,6 +57,31 @@ def test_a_websocket_handshake_may_have_long_headers(small_server: Server, size:
     with talking(small_server.url, Cookie="a=" + size * "x") as talk:
         talk.tell({"type": "cancel"})
         assert talk.until("cancelled").last.name == "cancelled"
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(b"aula-7", True), (b"\xe9", False), (b"a" * 5_000, False)])
+def test_a_request_id_that_is_no_plain_name_is_replaced(small_server: Server, sent: bytes, kept: bool) -> None:
+    answer = httpx.get(f"{small_server.url}/healthz", headers={b"x-request-id": sent}, timeout=30)
+    assert answer.status_code == 200
+    assert (answer.headers["x-request-id"].encode() == sent) is kept
+    assert len(answer.headers["x-request-id"]) <= 64
+
+
+def test_a_client_cannot_have_its_turn_cut_by_the_proxy(small_server: Server, question: bytes) -> None:
+    headers = {"x-request-timeout-seconds": "0.3"}
+    files = {"audio": ("a.wav", question)}
+    answer = httpx.post(f"{small_server.url}/api/stream-audio", files=files, headers=headers, timeout=PATIENCE_S)
+    assert [event.name for event in parse(iter(answer.text.split("\n")[:-1]))][-1] == "complete"
+
+
+def test_half_sent_uploads_leave_the_server_working(small_server: Server, question: bytes) -> None:
+    with ExitStack() as opened:
+        for _ in range(300):
+            opened.enter_context(HalfSent(small_server.url, b"--XX\r\n"))
+        assert small_server.get("/healthz").status_code == small_server.get("/readyz").status_code == 200
+        time.sleep(1.1)  # from then on they have to make room
+        with talking(small_server.url) as talk:
+            assert talk.ask(question).last.name == "complete"
 
 
 def test_a_full_server_refuses_over_either_route_and_disturbs_nobody(small_server: Server, question: bytes) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -143,6 +144,36 @@ def parse(lines: Iterator[str]) -> Iterator[Event]:
         fields = json.loads(data.removeprefix("data: "))
         chunk = fields.get("chunk")
         yield Event(line.removeprefix("event: "), fields, base64.b64decode(chunk, validate=True) if chunk else b"")
+
+
+class HalfSent:
+    """A POST that has sent its headers, and of its body as much as the test likes."""
+
+    def __init__(self, url: str, body: bytes = b"", length: int = 100_000) -> None:
+        parts = urlsplit(url)
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=10)
+        head = (
+            "POST /api/stream-audio HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=XX\r\n"
+        )
+        self.socket.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
+
+    def answer(self) -> tuple[int, dict[str, str], dict[str, Any]]:
+        """Status, headers and body of the answer."""
+        text = b""
+        while not text.endswith(b"}"):
+            received = self.socket.recv(65536)
+            assert received, "the connection was closed without an answer"
+            text += received
+        head, _, body = text.decode().partition("\r\n\r\n")
+        first, *lines = head.split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        return int(first.split()[1]), headers, json.loads(body)
+
+    def __enter__(self) -> HalfSent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
 
 
 # --- WebSocket ---------------------------------------------------------------------------------------------

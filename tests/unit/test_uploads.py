@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
 from starlette.types import Message
-from support.clients import ask, post, refusal, talking
+from support.clients import HalfSent, ask, post, refusal, talking
 from support.known_speech import house_that_knows
 from support.site_without_ray import Site, site_of
 from support.speech import white_noise
@@ -29,35 +27,6 @@ FORM = b'--XX\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\
 LARGE = bytes(14_000_000)
 
 
-class HalfSent:
-    """A POST that has sent its headers, and of its body as much as the test likes."""
-
-    def __init__(self, site: Site, body: bytes = b"", length: int = 100_000) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", site.port), timeout=10)
-        head = (
-            "POST /api/stream-audio HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=XX\r\n"
-        )
-        self.socket.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
-
-    def answer(self) -> tuple[int, dict[str, str], dict[str, Any]]:
-        """Status, headers and body of the answer."""
-        text = b""
-        while not text.endswith(b"}"):
-            received = self.socket.recv(65536)
-            assert received, "the connection was closed without an answer"
-            text += received
-        head, _, body = text.decode().partition("\r\n\r\n")
-        first, *lines = head.split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        return int(first.split()[1]), headers, json.loads(body)
-
-    def __enter__(self) -> HalfSent:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-
 @pytest.fixture
 def site() -> Iterator[Site]:
     with site_of(house_that_knows({}), limits={"max_turns": 2, "upload_s": 2}) as site:
@@ -66,7 +35,7 @@ def site() -> Iterator[Site]:
 
 def test_half_sent_uploads_leave_everything_else_working(site: Site) -> None:
     with ExitStack() as opened:
-        stalled = [opened.enter_context(HalfSent(site, FORM)) for _ in range(200)]
+        stalled = [opened.enter_context(HalfSent(site.url, FORM)) for _ in range(200)]
         assert site.get("/healthz").status_code == site.get("/readyz").status_code == 200
         time.sleep(1.1)  # from then on they have to make room
         with talking(site.url) as talk:
@@ -79,7 +48,7 @@ def test_half_sent_uploads_leave_everything_else_working(site: Site) -> None:
 
 
 def test_a_byte_now_and_then_does_not_keep_an_upload_alive(site: Site) -> None:
-    with HalfSent(site, FORM) as dribble:
+    with HalfSent(site.url, FORM) as dribble:
         begun = time.monotonic()
         answered = False
         while not answered and time.monotonic() - begun < 10:
@@ -106,7 +75,7 @@ def test_a_full_server_refuses_before_the_body_and_a_client_that_sends_it_all_th
             talk = opened.enter_context(talking(site.url))
             talk.say(RECORDING)
             assert talk.next().name == "status"
-        with HalfSent(site) as waiting:
+        with HalfSent(site.url) as waiting:
             status, headers, body = waiting.answer()
             assert (status, body["code"]) == (503, "busy")
             assert int(headers["retry-after"]) >= 1
@@ -115,7 +84,7 @@ def test_a_full_server_refuses_before_the_body_and_a_client_that_sends_it_all_th
 
 
 def test_a_declared_size_over_the_limit_is_refused_before_the_body(site: Site) -> None:
-    with HalfSent(site, length=20_000_000) as large:
+    with HalfSent(site.url, length=20_000_000) as large:
         status, _, body = large.answer()
     assert (status, body["code"]) == (413, "too_large")
 
