@@ -1,4 +1,4 @@
-"""What Ray's HTTP proxy does to a request before it passes it on.
+"""What Ray's HTTP proxy does to a request before it passes it on: upload_door.py, unread_body.py, and plain headers.
 
 Ray takes some headers of a request for orders: a timeout that cuts a stream without an event, one that lets a turn run
 on after its client has gone, ids that it copies into every log line and answer, and that must be UTF-8. These come from
@@ -14,6 +14,9 @@ import re
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serve_app.launch.unread_body import UnreadBody
+from serve_app.launch.upload_door import UploadDoor
+
 ORDERS = (b"x-request-timeout-seconds", b"x-request-disconnect-disabled", b"serve-multiplexed-model-id")
 IDS = (b"x-request-id", b"x-session-id")
 _PLAIN = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
@@ -23,7 +26,7 @@ Headers = list[tuple[bytes, bytes]]
 
 def middlewares() -> list[Middleware]:
     """What Ray's proxy asks for when it starts."""
-    return [Middleware(PlainHeaders)]
+    return [Middleware(PlainHeaders), Middleware(UploadDoor), Middleware(UnreadBody)]  # the last one is the outermost
 
 
 class PlainHeaders:

@@ -184,6 +184,6 @@ class RemoteStageQueries:
         return {handle.deployment_name: why for handle, why in named if why is not None}
 
     async def ready(self) -> dict[str, bool]:
-        """Per stage, whether a replica answers within a second."""
-        answered = await asyncio.gather(*(is_ready(handle, 1.0) for handle in self.handles.values()))
+        """Per stage, whether a replica answers within a few seconds: one that is busy with a turn is ready."""
+        answered = await asyncio.gather(*(is_ready(handle, 3.0) for handle in self.handles.values()))
         return dict(zip(self.handles, answered, strict=True))

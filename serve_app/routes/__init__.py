@@ -18,7 +18,6 @@ from serve_app.errors import ParleError
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.sse import SseRoute
 from serve_app.routes.system import RefusedSettings, SystemRoutes, none_refused
-from serve_app.routes.unread_body import UnreadBody
 from serve_app.routes.web import WebClient
 from serve_app.routes.websocket import ClosedWebSocketRoute, WebSocketRoute
 
@@ -35,7 +34,6 @@ def app_for(args: StackArgs, lessons: Lessons, refused_settings: RefusedSettings
         app.add_middleware(
             CORSMiddleware, allow_origins=args.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
         )
-    app.add_middleware(UnreadBody)  # the last one added is the outermost: it sees what the others refuse, too
     app.include_router(SystemRoutes(args, lessons, refused_settings).router())
     if "sse" in args.routes:
         app.include_router(SseRoute(lessons).router())

@@ -1,4 +1,7 @@
-"""The web application of a stack over stages without models, in a thread of its own; real connections, no Ray."""
+"""The web application of a stack over stages without models, in a thread of its own; real connections, no Ray.
+
+In front of it is what `parle serve` puts into Ray's proxy.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ from typing import Any, TypeVar
 
 import httpx
 import uvicorn
+from starlette.types import ASGIApp
 
 from serve_app.config.stack import StackArgs
 from serve_app.config.user_config import IngressSettings, TeachingSettings
+from serve_app.launch import proxy
 from serve_app.lesson.conversation import Exchange, MemoryStore
 from serve_app.observe.observer import Observer
 from serve_app.routes import app_for
@@ -78,9 +83,10 @@ class Site:
         # The replies are those that the tests know word for word.
         lessons.configure(IngressSettings(teaching=TeachingSettings(openings=False, recast=False, questions=False)))
         self.loop, self.presence = asyncio.get_running_loop(), lessons.presence
-        config = uvicorn.Config(
-            app_for(args, lessons), "127.0.0.1", self.port, log_level="error", ws="websockets-sansio"
-        )
+        app: ASGIApp = app_for(args, lessons)
+        for middleware in proxy.middlewares():
+            app = middleware.cls(app, *middleware.args, **middleware.kwargs)
+        config = uvicorn.Config(app, "127.0.0.1", self.port, log_level="error", ws="websockets-sansio")
         self._server = uvicorn.Server(config)
         self._up.set()
         await self._server.serve()

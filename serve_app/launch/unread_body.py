@@ -8,9 +8,10 @@ from contextlib import suppress
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LINGER_S = 2.0
-MOST_LINGERING = 64
-"""More of them are closed at once, so that they never keep the server from new requests."""
+LINGER_S = 10.0
+SILENCE_S = 2.0
+MOST_LINGERING = 256
+"""More connections are closed at once."""
 
 
 class UnreadBody:
@@ -25,9 +26,9 @@ class UnreadBody:
         self._lingering = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
+        if not has_body(scope):
             return await self._app(scope, receive, send)
-        read_whole = False
+        read_whole = answered = False
 
         async def watched_receive() -> Message:
             nonlocal read_whole
@@ -35,29 +36,40 @@ class UnreadBody:
             read_whole = read_whole or message["type"] != "http.request" or not message.get("more_body", False)
             return message
 
-        async def closing_send(message: Message) -> None:
+        async def watched_send(message: Message) -> None:
+            nonlocal answered
             if not read_whole and message["type"] == "http.response.start":
                 MutableHeaders(scope=message)["Connection"] = "close"
             elif not read_whole and message["type"] == "http.response.body" and not message.get("more_body", False):
-                await send({**message, "more_body": True})
-                await linger()
-                message = {"type": "http.response.body"}
+                answered = True
+                message = {**message, "more_body": True}
             await send(message)
 
-        async def linger() -> None:
-            if self._lingering >= MOST_LINGERING:
-                return
-            self._lingering += 1
-            try:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LINGER_S):
-                        while not read_whole:
-                            await watched_receive()
-            finally:
-                self._lingering -= 1
+        await self._app(scope, watched_receive, watched_send)
+        if answered:
+            await self._read_on(receive)
+            await send({"type": "http.response.body"})
+        return None
 
-        return await self._app(scope, watched_receive, closing_send)
+    async def _read_on(self, receive: Receive) -> None:
+        """Read and forget, until the body ends, the client is silent or the time is over."""
+        if self._lingering >= MOST_LINGERING:
+            return
+        self._lingering += 1
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    more = True
+                    while more:
+                        async with asyncio.timeout(SILENCE_S):
+                            more = (await receive()).get("more_body", False)
+        finally:
+            self._lingering -= 1
 
 
-def _has_body(headers: Headers) -> bool:
+def has_body(scope: Scope) -> bool:
+    """Whether it is a request with a body, by its headers."""
+    if scope["type"] != "http":
+        return False
+    headers = Headers(scope=scope)
     return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
