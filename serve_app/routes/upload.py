@@ -13,7 +13,7 @@ FORM_OVERHEAD_BYTES = 64_000
 """What multipart boundaries and the other fields may add to the size of the recording."""
 GRACE_S = 5.0
 """For so long an upload may be slower than the least rate: networks pause."""
-HURRY_S = 1.0
+HURRY_S = 2.0
 """The same, while somebody else waits for the place."""
 
 

@@ -79,7 +79,7 @@ def test_half_sent_uploads_leave_the_server_working(small_server: Server, questi
         for _ in range(300):
             opened.enter_context(HalfSent(small_server.url, b"--XX\r\n"))
         assert small_server.get("/healthz").status_code == small_server.get("/readyz").status_code == 200
-        time.sleep(1.1)  # from then on they have to make room
+        time.sleep(2.1)  # from then on they have to make room
         with talking(small_server.url) as talk:
             assert talk.ask(question).last.name == "complete"
 

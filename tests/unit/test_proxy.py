@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from httpx import ASGITransport, AsyncClient
 from ray.serve._private.http_util import RequestIdMiddleware, parse_request_timeout_header
 from ray.serve._private.utils import call_function_from_import_path
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.testclient import TestClient
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from serve_app.cli.main import RAY_SETTINGS
 from serve_app.launch.proxy import plain
+from serve_app.launch.upload_door import UploadDoor
 
 UNTOUCHED = [
     (b"host", b"aula.example"),
@@ -61,3 +65,61 @@ def test_the_proxy_of_ray_finds_the_middleware_and_gives_every_request_a_plain_i
     assert (answer.json()["id"] == sent.decode("latin-1")) is kept
     assert answer.json()["id"].isascii()
     assert len(answer.json()["id"]) <= 64
+
+
+async def test_uploads_wait_at_the_door_a_few_of_them_and_nothing_else_does() -> None:
+    inside: list[str] = []
+    answer_now = asyncio.Event()
+
+    async def ingress(scope: Scope, receive: Receive, send: Send) -> None:
+        inside.append(scope["path"])
+        if scope["path"] != "/healthz":
+            await answer_now.wait()
+        await PlainTextResponse("here")(scope, receive, send)
+
+    door = ASGITransport(UploadDoor(ingress, at_a_time=2, most_waiting=1))
+    async with AsyncClient(transport=door, base_url="http://aula") as client:
+        uploads = [asyncio.create_task(client.post(f"/{number}", content=b"x")) for number in range(3)]
+        await asyncio.sleep(0.05)
+        refused = await client.post("/one-too-many", content=b"x")
+        assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (503, "busy", "5")
+        assert (await client.get("/healthz")).text == "here"
+        assert inside == ["/0", "/1", "/healthz"]
+        answer_now.set()
+        assert [answer.text for answer in await asyncio.gather(*uploads)] == ["here"] * 3
+        assert inside == ["/0", "/1", "/healthz", "/2"]
+
+
+async def test_who_is_being_answered_no_longer_stands_in_the_door_nor_does_who_has_gone() -> None:
+    begun: list[Message] = []
+
+    async def ingress(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/answered":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(60)
+
+    async def send(message: Message) -> None:
+        begun.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    door = UploadDoor(ingress, at_a_time=1)
+
+    async def upload(path: str) -> asyncio.Task[None]:
+        scope = {"type": "http", "path": path, "headers": [(b"content-length", b"9")]}
+        task = asyncio.create_task(door(scope, receive, send))
+        await asyncio.sleep(0.01)
+        return task
+
+    tasks = [await upload("/answered") for _ in range(3)]
+    assert len(begun) == 3
+    tasks.append(await upload("/unanswered"))
+    tasks.append(await upload("/answered"))
+    assert len(begun) == 3
+    tasks[3].cancel()
+    await asyncio.sleep(0.01)
+    assert len(begun) == 4
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
