@@ -23,10 +23,14 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentRes
 
 from serve_app.errors import Busy, ParleError, StageFailed
 from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.stage_limits import answer_within
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage
 
 RAY_ERRORS = (RayError, RayServeException)
+
+WORK_S = 30.0
+"""Longest wait for the work that a stage has done, which only tests and benchmarks ask for."""
 
 
 async def call(method: DeploymentHandle, *args: Any, stage: str) -> Any:
@@ -166,7 +170,8 @@ class RemoteStageQueries:
     async def work(self) -> dict[str, int]:
         """Per model stage, the work of one replica since its start; see `work_done` of the engines."""
         counted = ("stt", "llm", "tts")
-        done = await asyncio.gather(*(call(self.handles[name].work, stage=name) for name in counted))
+        asked = (answer_within(WORK_S, call(self.handles[name].work, stage=name), name) for name in counted)
+        done = await asyncio.gather(*asked)
         return dict(zip(counted, done, strict=True))
 
     async def refused_settings(self) -> dict[str, str]:

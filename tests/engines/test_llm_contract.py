@@ -16,6 +16,7 @@ import pytest
 from support.waiting import at_rest, until_more
 
 from serve_app.config.user_config import TutorPrompt
+from serve_app.engines.cancel_scope import CancelScope
 from serve_app.errors import StackError, StageFailed
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
@@ -253,6 +254,25 @@ async def test_a_conversation_longer_than_the_context_is_refused_with_what_to_ch
     with pytest.raises(StageFailed, match=r"limits\.history_tokens.*llm\.context_tokens") as refusal:
         await reply(engine, messages)
     assert (refusal.value.code, refusal.value.stage) == ("context_full", "llm")
+    assert (await reply(engine, asking("Oi.")))[1].completion_tokens > 0
+
+
+@pytest.mark.parametrize("kind", [LookupError, StopIteration])
+async def test_a_fault_between_llama_cpp_and_the_reader_is_an_error_and_not_a_shorter_reply(
+    engine: ChatEngine, kind: type[Exception]
+) -> None:
+    """The library drops what its callback raises, and its reply just ends there."""
+    if not type(engine).__module__.endswith("llama_cpp"):
+        pytest.skip("vLLM has no callback")
+    from serve_app.engines.llm.llama_cpp import LlamaCpp, _request
+
+    assert isinstance(engine, LlamaCpp)
+
+    def put(chunk: object) -> None:
+        raise kind("lost")
+
+    with pytest.raises(StageFailed, match="failed: lost"):
+        await asyncio.to_thread(engine._generate, _request(asking("Oi."), GREEDY), CancelScope(), put)
     assert (await reply(engine, asking("Oi.")))[1].completion_tokens > 0
 
 
