@@ -6,6 +6,7 @@ of a refusal. A client sees what `body()` returns, over HTTP, SSE and WebSocket 
     ParleError
     ├── StackError, StackErrors   the stack cannot start
     ├── BadAudio, TooLarge, InvalidField, NoSpeech   the client has to change something
+    ├── Forbidden                 a web page, or a name, that may not use this server
     ├── Busy, Stopping            the client has to come back later
     ├── StageFailed, TurnTimeout  the turn failed; the next one may work
     └── CloudError                a provider of rented machines
@@ -98,6 +99,13 @@ class NoSpeech(ParleError):
 
     code = "no_speech"
     status = 400
+
+
+class Forbidden(ParleError):
+    """A web page of another origin asks, or somebody asks for a name that is not this server's."""
+
+    code = "forbidden"
+    status = 403
 
 
 class Busy(ParleError):

@@ -52,6 +52,7 @@ environment = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",  # Ray's default of 15 lets anything else in the container slow the models down
     "PYTHONUNBUFFERED": "1",
+    "PARLE_HOSTS": "*",  # Modal decides which requests come here, and under which name
 }
 
 # The layers that change least come first. debian_slim has the C compiler that Triton needs; CUDA is inside the wheels.

@@ -260,7 +260,9 @@ class StackArgs(Strict):
     tts: TtsConfig = KokoroOnnxConfig(engine="kokoro-onnx")
     limits: Limits = Limits()
     cors_origins: list[str] = []
-    """Origins of web apps that may call the SSE route from a browser; "*" for any."""
+    """Origins of web pages that may use the server besides its own; "*" for any, "null" for a page opened as a file."""
+    hosts: list[str] = []
+    """Names under which clients reach the server, besides localhost and IP addresses; "*" for any."""
 
     @model_validator(mode="before")
     @classmethod

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from serve_app.config.stack import StackArgs
 from serve_app.errors import ParleError
 from serve_app.routes.lessons import Lessons
+from serve_app.routes.origins import OriginCheck, Origins, hosts_of
 from serve_app.routes.sse import SseRoute
 from serve_app.routes.system import RefusedSettings, SystemRoutes, none_refused
 from serve_app.routes.web import WebClient
@@ -34,6 +35,8 @@ def app_for(args: StackArgs, lessons: Lessons, refused_settings: RefusedSettings
         app.add_middleware(
             CORSMiddleware, allow_origins=args.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
         )
+    # The last one added sees a request first.
+    app.add_middleware(OriginCheck, origins=Origins([*args.hosts, *hosts_of()], args.cors_origins))
     app.include_router(SystemRoutes(args, lessons, refused_settings).router())
     if "sse" in args.routes:
         app.include_router(SseRoute(lessons).router())

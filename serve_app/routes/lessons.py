@@ -24,6 +24,7 @@ from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import answer_within
 from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn import Turn
+from serve_app.lesson.turn_record import TurnRecord
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
 from serve_app.routes.presence import OpenConnection, Presence
@@ -207,6 +208,7 @@ class Lessons:
         self.check_size(len(recording))
         await self.check_voice(choice.voice)
         samples = await asyncio.to_thread(audio.decode, recording, max_seconds=self.limits.max_audio_s)
+        self.presence.sign_of_life()
         return Utterance(
             samples,
             choice.session_id or uuid.uuid4().hex,
@@ -255,9 +257,13 @@ class Lessons:
             planner=self._planner,
             correction=self._correction,
             trimmed=self._start_warming,
-            ended=self._observer.turn_ended,
+            ended=self._turn_ended,
         )
         return turn.events(utterance)
+
+    def _turn_ended(self, record: TurnRecord) -> None:
+        self.presence.sign_of_life()
+        self._observer.turn_ended(record)
 
     def _start_warming(self, conversation: Conversation) -> None:
         """Warm the prompt cache with a shortened conversation while the learner listens; one task per session."""

@@ -37,7 +37,6 @@ class SseRoute:
 
     async def stream_audio(self, request: Request) -> StreamingResponse:
         lessons = self._lessons
-        lessons.presence.sign_of_life()  # the upload may take longer than an announced stop
         with lessons.refusals(ROUTE), ExitStack() as slot:
             recording, fields = await _read_form(request, lessons)
             order = _order(fields.pop("order", None))

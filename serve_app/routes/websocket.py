@@ -81,7 +81,6 @@ class Connection:
         """Handle messages until the client leaves. Only `receive` notices that, so turns run in tasks beside it."""
         try:
             while (message := await self._socket.receive())["type"] == "websocket.receive":
-                self._lessons.presence.sign_of_life()
                 try:
                     with self._lessons.refusals(ROUTE):
                         await self._handle(message)
@@ -104,6 +103,7 @@ class Connection:
     async def _handle_command(self, command: dict[str, Any]) -> None:
         match command.pop("type", None):
             case "cancel":
+                self._lessons.presence.sign_of_life()
                 await self._stop_turn()
                 await self._send(json.dumps({"event": "cancelled"}))
             case "settings":
@@ -121,6 +121,7 @@ class Connection:
     async def _choose(self, command: dict[str, Any]) -> None:
         choice = self._choice.changed(command)
         await self._lessons.check_voice(choice.voice)
+        self._lessons.presence.sign_of_life()
         self._choice = choice if choice.session_id else choice.changed({"session_id": uuid.uuid4().hex})
         await self._send(json.dumps({"event": "settings", **self._choice.model_dump()}))
 
