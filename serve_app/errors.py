@@ -6,6 +6,7 @@ of a refusal. A client sees what `body()` returns, over HTTP, SSE and WebSocket 
     ParleError
     ├── StackError, StackErrors   the stack cannot start
     ├── BadAudio, TooLarge, InvalidField, NoSpeech   the client has to change something
+    ├── Unauthorized              the client has to send an API key
     ├── Forbidden                 a web page, or a name, that may not use this server
     ├── Busy, Stopping            the client has to come back later
     ├── StageFailed, TurnTimeout  the turn failed; the next one may work
@@ -99,6 +100,13 @@ class NoSpeech(ParleError):
 
     code = "no_speech"
     status = 400
+
+
+class Unauthorized(ParleError):
+    """No API key, or a wrong one, where the server asks for one."""
+
+    code = "no_key"
+    status = 401
 
 
 class Forbidden(ParleError):

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from serve_app import __version__
 from serve_app.cli.cloud import cloud
 from serve_app.cli.deploy import deploy, status
+from serve_app.cli.key import key
 from serve_app.cli.talk import talk
 from serve_app.errors import ParleError, StackError
 from serve_app.launch import terminal
@@ -80,6 +81,7 @@ def cli() -> None:
       parle deploy configs/cpu_stack.yaml       change a running server to this file
       parle status                              what runs, with which settings
       parle talk question.wav                   send it a recording
+      parle key NAME                            make an API key
       parle cloud status --provider vast        a rented machine: create, start, stop, status
     """
 
@@ -87,6 +89,7 @@ def cli() -> None:
 cli.add_command(cloud)
 cli.add_command(deploy)
 cli.add_command(status)
+cli.add_command(key)
 cli.add_command(talk)
 
 
@@ -180,9 +183,11 @@ def serve_command(
         os.environ.setdefault(name, value)
     with terminal.signals() as signals:
         try:
+            from serve_app.access import tokens
             from serve_app.config import lint
             from serve_app.launch import preflight, ray_cluster, server
 
+            tokens.share_secret()
             stack = lint.read(file)
             http = stack.schema.http_options
             http.host = host or http.host
@@ -260,7 +265,7 @@ def check(file: Path, gpu: str | None) -> None:
       parle check configs/modal_stack.yaml --gpu L4
     """
     from serve_app.config import lint
-    from serve_app.launch import preflight
+    from serve_app.launch import exposure, preflight
     from serve_app.weights.sources import not_downloaded
 
     if gpu is not None:
@@ -275,6 +280,8 @@ def check(file: Path, gpu: str | None) -> None:
         click.echo(f"  {stage:5} {config.engine}  {getattr(config, 'model', '')}{share}".rstrip())
     http = stack.schema.http_options
     click.echo(f"  routes {', '.join(stack.args.routes)} on {http.host}:{http.port}")
+    if (careful := exposure.warning(stack.args, http.host, http.port)) is not None:
+        click.echo(f"  careful: {careful}")
     if missing := not_downloaded(stack.args):
         click.echo(f"  not downloaded yet: {', '.join(missing)}; `parle pull {file}` downloads them")
 

@@ -261,6 +261,8 @@ class StackArgs(Strict):
     limits: Limits = Limits()
     cors_origins: list[str] = []
     """Origins of web pages that may use the server besides its own; "*" for any, "null" for a page opened as a file."""
+    keys_file: Path | None = None
+    """A file of hashed API keys, as `parle key` writes it. Read again when it changes; None: no key is needed."""
     hosts: list[str] = []
     """Names under which clients reach the server, besides localhost and IP addresses; "*" for any."""
 

@@ -194,10 +194,12 @@ class Lessons:
         """Counts the errors for which requests of this route are refused before their turn begins."""
         return self._observer.refusals(route)
 
-    async def utterance(self, recording: bytes, choice: Choice, order: Order, *, route: str, turn_id: str) -> Utterance:
+    async def utterance(
+        self, recording: bytes, choice: Choice, order: Order, *, route: str, turn_id: str, owner: str = ""
+    ) -> Utterance:
         """Decode a recording and check the choice that goes with it.
 
-        `route` is for metrics and logs; `turn_id` comes from `turn_id_of`.
+        `route` is for metrics and logs; `turn_id` comes from `turn_id_of`, `owner` is that of `gate.Client`.
 
         Raises:
             BadAudio, TooLarge, InvalidField: the client has to change something.
@@ -220,6 +222,7 @@ class Lessons:
             choice.correction,
             order,
             route,
+            owner,
         )
 
     def check_size(self, size: int) -> None:
@@ -246,7 +249,7 @@ class Lessons:
 
     def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
         """The events of one turn; see Turn.events."""
-        self._stop_warming(utterance.session_id)
+        self._stop_warming(utterance.conversation_id)
         turn = Turn(
             self._stages,
             self._store,

@@ -15,6 +15,7 @@ from serve_app.config.stack import Order
 from serve_app.errors import BadAudio, InvalidField
 from serve_app.lesson.events import sse
 from serve_app.lesson.stage_protocols import Utterance
+from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Choice, Lessons, turn_id_of
 from serve_app.routes.upload_form import read_form
 
@@ -43,7 +44,8 @@ class SseRoute:
             choice = Choice().changed(fields)
             slot.enter_context(lessons.turn_slot())
             turn_id = turn_id_of(request.headers)
-            utterance = await lessons.utterance(recording, choice, order, route=ROUTE, turn_id=turn_id)
+            owner = client_of(request.scope).owner
+            utterance = await lessons.utterance(recording, choice, order, route=ROUTE, turn_id=turn_id, owner=owner)
             return EventStream(lessons, utterance, slot.pop_all())
 
 

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping
 from serve_app.lesson.events import websocket as message_of
+from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Choice, Lessons, turn_id_of
 from serve_app.routes.presence import GOING_AWAY
 
@@ -149,7 +150,14 @@ class Connection:
                     slot.enter_context(self._lessons.turn_slot())
                     self._turns += 1
                     turn_id = turn_id_of(self._socket.headers, self._turns)
-                    utterance = await self._lessons.utterance(recording, choice, "eager", route=ROUTE, turn_id=turn_id)
+                    utterance = await self._lessons.utterance(
+                        recording,
+                        choice,
+                        "eager",
+                        route=ROUTE,
+                        turn_id=turn_id,
+                        owner=client_of(self._socket.scope).owner,
+                    )
                 async with aclosing(self._lessons.events(utterance)) as events:
                     async for event in events:
                         await self._send(message_of(event))
