@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
-from support.servers import Server
+from support.servers import Server, family
 from support.speech import VOICE_NAMES
 
 from serve_app import __version__
@@ -26,6 +27,17 @@ def test_the_models_run_at_the_servers_own_priority(small_server: Server) -> Non
     """Ray would run them at nice 15."""
     for deployment in ("SpeechToText", "TutorLLM", "TextToSpeech", "Ingress"):
         assert small_server.replica(deployment).nice() == small_server.process.nice()
+
+
+def test_nothing_listens_to_other_machines(small_server: Server) -> None:
+    """Ray's control service, job API, agents and metrics, too."""
+    listening = {
+        connection.laddr.ip
+        for process in family(small_server.process)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {"127.0.0.1"}
 
 
 def test_info_tells_models_routes_voices_and_limits(small_server: Server) -> None:

@@ -15,9 +15,11 @@ import psutil
 import pytest
 import ray
 from ray._private import worker
+from ray.serve._private.http_util import call_function_from_import_path, validate_http_proxy_callback_return
+from starlette.types import Message, Receive, Scope, Send
 from support.paths import CONFIGS, ROOT
 
-from serve_app.cli import talk
+from serve_app.cli import main, talk
 from serve_app.errors import StackError
 from serve_app.launch import child_process, ray_private, serve_status
 from serve_app.protocols import LEVELS
@@ -41,6 +43,28 @@ def private_names(file: Path) -> Iterator[str]:
             private = any(part.startswith("_") and part != "__version__" for part in parts)
             if first == "ray" and (private or parts[:2] == ["serve", "generated"]):
                 yield name
+
+
+async def test_rays_proxy_loads_what_removes_its_own_headers() -> None:
+    """As Ray does it: by the import path."""
+    seen: list[Scope] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope)
+
+    async def unused(*_: object) -> Message:
+        raise AssertionError
+
+    made = call_function_from_import_path(main.RAY_SETTINGS["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"])
+    [middleware] = validate_http_proxy_callback_return(made)
+    kept = [(b"host", b"localhost"), (b"x-request-id", b"turn-1.2"), (b"authorization", b"Bearer x")]
+    removed = [
+        *((b"x-request-timeout-seconds", b"1"), (b"X-Request-Disconnect-Disabled", b"?1")),
+        *((b"serve_multiplexed_model_id", b"x"), (b"x-request-id", b"\xe9"), (b"x-request-id", b"x" * 65)),
+    ]
+    scope = {"type": "http", "headers": kept + removed}
+    await middleware.cls(application)(scope, unused, unused)
+    assert seen[0]["headers"] == kept
 
 
 def test_one_file_alone_uses_rays_private_modules() -> None:
