@@ -8,7 +8,7 @@ of a refusal. A client sees what `body()` returns, over HTTP, SSE and WebSocket 
     ├── BadAudio, TooLarge, InvalidField, NoSpeech   the client has to change something
     ├── Unauthorized              the client has to send an API key
     ├── Forbidden                 a web page, or a name, that may not use this server
-    ├── Busy, Stopping            the client has to come back later
+    ├── Busy, TooMany, Stopping   the client has to come back later
     ├── StageFailed, TurnTimeout  the turn failed; the next one may work
     └── CloudError                a provider of rented machines
 """
@@ -121,6 +121,13 @@ class Busy(ParleError):
 
     code = "busy"
     status = 503
+
+
+class TooMany(Busy):
+    """This client is over its share; others may be served."""
+
+    code = "too_many"
+    status = 429
 
 
 class Stopping(Busy):

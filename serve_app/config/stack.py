@@ -239,6 +239,12 @@ class Limits(Strict):
     """Turns at the same time; one more is refused with 503."""
     max_sessions: Annotated[int, Field(ge=1)] = 100
     """Open WebSockets; one more is closed with 1013."""
+    client_turns: Annotated[int, Field(ge=0)] = 0
+    """Turns at the same time of one API key, and of one address; one more is refused with 429. 0: no limit."""
+    client_turns_per_minute: Annotated[float, Field(ge=0)] = 0.0
+    """Recordings a minute of one API key, and of one address. 0: no limit."""
+    client_sessions: Annotated[int, Field(ge=0)] = 0
+    """Open WebSockets of one API key, and of one address. 0: no limit."""
     kept_conversations: Annotated[int, Field(ge=1)] = 1000
     """Conversations kept in memory."""
     conversation_idle_s: Annotated[float, Field(gt=0)] = 3600.0

@@ -22,6 +22,7 @@ from serve_app.errors import ParleError
 from serve_app.routes.gate import Gate, TokenRoute
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.origins import OriginCheck, Origins, hosts_of
+from serve_app.routes.safe_headers import SafeHeaders
 from serve_app.routes.sse import SseRoute
 from serve_app.routes.system import RefusedSettings, SystemRoutes, none_refused
 from serve_app.routes.web import WebClient
@@ -50,6 +51,7 @@ def app_for(
             CORSMiddleware, allow_origins=args.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
         )
     app.add_middleware(OriginCheck, origins=Origins([*args.hosts, *hosts_of(environment)], args.cors_origins))
+    app.add_middleware(SafeHeaders)
     app.include_router(SystemRoutes(args, lessons, refused_settings).router())
     if keys.required:
         app.include_router(TokenRoute(tokens).router())

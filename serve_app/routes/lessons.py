@@ -28,6 +28,7 @@ from serve_app.lesson.turn_record import TurnRecord
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
 from serve_app.routes.presence import OpenConnection, Presence
+from serve_app.routes.shares import Shares
 from serve_app.routes.voices import Voices
 from serve_app.teaching import planner
 from serve_app.teaching.plan import Plan, Said
@@ -111,6 +112,7 @@ class Lessons:
         self.limits = args.limits.fitting(self._context_tokens)
         store.keep(self.limits.kept_conversations, self.limits.conversation_idle_s)
         self.presence = Presence()
+        self.shares = Shares(lambda: self.limits)
 
     def configure(self, wanted: IngressSettings) -> None:
         """Apply new settings; turns in flight keep theirs."""

@@ -38,14 +38,17 @@ class SseRoute:
 
     async def stream_audio(self, request: Request) -> StreamingResponse:
         lessons = self._lessons
+        client = client_of(request.scope)
         with lessons.refusals(ROUTE), ExitStack() as slot:
+            slot.enter_context(lessons.shares.turn(client))
             recording, fields = await _read_form(request, lessons)
             order = _order(fields.pop("order", None))
             choice = Choice().changed(fields)
             slot.enter_context(lessons.turn_slot())
             turn_id = turn_id_of(request.headers)
-            owner = client_of(request.scope).owner
-            utterance = await lessons.utterance(recording, choice, order, route=ROUTE, turn_id=turn_id, owner=owner)
+            utterance = await lessons.utterance(
+                recording, choice, order, route=ROUTE, turn_id=turn_id, owner=client.owner
+            )
             return EventStream(lessons, utterance, slot.pop_all())
 
 

@@ -44,6 +44,7 @@ class WebSocketRoute:
         try:
             with ExitStack() as slot:
                 with self._lessons.refusals(ROUTE):
+                    slot.enter_context(self._lessons.shares.session(client_of(socket.scope)))
                     slot.enter_context(self._lessons.session_slot(connection))
                 await connection.serve()
         except Busy as error:
@@ -71,6 +72,7 @@ class Connection:
 
     def __init__(self, socket: WebSocket, lessons: Lessons) -> None:
         self._socket = socket
+        self._client = client_of(socket.scope)
         self._lessons = lessons
         self._choice = Choice(session_id=uuid.uuid4().hex)
         self._choosing: asyncio.Task[None] | None = None
@@ -147,6 +149,7 @@ class Connection:
         try:
             with ExitStack() as slot:
                 with self._lessons.refusals(ROUTE):
+                    slot.enter_context(self._lessons.shares.turn(self._client))
                     slot.enter_context(self._lessons.turn_slot())
                     self._turns += 1
                     turn_id = turn_id_of(self._socket.headers, self._turns)
@@ -156,7 +159,7 @@ class Connection:
                         "eager",
                         route=ROUTE,
                         turn_id=turn_id,
-                        owner=client_of(self._socket.scope).owner,
+                        owner=self._client.owner,
                     )
                 async with aclosing(self._lessons.events(utterance)) as events:
                     async for event in events:

@@ -10,13 +10,15 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import psutil
 import pytest
 import ray
 from ray._private import worker
-from ray.serve._private.http_util import call_function_from_import_path, validate_http_proxy_callback_return
-from starlette.types import Message, Receive, Scope, Send
+from ray.serve._private.http_util import validate_http_proxy_callback_return
+from ray.serve._private.utils import call_function_from_import_path
+from starlette.types import Receive, Scope, Send
 from support.paths import CONFIGS, ROOT
 
 from serve_app.cli import main, talk
@@ -52,11 +54,11 @@ async def test_rays_proxy_loads_what_removes_its_own_headers() -> None:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         seen.append(scope)
 
-    async def unused(*_: object) -> Message:
+    async def unused(*_: object) -> Any:
         raise AssertionError
 
     made = call_function_from_import_path(main.RAY_SETTINGS["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"])
-    [middleware] = validate_http_proxy_callback_return(made)
+    [middleware] = cast(list[Any], validate_http_proxy_callback_return(made))
     kept = [(b"host", b"localhost"), (b"x-request-id", b"turn-1.2"), (b"authorization", b"Bearer x")]
     removed = [
         *((b"x-request-timeout-seconds", b"1"), (b"X-Request-Disconnect-Disabled", b"?1")),

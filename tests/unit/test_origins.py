@@ -173,3 +173,15 @@ def test_a_recording_that_is_refused_calls_off_no_stop() -> None:
         assert talk.next().name == "error"
         assert site.activity()["stopping_in_s"] > 50
         assert site.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/web/app.js", "/healthz", "/api/info", "/api/none"])
+def test_every_answer_has_headers_that_fence_it_in(site: Site, path: str) -> None:
+    headers = httpx.get(f"{site.url}{path}").headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["cache-control"] == ("no-cache" if path in ("/", "/web/app.js") else "no-store")
