@@ -46,15 +46,16 @@ def app_for(
     app.add_exception_handler(Exception, refuse_unknown)
     # Of middlewares the last one added sees a request first.
     app.add_middleware(Gate, keys=keys, tokens=tokens)
-    if args.cors_origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=args.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
-        )
-    app.add_middleware(OriginCheck, origins=Origins([*args.hosts, *hosts_of(environment)], args.cors_origins))
+    others = [origin.rstrip("/") for origin in args.cors_origins]
+    if others:
+        app.add_middleware(CORSMiddleware, allow_origins=others, allow_methods=["GET", "POST"], allow_headers=["*"])
+    app.add_middleware(OriginCheck, origins=Origins([*args.hosts, *hosts_of(environment)], others))
     app.add_middleware(SafeHeaders)
     app.include_router(SystemRoutes(args, lessons, refused_settings).router())
     if keys.required:
         app.include_router(TokenRoute(tokens).router())
+    else:
+        logger.info("no API key is set: whoever reaches the port may use this server")
     if "sse" in args.routes:
         app.include_router(SseRoute(lessons).router())
     websocket = WebSocketRoute(lessons) if "websocket" in args.routes else ClosedWebSocketRoute()

@@ -34,7 +34,7 @@ class Origins:
 
     def __init__(self, hosts: Iterable[str] = (), others: Iterable[str] = ()) -> None:
         self._hosts = frozenset(host.strip().lower() for host in hosts if host.strip())
-        self._others = frozenset(origin.rstrip("/").lower() for origin in others)
+        self._others = frozenset(origin.lower() for origin in others)
 
     def check(self, headers: Headers) -> None:
         """Pass a request, or refuse it.

@@ -11,10 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-from support.clients import ask, asking, error_of, post, refusal, talking
+from support.clients import Talk, ask, asking, error_of, post, refusal, talking
 from support.servers import Server
 from support.speech import Speaker, hum, silence, white_noise
 from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from serve_app.audio import wav
 
@@ -62,7 +64,10 @@ def test_a_foreign_page_is_refused_behind_the_proxy_too(small_server: Server, qu
     with pytest.raises(InvalidStatus) as refused, talking(small_server.url, **evil):
         pass
     assert refused.value.response.status_code == 403
-    with talking(small_server.url, origin=small_server.url) as talk:
+    address = small_server.url.replace("http", "ws", 1) + "/ws/stream"
+    with connect(address, origin=Origin(small_server.url), subprotocols=[Subprotocol("parle")]) as connection:
+        assert connection.subprotocol == "parle"  # as a browser's token comes with it
+        talk = Talk(connection)
         talk.tell({"type": "cancel"})
         assert talk.until("cancelled").last.name == "cancelled"
 

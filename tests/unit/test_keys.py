@@ -26,9 +26,11 @@ from serve_app.access.keys import Key, Keys
 from serve_app.access.tokens import OWN, TOKEN_S, Tokens
 from serve_app.audio import wav
 from serve_app.cli.main import cli
+from serve_app.clouds.autostop import Unknown
+from serve_app.clouds.served import activity_of
 from serve_app.config.stack import StackArgs
 from serve_app.errors import StackError
-from serve_app.launch import exposure
+from serve_app.launch import child_process, exposure
 
 RECORDING = wav(speech_like(1.0), 16_000)
 SECRET = "a-key-that-somebody-thought-of"
@@ -180,6 +182,17 @@ def test_parle_itself_needs_no_key() -> None:
     known = Keys(None, {"PARLE_API_KEYS": f"ana:{SECRET}"})
     assert Tokens(known, tokens.secret_in(environment)).find(token) == OWN
     assert Tokens(known, tokens.secret_in({})).find(token) is None
+
+
+def test_the_watchdog_and_the_warm_up_turn_need_no_key(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(f"{keys.make('ana')[1].line}\n")
+    monkeypatch.delenv(tokens.SECRET_VARIABLE, raising=False)
+    with site_of(keys_file=file) as site, pytest.raises(Unknown):
+        activity_of(site.url)
+    monkeypatch.setenv(tokens.SECRET_VARIABLE, "of this test")
+    with site_of(keys_file=file) as site:
+        assert activity_of(site.url).turns == 0
+        assert child_process.warm_up(site.url) > 0
 
 
 # --- the routes --------------------------------------------------------------------------------------------
