@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,10 @@ class Clock:
         return round((time.perf_counter() - self.start) * 1000)
 
 
-def over_sse(url: str, recording: Path, fields: dict[str, str]) -> Iterator[ReceivedEvent]:
-    """One turn over POST /api/stream-audio.
+def over_sse(
+    url: str, recording: Path, fields: dict[str, str], headers: Mapping[str, str] | None = None
+) -> Iterator[ReceivedEvent]:
+    """One turn over POST /api/stream-audio. `headers` are sent too, such as that with an API key.
 
     Raises:
         TalkFailed: no server, a refused request, or a broken stream.
@@ -87,6 +89,7 @@ def over_sse(url: str, recording: Path, fields: dict[str, str]) -> Iterator[Rece
                 f"{url}/api/stream-audio",
                 files={"audio": (recording.name, upload)},
                 data=fields,
+                headers=headers,
                 extensions={"trace": trace},
             ) as response,
         ):
@@ -103,14 +106,16 @@ def over_sse(url: str, recording: Path, fields: dict[str, str]) -> Iterator[Rece
         raise TalkFailed(f"the connection to {url} broke off: {error or type(error).__name__}") from None
 
 
-def over_websocket(url: str, recording: Path, fields: dict[str, str]) -> Iterator[ReceivedEvent]:
+def over_websocket(
+    url: str, recording: Path, fields: dict[str, str], headers: Mapping[str, str] | None = None
+) -> Iterator[ReceivedEvent]:
     """One turn over /ws/stream. Raises as `over_sse` does."""
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     address = urlunsplit(parts._replace(scheme=scheme, path=f"{parts.path.rstrip('/')}/ws/stream"))
     clock = Clock()
     try:
-        with connect(address, open_timeout=CONNECT_S, max_size=None) as socket:
+        with connect(address, open_timeout=CONNECT_S, max_size=None, additional_headers=headers) as socket:
             if fields:
                 settings: dict[str, Any] = dict(fields)
                 if "speed" in settings:
@@ -131,7 +136,7 @@ def over_websocket(url: str, recording: Path, fields: dict[str, str]) -> Iterato
                     name = data.pop("event", "")
                     yield ReceivedEvent(clock.ms(), name, data)
     except InvalidStatus as error:
-        why = "" if error.response.status_code != 403 else "; this stack has no websocket route"
+        why = "" if error.response.status_code != 403 else "; this stack has no websocket route, or wants an API key"
         raise TalkFailed(f"{address} refused the connection: HTTP {error.response.status_code}{why}") from None
     except ConnectionClosed as error:
         closed = error.rcvd

@@ -6,7 +6,9 @@ of a refusal. A client sees what `body()` returns, over HTTP, SSE and WebSocket 
     ParleError
     ├── StackError, StackErrors   the stack cannot start
     ├── BadAudio, TooLarge, TooSlow, InvalidField, NoSpeech   the client has to change something
-    ├── Busy, Stopping            the client has to come back later
+    ├── Unauthorized              the client has to send an API key
+    ├── Forbidden                 a web page, or a name, that may not use this server
+    ├── Busy, TooMany, Stopping   the client has to come back later
     ├── StageFailed, TurnTimeout  the turn failed; the next one may work
     └── CloudError                a provider of rented machines
 """
@@ -107,11 +109,32 @@ class NoSpeech(ParleError):
     status = 400
 
 
+class Unauthorized(ParleError):
+    """No API key, or a wrong one, where the server asks for one."""
+
+    code = "no_key"
+    status = 401
+
+
+class Forbidden(ParleError):
+    """A web page of another origin asks, or somebody asks for a name that is not this server's."""
+
+    code = "forbidden"
+    status = 403
+
+
 class Busy(ParleError):
     """The server is full; the client may try again after `retry_after_s`."""
 
     code = "busy"
     status = 503
+
+
+class TooMany(Busy):
+    """This client is over its share; others may be served."""
+
+    code = "too_many"
+    status = 429
 
 
 class Stopping(Busy):

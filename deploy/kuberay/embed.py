@@ -18,6 +18,8 @@ def embed(manifest: str, stack: str) -> str:
     """The manifest with `stack` in place of the serveConfigV2 it has."""
     head, _, rest = manifest.partition(BEGIN)
     _, _, tail = rest.partition(END)
+    # A pod is reached from outside of it.
+    stack = stack.replace("\n  host: 127.0.0.1\n", "\n  host: 0.0.0.0\n")
     if not tail:
         raise ValueError(f"no '{BEGIN.strip()}' followed by '{END.strip()}' in the manifest")
     return head + BEGIN + textwrap.indent(stack.rstrip("\n") + "\n", "    ") + END + tail

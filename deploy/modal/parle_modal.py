@@ -42,7 +42,8 @@ card = setting("PARLE_GPU", "L4", tuple(CARDS))
 idle_minutes = int(setting("PARLE_IDLE_MINUTES", "5"))
 containers = int(setting("PARLE_CONTAINERS", "1"))
 private = setting("PARLE_PRIVATE", "0", ("0", "1")) == "1"
-secrets = [modal.Secret.from_local_environ(["HF_TOKEN"])] if os.environ.get("HF_TOKEN") and modal.is_local() else []
+passed_on = [name for name in ("HF_TOKEN", "PARLE_API_KEYS") if os.environ.get(name)]
+secrets = [modal.Secret.from_local_environ(passed_on)] if passed_on and modal.is_local() else []
 
 volume = modal.Volume.from_name("parle-weights", create_if_missing=True)
 environment = {
@@ -52,6 +53,7 @@ environment = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",  # Ray's default of 15 lets anything else in the container slow the models down
     "PYTHONUNBUFFERED": "1",
+    "PARLE_HOSTS": "*",  # Modal decides which requests come here, and under which name
 }
 
 # The layers that change least come first. debian_slim has the C compiler that Triton needs; CUDA is inside the wheels.

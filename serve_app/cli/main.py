@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from serve_app import __version__
 from serve_app.cli.cloud import cloud
 from serve_app.cli.deploy import deploy, status
+from serve_app.cli.key import key
 from serve_app.cli.talk import talk
 from serve_app.errors import ParleError, StackError
 from serve_app.launch import terminal
@@ -27,6 +28,7 @@ RAY_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "2",  # by default a dead proxy is missed only after 30 s
     "RAY_worker_niceness": "0",  # by default 15: any busy program beside the server would slow the models down
+    # What its proxy does to requests first: no orders to Ray by headers, bounded uploads.
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "serve_app.launch.proxy.middlewares",
     # uvicorn 0.54 never answers a WebSocket handshake that is over a limit of websockets (8192 bytes a header line, 128
     # lines). They guard nothing there: uvicorn's own parser, which has no limit, has read the headers before.
@@ -34,6 +36,9 @@ RAY_SETTINGS = {
     "WEBSOCKETS_MAX_NUM_HEADERS": str(2**20),
 }
 """Ray and its proxy read these when they are imported; a variable that the user has set is left alone."""
+
+ON_ONE_MACHINE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's name for: no other node will join. Then GCS, raylet, agents and metrics listen on 127.0.0.1 only."""
 
 HAPROXY = {"RAY_SERVE_ENABLE_HA_PROXY": "1", "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
 """HAProxy in front of the replicas instead of Ray's own proxy, and handles tuned for throughput."""
@@ -81,6 +86,7 @@ def cli() -> None:
       parle deploy configs/cpu_stack.yaml       change a running server to this file
       parle status                              what runs, with which settings
       parle talk question.wav                   send it a recording
+      parle key NAME                            make an API key
       parle cloud status --provider vast        a rented machine: create, start, stop, status
     """
 
@@ -88,6 +94,7 @@ def cli() -> None:
 cli.add_command(cloud)
 cli.add_command(deploy)
 cli.add_command(status)
+cli.add_command(key)
 cli.add_command(talk)
 
 
@@ -177,13 +184,16 @@ def serve_command(
     given = click.get_current_context().get_parameter_source("cloud_name")
     if stop_after is None and given is ParameterSource.COMMANDLINE:
         raise click.UsageError("--cloud needs --stop-after.")
-    for name, value in (RAY_SETTINGS | (HAPROXY if transport == "haproxy" else {})).items():
+    alone = ON_ONE_MACHINE if address is None else {}
+    for name, value in (RAY_SETTINGS | alone | (HAPROXY if transport == "haproxy" else {})).items():
         os.environ.setdefault(name, value)
     with terminal.signals() as signals:
         try:
+            from serve_app.access import tokens
             from serve_app.config import lint
             from serve_app.launch import preflight, ray_cluster, server
 
+            tokens.share_secret()
             stack = lint.read(file)
             http = stack.schema.http_options
             http.host = host or http.host
@@ -261,7 +271,7 @@ def check(file: Path, gpu: str | None) -> None:
       parle check configs/modal_stack.yaml --gpu L4
     """
     from serve_app.config import lint
-    from serve_app.launch import preflight
+    from serve_app.launch import exposure, preflight
     from serve_app.weights.sources import not_downloaded
 
     if gpu is not None:
@@ -276,6 +286,8 @@ def check(file: Path, gpu: str | None) -> None:
         click.echo(f"  {stage:5} {config.engine}  {getattr(config, 'model', '')}{share}".rstrip())
     http = stack.schema.http_options
     click.echo(f"  routes {', '.join(stack.args.routes)} on {http.host}:{http.port}")
+    if (careful := exposure.warning(stack.args, http.host, http.port)) is not None:
+        click.echo(f"  careful: {careful}")
     if missing := not_downloaded(stack.args):
         click.echo(f"  not downloaded yet: {', '.join(missing)}; `parle pull {file}` downloads them")
 

@@ -18,6 +18,7 @@ def _level(context: click.Context, option: click.Parameter, value: str | None) -
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path))
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Address of the server.")
+@click.option("--key", envvar="PARLE_API_KEY", show_envvar=True, help="API key, where the server asks for one.")
 @click.option("--session", help="Continue this conversation.")
 @click.option(
     "--level",
@@ -38,6 +39,7 @@ def _level(context: click.Context, option: click.Parameter, value: str | None) -
 def talk(
     file: Path,
     url: str,
+    key: str | None,
     session: str | None,
     level: str | None,
     voice: str | None,
@@ -63,10 +65,11 @@ def talk(
     chosen = {"session_id": session, "level": level, "voice": voice, "speed": speed}
     fields = {name: str(value) for name, value in chosen.items() if value is not None}
     url = _server_url(url)
+    headers = {"Authorization": f"Bearer {key}"} if key else None
     if ws:
-        events = client.over_websocket(url, file, fields)
+        events = client.over_websocket(url, file, fields, headers)
     else:
-        events = client.over_sse(url, file, {**fields, "order": order or "eager"})
+        events = client.over_sse(url, file, {**fields, "order": order or "eager"}, headers)
     wavs = client.show(events)
     if not wavs:
         return

@@ -16,6 +16,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from serve_app.access.tokens import own_headers
 from serve_app.clouds import machines
 from serve_app.clouds.api import Refused
 from serve_app.clouds.autostop import Activity, Machine, Say, Times, Unknown, Watchdog
@@ -47,7 +48,7 @@ def activity_of(url: str) -> Activity:
         Unknown: it does not answer, or its answer cannot be read.
     """
     try:
-        answer = httpx.get(f"{url}/api/info", timeout=ANSWER_S, verify=False).raise_for_status()
+        answer = httpx.get(f"{url}/api/info", headers=own_headers(), timeout=ANSWER_S, verify=False).raise_for_status()
         said = _Info.model_validate_json(answer.content).activity
     except (httpx.HTTPError, ValidationError) as error:
         raise Unknown(type(error).__name__) from None

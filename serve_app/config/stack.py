@@ -243,6 +243,12 @@ class Limits(Strict):
     """Turns at the same time; one more is refused with 503."""
     max_sessions: Annotated[int, Field(ge=1)] = 100
     """Open WebSockets; one more is closed with 1013."""
+    client_turns: Annotated[int, Field(ge=0)] = 0
+    """Turns at the same time of one API key, and of one address; one more is refused with 429. 0: no limit."""
+    client_turns_per_minute: Annotated[float, Field(ge=0)] = 0.0
+    """Recordings a minute of one API key, and of one address. 0: no limit."""
+    client_sessions: Annotated[int, Field(ge=0)] = 0
+    """Open WebSockets of one API key, and of one address. 0: no limit."""
     kept_conversations: Annotated[int, Field(ge=1)] = 1000
     """Conversations kept in memory."""
     conversation_idle_s: Annotated[float, Field(gt=0)] = 3600.0
@@ -264,7 +270,11 @@ class StackArgs(Strict):
     tts: TtsConfig = KokoroOnnxConfig(engine="kokoro-onnx")
     limits: Limits = Limits()
     cors_origins: list[str] = []
-    """Origins of web apps that may call the SSE route from a browser; "*" for any."""
+    """Origins of web pages that may use the server besides its own; "*" for any, "null" for a page opened as a file."""
+    keys_file: Path | None = None
+    """A file of hashed API keys, as `parle key` writes it. Read again when it changes; None: no key is needed."""
+    hosts: list[str] = []
+    """Names under which clients reach the server, besides localhost and IP addresses; "*" for any."""
 
     @model_validator(mode="before")
     @classmethod

@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from serve_app import client
+from serve_app.access.tokens import own_headers, share_secret
 from serve_app.errors import StackError
 from serve_app.package_data import data_file
 
@@ -40,6 +41,7 @@ def command(stack: Path, *options: str) -> list[str]:
 
 def start(stack: Path, *options: str, host: str, port: int, output: IO[bytes] | None = None) -> Server:
     """Start the server in a session of its own. It writes to `output`, by default where this process writes."""
+    share_secret()
     environment = {**os.environ, "HOST": host, "PORT": str(port), "RAY_USAGE_STATS_ENABLED": "0"}
     environment.pop("RAY_ADDRESS", None)
     return subprocess.Popen(
@@ -116,7 +118,7 @@ def warm_up(url: str) -> int:
         ParleError: the turn failed.
     """
     last = None
-    for last in client.over_sse(url, GREETING, {"session_id": "warm-up", "order": "eager"}):
+    for last in client.over_sse(url, GREETING, {"session_id": "warm-up", "order": "eager"}, own_headers()):
         if last.name == "error":
             raise StackError(f"the warm-up turn failed: {last.data['message']}")
     if last is None or last.name != "complete":

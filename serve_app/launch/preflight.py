@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import ray
 
+from serve_app.access.keys import Keys
 from serve_app.config.lint import StackFile
 from serve_app.config.stack import KokoroOnnxConfig, StackArgs
 from serve_app.errors import StackError, unknown_voice
@@ -42,9 +43,10 @@ def check(args: StackArgs, gpus: float | None = None) -> None:
 
     Raises:
         StackError: no or too few GPUs, a driver too old or a card too small, a missing library, weights that
-            cannot be fetched, spans that cannot be sent.
+            cannot be fetched, spans that cannot be sent, API keys that cannot be read.
     """
     tracing.asked_for()
+    Keys(args.keys_file)
     _check_gpus(args, cards() if gpus is None else gpus)
     if any(budget.on_card(config) for config in args.stages().values()) and (present := present_cards()):
         check_cards(args, present)

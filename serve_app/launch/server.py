@@ -17,7 +17,7 @@ from ray.serve.schema import ApplicationStatus
 from serve_app.clouds.served import AutoStop
 from serve_app.config.lint import StackFile
 from serve_app.errors import StackError
-from serve_app.launch import ray_cluster, ray_private, serve_status
+from serve_app.launch import exposure, ray_cluster, ray_private, serve_status
 from serve_app.launch.ray_cluster import Cluster
 from serve_app.launch.ray_private import DeploymentStatus, ServeControllerClient
 from serve_app.launch.report import Report
@@ -202,6 +202,9 @@ def _welcome(stack: StackFile, here: Cluster, report: Report) -> None:
     report.line(f"  logs     {here.logs}")
     if here.dashboard:
         report.line(f"  change   parle deploy {stack.path} -a {here.dashboard}")
+    http = stack.schema.http_options
+    if (careful := exposure.warning(stack.args, http.host, http.port)) is not None:
+        report.line(f"  careful  {careful}")
     report.line("  stop     Ctrl-C\n")
 
 

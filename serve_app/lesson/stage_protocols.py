@@ -58,3 +58,10 @@ class Utterance:
     order: Order = "eager"
     route: str = ""
     """The route it came by, as the YAML names it; for metrics and logs."""
+    owner: str = ""
+    """The name of the API key it came with; "" where none is needed."""
+
+    @property
+    def conversation_id(self) -> str:
+        """The conversation in the store: a session id is known to the key that made it only."""
+        return f"{self.owner}/{self.session_id}" if self.owner else self.session_id

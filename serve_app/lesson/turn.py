@@ -99,7 +99,7 @@ class Turn:
     ) -> None:
         """Run the turn to its end; unless it was closed, `waiting` then ends with Complete or Failed, and None."""
         try:
-            async with self._one_at_a_time.turn_of(utterance.session_id):
+            async with self._one_at_a_time.turn_of(utterance.conversation_id):
                 await self._answer(pipeline, utterance)
             await waiting.put(Complete(pipeline.transcript, pipeline.reply, recorder.timing()))
             recorder.completed()
@@ -113,7 +113,7 @@ class Turn:
 
     async def _answer(self, pipeline: TurnPipeline, utterance: Utterance) -> None:
         """From the conversation so far to the conversation with this exchange in it."""
-        conversation = await self._store.load(utterance.session_id)
+        conversation = await self._store.load(utterance.conversation_id)
         try:
             async with asyncio.timeout(self._limits.turn_s):
                 await pipeline.answer(conversation, self._default_level)

@@ -136,7 +136,7 @@ class TurnRecorder:
         """The finished measurement; call it once the turn has ended."""
         return TurnRecord(
             self._utterance.turn_id,
-            self._utterance.session_id,
+            self._utterance.conversation_id,
             self._utterance.route,
             self._utterance.order,
             self._utterance.received_at,

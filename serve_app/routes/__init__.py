@@ -7,15 +7,22 @@ serve_app.lesson.events.
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from serve_app.access.keys import Keys
+from serve_app.access.tokens import Tokens, secret_in
 from serve_app.config.stack import StackArgs
 from serve_app.errors import ParleError
+from serve_app.routes.gate import Gate, TokenRoute
 from serve_app.routes.lessons import Lessons
+from serve_app.routes.origins import OriginCheck, Origins, hosts_of
+from serve_app.routes.safe_headers import SafeHeaders
 from serve_app.routes.sse import SseRoute
 from serve_app.routes.system import RefusedSettings, SystemRoutes, none_refused
 from serve_app.routes.web import WebClient
@@ -24,17 +31,31 @@ from serve_app.routes.websocket import ClosedWebSocketRoute, WebSocketRoute
 logger = logging.getLogger("ray.serve")
 
 
-def app_for(args: StackArgs, lessons: Lessons, refused_settings: RefusedSettings = none_refused) -> FastAPI:
-    """The web application of one stack."""
+def app_for(
+    args: StackArgs,
+    lessons: Lessons,
+    refused_settings: RefusedSettings = none_refused,
+    environment: Mapping[str, str] = os.environ,
+) -> FastAPI:
+    """The web application of one stack. Keys and names may come from the environment too."""
+    keys = Keys(args.keys_file, environment)
+    tokens = Tokens(keys, secret_in(environment))
     app = FastAPI(title="Parle", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(ParleError, refuse)
     app.add_exception_handler(HTTPException, refuse_http)
     app.add_exception_handler(Exception, refuse_unknown)
-    if args.cors_origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=args.cors_origins, allow_methods=["GET", "POST"], allow_headers=["*"]
-        )
+    # Of middlewares the last one added sees a request first.
+    app.add_middleware(Gate, keys=keys, tokens=tokens)
+    others = [origin.rstrip("/") for origin in args.cors_origins]
+    if others:
+        app.add_middleware(CORSMiddleware, allow_origins=others, allow_methods=["GET", "POST"], allow_headers=["*"])
+    app.add_middleware(OriginCheck, origins=Origins([*args.hosts, *hosts_of(environment)], others))
+    app.add_middleware(SafeHeaders)
     app.include_router(SystemRoutes(args, lessons, refused_settings).router())
+    if keys.required:
+        app.include_router(TokenRoute(tokens).router())
+    else:
+        logger.info("no API key is set: whoever reaches the port may use this server")
     if "sse" in args.routes:
         app.include_router(SseRoute(lessons).router())
     websocket = WebSocketRoute(lessons) if "websocket" in args.routes else ClosedWebSocketRoute()

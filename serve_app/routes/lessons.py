@@ -24,10 +24,12 @@ from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import answer_within
 from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn import Turn
+from serve_app.lesson.turn_record import TurnRecord
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
 from serve_app.routes.places import RETRY_AFTER_S, Place, Places
 from serve_app.routes.presence import OpenConnection, Presence
+from serve_app.routes.shares import Shares
 from serve_app.routes.upload import too_large
 from serve_app.routes.voices import Voices
 from serve_app.teaching import planner
@@ -111,6 +113,7 @@ class Lessons:
         store.keep(self.limits.kept_conversations, self.limits.conversation_idle_s)
         self.presence = Presence()
         self._places = Places()
+        self.shares = Shares(lambda: self.limits)
 
     def configure(self, wanted: IngressSettings) -> None:
         """Apply new settings; turns in flight keep theirs."""
@@ -197,10 +200,12 @@ class Lessons:
         """Counts the errors for which requests of this route are refused before their turn begins."""
         return self._observer.refusals(route)
 
-    async def utterance(self, recording: bytes, choice: Choice, order: Order, *, route: str, turn_id: str) -> Utterance:
+    async def utterance(
+        self, recording: bytes, choice: Choice, order: Order, *, route: str, turn_id: str, owner: str = ""
+    ) -> Utterance:
         """Decode a recording and check the choice that goes with it.
 
-        `route` is for metrics and logs; `turn_id` comes from `turn_id_of`.
+        `route` is for metrics and logs; `turn_id` comes from `turn_id_of`, `owner` is that of `gate.Client`.
 
         Raises:
             BadAudio, TooLarge, InvalidField: the client has to change something.
@@ -211,6 +216,7 @@ class Lessons:
         self.check_size(len(recording))
         await self.check_voice(choice.voice)
         samples = await asyncio.to_thread(audio.decode, recording, max_seconds=self.limits.max_audio_s)
+        self.presence.sign_of_life()
         return Utterance(
             samples,
             choice.session_id or uuid.uuid4().hex,
@@ -222,6 +228,7 @@ class Lessons:
             choice.correction,
             order,
             route,
+            owner,
         )
 
     def check_size(self, size: int) -> None:
@@ -248,7 +255,7 @@ class Lessons:
 
     def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
         """The events of one turn; see Turn.events."""
-        self._stop_warming(utterance.session_id)
+        self._stop_warming(utterance.conversation_id)
         turn = Turn(
             self._stages,
             self._store,
@@ -259,9 +266,13 @@ class Lessons:
             planner=self._planner,
             correction=self._correction,
             trimmed=self._start_warming,
-            ended=self._observer.turn_ended,
+            ended=self._turn_ended,
         )
         return turn.events(utterance)
+
+    def _turn_ended(self, record: TurnRecord) -> None:
+        self.presence.sign_of_life()
+        self._observer.turn_ended(record)
 
     def _start_warming(self, conversation: Conversation) -> None:
         """Warm the prompt cache with a shortened conversation while the learner listens; one task per session."""

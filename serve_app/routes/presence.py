@@ -62,7 +62,7 @@ class Presence:
         }
 
     def sign_of_life(self) -> None:
-        """A client is active: cancel an announced stop, and tell the connections so."""
+        """A client did something that was accepted: cancel an announced stop, and tell the connections so."""
         self._last_sign = self._clock()
         if self._stop_at is not None and not self._closed:
             self._stop_at = None
@@ -73,7 +73,7 @@ class Presence:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Count a turn while the block runs.
+        """Count a turn while the block runs. No sign of life by itself: its recording may be refused.
 
         Raises:
             Stopping: the server is closed.
@@ -84,7 +84,6 @@ class Presence:
             yield
         finally:
             self.turns -= 1
-            self.sign_of_life()
 
     @contextmanager
     def connected(self, connection: OpenConnection) -> Iterator[None]:
@@ -94,6 +93,7 @@ class Presence:
             Stopping: the server is closed.
         """
         self._admit()
+        self.sign_of_life()
         self._connections.add(connection)
         try:
             yield
@@ -104,8 +104,8 @@ class Presence:
                 self.sign_of_life()
 
     def _admit(self) -> None:
-        self.sign_of_life()
         if self._closed:
+            self.sign_of_life()  # counts if the stop does not happen
             raise Stopping(
                 "This server is being stopped because nobody spoke; start its machine again.",
                 retry_after_s=RETRY_AFTER_S,
@@ -114,7 +114,7 @@ class Presence:
     async def warn(self, in_s: float) -> None:
         """Announce a stop to all connections."""
         self._stop_at = self._clock() + in_s
-        text = f"Nobody has spoken for a while: this server stops in {in_s:.0f} s. Any message keeps it."
+        text = f"Nobody has spoken for a while: this server stops in {in_s:.0f} s. Speak, and it stays."
         await self._tell_all(_stopping(round(in_s), text))
 
     async def close(self) -> bool:

@@ -15,6 +15,7 @@ from serve_app.config.stack import Order
 from serve_app.errors import BadAudio, InvalidField
 from serve_app.lesson.events import sse
 from serve_app.lesson.stage_protocols import Utterance
+from serve_app.routes.gate import client_of
 from serve_app.routes.keep_alive import kept_alive
 from serve_app.routes.lessons import Choice, Lessons, turn_id_of
 from serve_app.routes.upload import Upload
@@ -37,8 +38,9 @@ class SseRoute:
 
     async def stream_audio(self, request: Request) -> StreamingResponse:
         lessons = self._lessons
-        lessons.presence.sign_of_life()  # the upload may take longer than an announced stop
+        client = client_of(request.scope)
         with lessons.refusals(ROUTE), ExitStack() as slot:
+            slot.enter_context(lessons.shares.turn(client))
             place = slot.enter_context(lessons.place())
             with place.uploading(Upload(request.receive, lessons.limits, declared=_length(request))) as upload:
                 recording, fields = await _read_form(Request(request.scope, upload.receive))
@@ -46,7 +48,9 @@ class SseRoute:
             choice = Choice().changed(fields)
             slot.enter_context(lessons.turn())
             turn_id = turn_id_of(request.headers)
-            utterance = await lessons.utterance(recording, choice, order, route=ROUTE, turn_id=turn_id)
+            utterance = await lessons.utterance(
+                recording, choice, order, route=ROUTE, turn_id=turn_id, owner=client.owner
+            )
             return EventStream(lessons, utterance, slot.pop_all())
 
 

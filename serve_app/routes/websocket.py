@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping, shown
 from serve_app.lesson.events import websocket as message_of
+from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Choice, Lessons, turn_id_of
 from serve_app.routes.presence import GOING_AWAY
 
@@ -46,6 +47,7 @@ class WebSocketRoute:
         try:
             with ExitStack() as slot:
                 with self._lessons.refusals(ROUTE):
+                    slot.enter_context(self._lessons.shares.session(client_of(socket.scope)))
                     slot.enter_context(self._lessons.session_slot(connection))
                 await connection.serve()
         except Busy as error:
@@ -73,6 +75,7 @@ class Connection:
 
     def __init__(self, socket: WebSocket, lessons: Lessons) -> None:
         self._socket = socket
+        self._client = client_of(socket.scope)
         self._lessons = lessons
         self._choice = Choice(session_id=uuid.uuid4().hex)
         self._choosing: asyncio.Task[None] | None = None
@@ -84,7 +87,6 @@ class Connection:
         """Handle messages until the client leaves. Only `receive` notices that, so turns run in tasks beside it."""
         try:
             while (message := await self._socket.receive())["type"] == "websocket.receive":
-                self._lessons.presence.sign_of_life()
                 try:
                     with self._lessons.refusals(ROUTE):
                         await self._handle(message)
@@ -110,6 +112,7 @@ class Connection:
     async def _handle_command(self, command: dict[str, Any]) -> None:
         match command.pop("type", None):
             case "cancel":
+                self._lessons.presence.sign_of_life()
                 await self._stop_turn()
                 await self._send(json.dumps({"event": "cancelled"}))
             case "settings":
@@ -128,6 +131,7 @@ class Connection:
     async def _choose(self, command: dict[str, Any]) -> None:
         choice = self._choice.changed(command)
         await self._lessons.check_voice(choice.voice)
+        self._lessons.presence.sign_of_life()
         self._choice = choice if choice.session_id else choice.changed({"session_id": uuid.uuid4().hex})
         await self._send(json.dumps({"event": "settings", **self._choice.model_dump()}))
 
@@ -152,11 +156,19 @@ class Connection:
         try:
             with ExitStack() as slot:
                 with self._lessons.refusals(ROUTE):
+                    slot.enter_context(self._lessons.shares.turn(self._client))
                     slot.enter_context(self._lessons.place())
                     slot.enter_context(self._lessons.turn())
                     self._turns += 1
                     turn_id = turn_id_of(self._socket.headers, self._turns)
-                    utterance = await self._lessons.utterance(recording, choice, "eager", route=ROUTE, turn_id=turn_id)
+                    utterance = await self._lessons.utterance(
+                        recording,
+                        choice,
+                        "eager",
+                        route=ROUTE,
+                        turn_id=turn_id,
+                        owner=self._client.owner,
+                    )
                 async with aclosing(self._lessons.events(utterance)) as events:
                     async for event in events:
                         await self._send(message_of(event))

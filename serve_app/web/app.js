@@ -4,6 +4,7 @@ import { Connection } from './connection.js';
 import { Dock } from './dock.js';
 import { byId } from './dom.js';
 import { use } from './i18n.js';
+import { KeyDialog } from './key.js';
 import { Lesson } from './lesson.js';
 import { drawLevel } from './level.js';
 import { Notices } from './notices.js';
@@ -63,6 +64,7 @@ const talk = new Talk({
   changed: draw,
   level: (level) => byId('talk').style.setProperty('--level', level.toFixed(3)),
 });
+const keyDialog = new KeyDialog(() => connection.retry());
 const connection = new Connection({ hello, event: take, audio: takeAudio, changed: connectionChanged });
 
 pushToTalk(byId('talk'), {
@@ -99,7 +101,7 @@ function hello() {
 /** Called before the learner talks: the answer being spoken is interrupted. */
 function may() {
   notices.microphone(null);
-  if (connection.state === 'noRoute') return false;
+  if (connection.state === 'noRoute' || connection.state === 'noKey') return false;
   hush();
   return true;
 }
@@ -224,6 +226,7 @@ function takeAudio(file) {
 
 function connectionChanged(now) {
   notices.connection(now);
+  if (now === 'noKey') keyDialog.ask();
   if (now !== 'open') refusals = 0;
   if (!CONNECTED.has(now)) for (const turn of lesson.lost()) show(turn);
   settings.draw(connection.info?.voices);

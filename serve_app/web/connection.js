@@ -2,8 +2,10 @@
  * Keeps the WebSocket of docs/wire.md open: asks /api/info first, reconnects after every loss, reports its state.
  *
  * States: `connecting`, `open` (the server has accepted the settings), `offline` and `full` (it retries by itself),
- * `noRoute` (this stack has no WebSocket, so it does not retry).
+ * `noRoute` (this stack has no WebSocket, so it does not retry), `noKey` (it retries once there is a key).
  */
+
+import { headers, protocols, renew } from './key.js';
 
 const INFO_TIMEOUT_MS = 10_000; // it answers within a few seconds even while a stage is down
 const WAITS_MS = [500, 1000, 2000, 4000, 8000];
@@ -46,7 +48,7 @@ export class Connection {
 
   /** Retry now; does nothing while it is open or being opened. */
   retry() {
-    if (this.#trying || (this.state !== 'offline' && this.state !== 'full')) return;
+    if (this.#trying || (this.state !== 'offline' && this.state !== 'full' && this.state !== 'noKey')) return;
     this.#attempt = 0;
     this.#connect();
   }
@@ -90,10 +92,16 @@ export class Connection {
     this.#trying = true;
     try {
       this.info = await fetchInfo();
-    } catch {
-      this.#again('offline');
+    } catch (error) {
+      if (error instanceof NoKey) {
+        this.#trying = false;
+        this.#set('noKey');
+      } else {
+        this.#again('offline');
+      }
       return;
     }
+    renew();
     if (!this.info.routes.includes('websocket')) {
       this.#trying = false;
       this.#set('noRoute');
@@ -101,7 +109,7 @@ export class Connection {
     }
     const address = new URL('ws/stream', document.baseURI);
     address.protocol = address.protocol.replace('http', 'ws');
-    const socket = new WebSocket(address);
+    const socket = new WebSocket(address, protocols());
     socket.binaryType = 'arraybuffer'; // a Blob is read asynchronously, so events would overtake their audio
     socket.onopen = () => this.tell({ type: 'settings', ...this.#hooks.hello() });
     socket.onmessage = ({ data }) => this.#take(data);
@@ -149,8 +157,13 @@ export class Connection {
   }
 }
 
+/** The server asks for a key, and there is none or no longer. */
+class NoKey extends Error {}
+
 async function fetchInfo() {
-  const answer = await fetch('api/info', { cache: 'no-store', signal: AbortSignal.timeout(INFO_TIMEOUT_MS) });
+  const signal = AbortSignal.timeout(INFO_TIMEOUT_MS);
+  const answer = await fetch('api/info', { cache: 'no-store', headers: headers(), signal });
+  if (answer.status === 401) throw new NoKey();
   const info = await answer.json();
   if (!Array.isArray(info.routes)) throw new Error('not Parle, or not yet');
   return info;

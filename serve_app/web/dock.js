@@ -36,7 +36,7 @@ export class Dock {
     write(byId('hint'), has(hint) ? t(hint) : '');
     const talk = byId('talk');
     talk.setAttribute('aria-label', t(state === 'listening' ? 'talkStop' : 'talkButton'));
-    talk.setAttribute('aria-disabled', String(state === 'noRoute'));
+    talk.setAttribute('aria-disabled', String(state === 'noRoute' || state === 'noKey'));
     const dropping = state === 'listening' || state === 'opening';
     const stop = byId('stop');
     const idle = !dropping && !busy;

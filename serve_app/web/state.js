@@ -3,7 +3,7 @@
 const TALKING = { opening: 'opening', recording: 'listening', finishing: 'sending' };
 const RUNNING = { sent: 'sending', stt: 'understanding' };
 
-/** connecting, offline, full, noRoute; ready, opening, listening, sending, understanding, thinking, speaking. */
+/** connecting, offline, full, noRoute, noKey; ready, opening, listening, sending, understanding, thinking, speaking. */
 export function pageState(talk, lesson, player, connection) {
   if (talk.talking()) return TALKING[talk.state];
   const turn = lesson.running?.stopping ? null : lesson.running;

@@ -5,6 +5,7 @@
 
 const CHOICES = 'parle.choices';
 const LESSON = 'parle.lesson';
+const TOKEN = 'parle.token';
 
 export const DEFAULTS = Object.freeze({ voice: null, level: null, speed: 1, language: null, timing: false });
 
@@ -14,6 +15,15 @@ export function loadChoices() {
 
 export function saveChoices(choices) {
   write('localStorage', CHOICES, choices);
+}
+
+/** What stands for the server's key; null if there is none. */
+export function loadToken() {
+  return read('localStorage', TOKEN);
+}
+
+export function saveToken(token) {
+  write('localStorage', TOKEN, token);
 }
 
 /** `{session, turns}`; a new session if none is stored. */

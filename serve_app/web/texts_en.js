@@ -16,6 +16,7 @@ export const en = {
   'state.offline': 'No connection',
   'state.full': 'Server full',
   'state.noRoute': 'Not available',
+  'state.noKey': 'Key needed',
   'state.ready': 'Ready',
   'state.opening': 'Opening the microphone…',
   'state.listening': 'Listening',
@@ -108,6 +109,12 @@ export const en = {
   newLesson: 'Begin another conversation',
   newLessonWhat: 'This one leaves the screen with its recordings, and the tutor no longer remembers it.',
   settingsNote: 'They hold from the next thing you say, and are kept in this browser.',
+
+  keyTitle: 'Access key',
+  keyWhat: 'This server is open to those who have a key. Whoever runs it, a school for example, gives you one. You enter it once; the page does not keep it.',
+  keyField: 'Key',
+  keyWrong: 'The server does not know this key, or does not answer. Please try again.',
+  keySend: 'Enter',
 
   retry: 'Try now',
   reload: 'Reload the page',

@@ -16,6 +16,7 @@ export const pt = {
   'state.offline': 'Sem conexão',
   'state.full': 'Servidor cheio',
   'state.noRoute': 'Indisponível',
+  'state.noKey': 'Falta a chave',
   'state.ready': 'Pronto',
   'state.opening': 'Abrindo o microfone…',
   'state.listening': 'Ouvindo',
@@ -108,6 +109,12 @@ export const pt = {
   newLesson: 'Começar outra conversa',
   newLessonWhat: 'A conversa de agora sai da tela com as gravações, e o tutor não se lembra mais dela.',
   settingsNote: 'Valem a partir da próxima fala e ficam guardados neste navegador.',
+
+  keyTitle: 'Chave de acesso',
+  keyWhat: 'Este servidor é só para quem tem uma chave. Quem cuida dele, por exemplo uma escola, dá uma a você. Basta digitá-la uma vez; a página não a guarda.',
+  keyField: 'Chave',
+  keyWrong: 'O servidor não conhece esta chave ou não responde. Tente outra vez.',
+  keySend: 'Entrar',
 
   retry: 'Tentar agora',
   reload: 'Recarregar a página',

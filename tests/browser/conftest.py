@@ -56,7 +56,7 @@ def site(speech: Speaker) -> Iterator[Site]:
     house = house_that_knows({text: speech(text) for text in REPLIES}, REPLIES)
     assert isinstance(house.stt, KnownSpeech)
     house.stt.takes_s, house.llm.word_s = 0.4, 0.08  # each state of the page lasts long enough to be seen
-    with site_of(house) as site:
+    with site_of(house, cors_origins=["null"]) as site:
         yield site
 
 

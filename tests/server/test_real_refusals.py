@@ -5,15 +5,19 @@ tests/unit/test_refusals.py has all of them over quick stages.
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import pytest
-from support.clients import PATIENCE_S, HalfSent, ask, asking, error_of, parse, post, refusal, talking
+from support.clients import PATIENCE_S, HalfSent, Talk, ask, asking, error_of, parse, post, refusal, talking
 from support.servers import Server
 from support.speech import Speaker, hum, silence, white_noise
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 from serve_app.audio import wav
 
@@ -50,6 +54,35 @@ def test_a_websocket_outlives_what_is_no_speech_and_what_is_no_recording(small_s
         assert error_of(talk.until("settings", "error")) == ("invalid_field", "request")
         talk.tell({"type": "settings", "voice": "pm_alex"})
         assert talk.until("settings").last.data["voice"] == "pm_alex"
+
+
+def test_a_foreign_page_is_refused_behind_the_proxy_too(small_server: Server, question: bytes) -> None:
+    evil = {"origin": "https://evil.example"}
+    assert refusal(httpx.post(f"{small_server.url}/api/stream-audio", files={"audio": question}, headers=evil)) == (
+        *(403, "wrong_origin"),
+    )
+    assert refusal(httpx.get(small_server.url, headers={"host": "evil.example"})) == (403, "wrong_host")
+    with pytest.raises(InvalidStatus) as refused, talking(small_server.url, **evil):
+        pass
+    assert refused.value.response.status_code == 403
+    address = small_server.url.replace("http", "ws", 1) + "/ws/stream"
+    with connect(address, origin=Origin(small_server.url), subprotocols=[Subprotocol("parle")]) as connection:
+        assert connection.subprotocol == "parle"  # as a browser's token comes with it
+        talk = Talk(connection)
+        talk.tell({"type": "cancel"})
+        assert talk.until("cancelled").last.name == "cancelled"
+
+
+def test_headers_of_a_client_overrule_nothing_in_the_proxy(small_server: Server, question: bytes) -> None:
+    headers = [
+        *((b"x-request-timeout-seconds", b"0.001"), (b"x-request-disconnect-disabled", b"?1")),
+        (b"x-request-id", b"\xe9"),
+    ]
+    url = f"{small_server.url}/api/stream-audio"
+    answer = httpx.post(url, files={"audio": ("a", question)}, headers=headers, timeout=60)
+    assert answer.status_code == 200
+    assert answer.text.count("event: complete") == 1
+    assert re.fullmatch(r"[0-9a-f-]{32,36}", answer.headers["x-request-id"])
 
 
 @pytest.mark.parametrize("size", [9_000, 1_200_000])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import grpc
+import psutil
 import pytest
-from support.servers import Server
+from support.servers import Server, family
 from support.speech import VOICE_NAMES
 
 from serve_app import __version__
@@ -26,6 +28,23 @@ def test_the_models_run_at_the_servers_own_priority(small_server: Server) -> Non
     """Ray would run them at nice 15."""
     for deployment in ("SpeechToText", "TutorLLM", "TextToSpeech", "Ingress"):
         assert small_server.replica(deployment).nice() == small_server.process.nice()
+
+
+def test_nothing_listens_to_other_machines_without_asking_for_rays_token(small_server: Server) -> None:
+    """Ray's control service, job API, agents and metrics are on this machine only; replicas have a port for calls."""
+    listening = [
+        (process.name(), connection.laddr.ip, connection.laddr.port)
+        for process in family(small_server.process)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    seen_outside = [one for one in listening if one[1] not in ("127.0.0.1", "::ffff:127.0.0.1")]
+    assert len(listening) > len(seen_outside) == 5, seen_outside
+    for name, _, port in seen_outside:
+        assert name.startswith("ray::ServeRepl"), name
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as refused:
+            channel.unary_unary("/ray.serve.ASGIService/HandleRequest")(b"", timeout=10)
+        assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 def test_info_tells_models_routes_voices_and_limits(small_server: Server) -> None:

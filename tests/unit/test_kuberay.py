@@ -110,8 +110,16 @@ def test_redis_fits_kubernetes_schemas(manifest: Any) -> None:
     assert container["env"][0]["valueFrom"] == options["redisPassword"]["valueFrom"]
 
 
+def in_a_pod(stack: str) -> Any:
+    """The stack file as a pod serves it: there its port is reached from outside."""
+    config = yaml.safe_load(stack)
+    assert config["http_options"]["host"] == "127.0.0.1"
+    config["http_options"]["host"] = "0.0.0.0"
+    return config
+
+
 def test_the_embedded_config_is_the_cluster_stack(manifest: Any, tmp_path: Path) -> None:
-    assert yaml.safe_load(manifest["spec"]["serveConfigV2"]) == yaml.safe_load(STACK.read_text("utf-8"))
+    assert yaml.safe_load(manifest["spec"]["serveConfigV2"]) == in_a_pod(STACK.read_text("utf-8"))
     file = tmp_path / "embedded.yaml"
     file.write_text(manifest["spec"]["serveConfigV2"], "utf-8")
     assert read(file).args == read(STACK).args
@@ -127,7 +135,7 @@ def test_embed_writes_the_manifest_that_is_there_and_takes_another_stack(tmp_pat
     other = tmp_path / "other.yaml"
     other.write_text(STACK.read_text("utf-8").replace("temperature: 0.4", "temperature: 0.7"), "utf-8")
     [document] = documents(embedded(other))
-    assert yaml.safe_load(document["spec"]["serveConfigV2"]) == yaml.safe_load(other.read_text("utf-8"))
+    assert yaml.safe_load(document["spec"]["serveConfigV2"]) == in_a_pod(other.read_text("utf-8"))
     assert rayservice_faults(document) == []
 
 

@@ -160,6 +160,7 @@ def test_every_setting_of_the_deploying_shell(monkeypatch: pytest.MonkeyPatch) -
         "PARLE_CONTAINERS": "3",
         "PARLE_PRIVATE": "1",
         "HF_TOKEN": "hf_of_a_test",
+        "PARLE_API_KEYS": "school:a-key-of-this-test-only",
     }
     with fake_modal() as fake:
         function = deploy_here(fake, monkeypatch, settings)
@@ -169,7 +170,7 @@ def test_every_setting_of_the_deploying_shell(monkeypatch: pytest.MonkeyPatch) -
     assert function.autoscaler_settings.scaledown_window == 120
     assert function.autoscaler_settings.max_containers == 3
     assert function.method_definitions["web"].webhook_config.requires_proxy_auth
-    assert dict(secret.env_dict) == {"HF_TOKEN": "hf_of_a_test"}
+    assert dict(secret.env_dict) == {name: settings[name] for name in ("HF_TOKEN", "PARLE_API_KEYS")}
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def client(*routes: Route) -> TestClient:
         tts=KokoroOnnxConfig(engine="kokoro-onnx", model="/home/ana/models/kokoro"),
     )
     lessons = Lessons(House().stages(), SilentStages(), MemoryStore(), args, Observer(args))
-    return TestClient(app_for(args, lessons))
+    return TestClient(app_for(args, lessons), base_url="http://localhost:8000")
 
 
 def test_info_shows_models_without_local_paths_and_nothing_internal() -> None:
@@ -54,10 +54,10 @@ def test_only_the_routes_of_the_stack_are_there() -> None:
     none, all_three = client("sse"), client("sse", "websocket", "web")
     assert (none.get("/").status_code, all_three.get("/").status_code) == (404, 200)
     assert (none.get("/web/app.js").status_code, all_three.get("/web/app.js").status_code) == (404, 200)
-    with all_three.websocket_connect("/ws/stream") as socket:
+    with all_three.websocket_connect("ws://localhost:8000/ws/stream") as socket:
         socket.send_json({"type": "cancel"})
         assert socket.receive_json() == {"event": "cancelled"}
-    with pytest.raises(WebSocketDisconnect) as refused, none.websocket_connect("/ws/stream"):
+    with pytest.raises(WebSocketDisconnect) as refused, none.websocket_connect("ws://localhost:8000/ws/stream"):
         pass
     assert refused.value.code == NO_ROUTE
     without_sse = client("websocket")

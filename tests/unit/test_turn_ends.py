@@ -168,6 +168,9 @@ class ForgetfulStore:
     async def save(self, conversation: Conversation) -> None:
         raise AssertionError("nothing to save")
 
+    def keep(self, capacity: int, idle_s: float) -> None:
+        raise AssertionError("nothing to keep")
+
 
 @pytest.mark.timeout(20)
 async def test_a_store_that_fails_ends_the_turn_with_an_error() -> None:
