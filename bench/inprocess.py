@@ -9,7 +9,8 @@ from typing import Any
 
 from serve_app import audio
 from serve_app.cefr import CefrClassifier
-from serve_app.config.stack import LexicalCefrConfig, Limits, StackArgs
+from serve_app.config.limits import Limits
+from serve_app.config.stack import LexicalCefrConfig, StackArgs
 from serve_app.lesson.conversation import MemoryStore
 from serve_app.lesson.events import Complete, Delta, Failed, Spoken, Status
 from serve_app.lesson.speech_cutter import Pace

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from serve_app.config.stack import Limits
+from serve_app.config.limits import Limits
 from serve_app.engines.tts.kokoro_voices import load_style
 from serve_app.lesson import tutor_prompt
 from serve_app.protocols import Sampling

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from serve_app.config.stack import Limits
+from serve_app.config.limits import Limits
 from serve_app.lesson.conversation import MemoryStore
 from serve_app.lesson.events import Complete, Failed
 from serve_app.lesson.speech_cutter import Pace

@@ -17,7 +17,9 @@ from pydantic import BaseModel, ValidationError
 from ray.runtime_env import RuntimeEnv
 from ray.serve.schema import ServeDeploySchema
 
-from serve_app.config.stack import ENGINES, HEAD_NODE, LexicalCefrConfig, Limits, StackArgs, Strict
+from serve_app.config.limits import Limits
+from serve_app.config.stack import ENGINES, HEAD_NODE, LexicalCefrConfig, StackArgs
+from serve_app.config.strict import Strict
 from serve_app.config.user_config import SETTINGS, IngressSettings
 from serve_app.config.yaml_file import Place, WrongFile, YamlFile
 from serve_app.errors import did_you_mean

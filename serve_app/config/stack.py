@@ -10,8 +10,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from serve_app.config.limits import Limits
+from serve_app.config.strict import Strict
 from serve_app.errors import did_you_mean
 from serve_app.protocols import CefrLevel
 
@@ -40,31 +42,6 @@ OnCpu = Literal[0]
 """An engine that runs on the CPU only."""
 Device = Literal["cuda", "cpu"]
 Dtype = Literal["float32", "float16", "bfloat16"]
-
-
-class Strict(BaseModel):
-    """Base model that refuses unknown keys and suggests the nearest known one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _know_every_key(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            for key in data:
-                if key not in cls.model_fields:
-                    raise ValueError(did_you_mean("key", str(key), cls.model_fields))
-        return data
-
-
-def explain(error: ValidationError) -> str:
-    """The errors of a configuration in one line: for each its place and what would be right."""
-    faults = []
-    for fault in error.errors():
-        where = ".".join(str(part) for part in fault["loc"])
-        what = fault["msg"].removeprefix("Value error, ")
-        faults.append(f"{where}: {what}" if where else what)
-    return "; ".join(faults)
 
 
 class OnCard(Strict):
@@ -119,7 +96,7 @@ class TransformersCefrConfig(OnCard):
     model: str
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Not float16: mDeBERTa overflows in it."""
-    labels: dict[str, CefrLevel] = {}
+    labels: dict[str, CefrLevel] = Field(default={})
     """The level of each of the model's labels, if its config calls them LABEL_0, LABEL_1 ..."""
     max_batch: Annotated[int, Field(ge=1, le=64)] = 16
     """Learners whose level is estimated at once."""
@@ -205,75 +182,20 @@ TtsConfig = Annotated[KokoroOnnxConfig | KokoroConfig | Qwen3TtsConfig, Field(di
 StageConfig = SttConfig | CefrConfig | LlmConfig | TtsConfig
 
 
-UTTERANCE_TOKENS = 256
-"""Of the LLM's context, kept free for the learner's next utterance: a minute of speech."""
-
-
-class Limits(Strict):
-    """Limits for one request, and for the whole server."""
-
-    max_body_mb: Annotated[float, Field(gt=0, le=512)] = 15.0
-    """Largest recording, in megabytes (1e6 bytes)."""
-    upload_s: Annotated[float, Field(gt=0)] = 60.0
-    """Longest time for a recording to arrive, in seconds."""
-    upload_kb_s: Annotated[float, Field(gt=0)] = 4.0
-    """Least rate at which it must arrive, in kilobytes (1000 bytes) a second, from the fifth second on."""
-    max_audio_s: Annotated[float, Field(gt=0)] = 60.0
-    """Longest utterance, in seconds."""
-    reply_tokens: Annotated[int, Field(ge=8)] = 90
-    """Longest reply, in tokens of the LLM."""
-    history_tokens: Annotated[int, Field(ge=256)] = 2400
-    """A conversation with more tokens than this, the tutor's prompt included, is cut: its older half is dropped. By
-    default less where `llm.context_tokens` is small."""
-    turn_s: Annotated[float, Field(gt=0)] = 120.0
-    """Longest turn, in seconds."""
-    stt_s: Annotated[float, Field(gt=0)] = 60.0
-    """Longest wait for a transcript, that behind other learners included."""
-    cefr_s: Annotated[float, Field(gt=0)] = 30.0
-    """Longest wait for a level estimate."""
-    llm_s: Annotated[float, Field(gt=0)] = 60.0
-    """Longest wait for the reply's first or next words."""
-    tts_s: Annotated[float, Field(gt=0)] = 60.0
-    """Longest wait for the first or next audio of a piece of the reply."""
-    query_s: Annotated[float, Field(gt=0)] = 5.0
-    """Longest wait for a stage's answer outside of turns: which voices it has."""
-    warm_s: Annotated[float, Field(gt=0)] = 120.0
-    """Longest time that the LLM reads a shortened conversation ahead of its next turn."""
-    max_turns: Annotated[int, Field(ge=1)] = 8
-    """Turns at the same time; one more is refused with 503."""
-    max_sessions: Annotated[int, Field(ge=1)] = 100
-    """Open WebSockets; one more is closed with 1013."""
-    client_turns: Annotated[int, Field(ge=0)] = 0
-    """Turns at the same time of one API key, and of one address; one more is refused with 429. 0: no limit."""
-    client_turns_per_minute: Annotated[float, Field(ge=0)] = 0.0
-    """Recordings a minute of one API key, and of one address. 0: no limit."""
-    client_sessions: Annotated[int, Field(ge=0)] = 0
-    """Open WebSockets of one API key, and of one address. 0: no limit."""
-    kept_conversations: Annotated[int, Field(ge=1)] = 1000
-    """Conversations kept in memory."""
-    conversation_idle_s: Annotated[float, Field(gt=0)] = 3600.0
-    """A conversation is forgotten this long after its last turn."""
-
-    def fitting(self, context_tokens: int) -> Limits:
-        """These limits with no more history than fits the LLM's context beside an utterance and the reply."""
-        most = max(256, context_tokens - self.reply_tokens - UTTERANCE_TOKENS)
-        return self.model_copy(update={"history_tokens": min(self.history_tokens, most)})
-
-
 class StackArgs(Strict):
     """`args` of the application."""
 
-    routes: Annotated[list[Route], Field(min_length=1)] = ["sse", "websocket"]
+    routes: list[Route] = Field(default=["sse", "websocket"], min_length=1)
     stt: SttConfig = FasterWhisperConfig(engine="faster-whisper")
     cefr: CefrConfig | None = None
     llm: LlmConfig = LlamaCppConfig(engine="llama-cpp")
     tts: TtsConfig = KokoroOnnxConfig(engine="kokoro-onnx")
     limits: Limits = Limits()
-    cors_origins: list[str] = []
+    cors_origins: list[str] = Field(default=[])
     """Origins of web pages that may use the server besides its own; "*" for any, "null" for a page opened as a file."""
     keys_file: Path | None = None
     """A file of hashed API keys, as `parle key` writes it. Read again when it changes; None: no key is needed."""
-    hosts: list[str] = []
+    hosts: list[str] = Field(default=[])
     """Names under which clients reach the server, besides localhost and IP addresses; "*" for any."""
 
     @model_validator(mode="before")

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field, ValidationError, field_validator
 
-from serve_app.config.stack import Limits, Strict, explain
+from serve_app.config.limits import Limits
+from serve_app.config.strict import Strict, explain
 from serve_app.errors import StackError, did_you_mean
 from serve_app.protocols import CefrLevel, Sampling
 

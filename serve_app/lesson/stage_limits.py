@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
-from serve_app.config.stack import Limits
+from serve_app.config.limits import Limits
 from serve_app.errors import StageFailed
 from serve_app.lesson.stage_protocols import (
     CefrStage,

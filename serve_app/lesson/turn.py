@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 
-from serve_app.config.stack import Limits
+from serve_app.config.limits import Limits
 from serve_app.config.user_config import CorrectionStyle
 from serve_app.errors import ParleError, TurnTimeout
 from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange, OneAtATime

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from serve_app.audio import duration_s
-from serve_app.config.stack import Limits
+from serve_app.config.limits import Limits
 from serve_app.config.user_config import CorrectionStyle
 from serve_app.errors import NoSpeech, StageFailed
 from serve_app.lesson.conversation import Conversation

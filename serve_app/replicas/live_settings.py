@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from serve_app.config.stack import Strict
+from serve_app.config.strict import Strict
 from serve_app.config.user_config import settings
 from serve_app.errors import ParleError
 

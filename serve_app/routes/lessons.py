@@ -10,14 +10,13 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Annotated, Any, Protocol
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from typing import Protocol
 
 from serve_app import audio
-from serve_app.config.stack import Limits, Order, StackArgs, explain
-from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings, known_style
-from serve_app.errors import BadAudio, Busy, InvalidField, ParleError, did_you_mean
+from serve_app.config.limits import Limits
+from serve_app.config.stack import Order, StackArgs
+from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
+from serve_app.errors import BadAudio, Busy, ParleError
 from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange, OneAtATime
 from serve_app.lesson.events import Event
 from serve_app.lesson.speech_cutter import Pace
@@ -27,6 +26,7 @@ from serve_app.lesson.turn import Turn
 from serve_app.lesson.turn_record import TurnRecord
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
+from serve_app.routes.choice import Choice
 from serve_app.routes.places import RETRY_AFTER_S, Place, Places
 from serve_app.routes.presence import OpenConnection, Presence
 from serve_app.routes.shares import Shares
@@ -36,47 +36,6 @@ from serve_app.teaching import planner
 from serve_app.teaching.plan import Plan, Said
 
 logger = logging.getLogger("ray.serve")
-
-
-class Choice(BaseModel):
-    """What a client may choose for a turn; None means the stack's default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    session_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = None
-    level: CefrLevel | None = None
-    voice: str | None = None
-    speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
-    correction: CorrectionStyle | None = None
-
-    @field_validator("correction", mode="before")  # runs after the one below, which is for all fields
-    @classmethod
-    def _know_the_style(cls, value: Any) -> Any:
-        return value if value is None else known_style(value)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _empty_means_unset(cls, value: Any) -> Any:
-        return None if isinstance(value, str) and value.strip() in ("", "auto") else value
-
-    @field_validator("level", mode="before")
-    @classmethod
-    def _any_case(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
-
-    def changed(self, fields: dict[str, Any]) -> Choice:
-        """A copy with `fields` set or, where None, unset.
-
-        Raises:
-            InvalidField: an unknown field or an invalid value.
-        """
-        for name in fields:
-            if name not in Choice.model_fields:
-                raise InvalidField(did_you_mean("field", name, Choice.model_fields))
-        try:
-            return Choice.model_validate({**self.model_dump(), **fields})
-        except ValidationError as error:
-            raise InvalidField(explain(error)) from None
 
 
 class StageQueries(Protocol):

@@ -14,7 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from serve_app.config.stack import Limits
+from serve_app.config.limits import Limits
 from serve_app.errors import TooMany
 from serve_app.routes.gate import Client
 

@@ -15,9 +15,10 @@ from serve_app.config.stack import Order
 from serve_app.errors import BadAudio, InvalidField
 from serve_app.lesson.events import sse
 from serve_app.lesson.stage_protocols import Utterance
+from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.keep_alive import kept_alive
-from serve_app.routes.lessons import Choice, Lessons, turn_id_of
+from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.upload import Upload
 from serve_app.routes.upload_form import read_form
 

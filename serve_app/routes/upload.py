@@ -6,7 +6,7 @@ import asyncio
 
 from starlette.types import Message, Receive
 
-from serve_app.config.stack import Limits
+from serve_app.config.limits import Limits
 from serve_app.errors import TooLarge, TooSlow
 
 FORM_OVERHEAD_BYTES = 64_000

@@ -15,8 +15,9 @@ from starlette.websockets import WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping, shown
 from serve_app.lesson.events import websocket as message_of
+from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
-from serve_app.routes.lessons import Choice, Lessons, turn_id_of
+from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.presence import GOING_AWAY
 
 logger = logging.getLogger("ray.serve")

@@ -41,8 +41,7 @@ def all_openings() -> list[str]:
 
 def by_need() -> Iterator[tuple[str, str]]:
     """Every opening with each level that hears it: the usual ones of a beginner first, the rare kinds last."""
-    kinds = sorted({kind.split()[0] for kind in openings()}, key=lambda kind: kind not in USUAL)
-    for kind in kinds:
+    for kind in dict.fromkeys((*USUAL, *(kind.split()[0] for kind in openings()))):
         for level in sorted(LEVELS, key=lambda level: level != "A2"):
             yield from ((opening, level) for opening in openings_for(kind, level))
 

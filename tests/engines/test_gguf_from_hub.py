@@ -14,7 +14,7 @@ from serve_app.weights.model_names import resolve
 
 WRITE_A_WORD = """
 import asyncio
-from serve_app.config.stack import LlamaCppConfig
+from serve_app.config.stack import (LlamaCppConfig)
 from serve_app.llm import build_engine
 from serve_app.protocols import Sampling, TextDelta
 from serve_app.weights.sources import fetched

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from serve_app.config.stack import Limits, Order
+from serve_app.config.limits import Limits
+from serve_app.config.stack import Order
 from serve_app.config.user_config import CorrectionStyle
 from serve_app.lesson.conversation import Conversation, MemoryStore
 from serve_app.lesson.events import Event

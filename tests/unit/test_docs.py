@@ -16,7 +16,8 @@ from support.paths import ROOT
 
 from scripts import figures
 from serve_app.config import lint
-from serve_app.config.stack import CefrConfig, Limits, LlmConfig, StackArgs, SttConfig, TtsConfig
+from serve_app.config.limits import Limits
+from serve_app.config.stack import CefrConfig, LlmConfig, StackArgs, SttConfig, TtsConfig
 from serve_app.config.user_config import SETTINGS
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*/*.md")])

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from serve_app.cli.main import RAY_SETTINGS
+from serve_app.cli.ray_environment import RAY_SETTINGS
 from serve_app.launch.proxy import plain
 from serve_app.launch.upload_door import UploadDoor
 

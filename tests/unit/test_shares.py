@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from serve_app.access import keys
 from serve_app.access.keys import Key
 from serve_app.audio import wav
-from serve_app.config.stack import Limits
+from serve_app.config.limits import Limits
 from serve_app.errors import TooMany
 from serve_app.routes.gate import Client
 from serve_app.routes.shares import Shares, names

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from serve_app.config.stack import ENGINES, StackArgs, explain
+from serve_app.config.stack import ENGINES, StackArgs
+from serve_app.config.strict import explain
 from serve_app.config.user_config import SETTINGS, settings
 from serve_app.errors import StackError
 

@@ -11,7 +11,7 @@ import pytest
 from support.lesson import SILENCE, Lesson
 from support.stages import House
 
-from serve_app.config.stack import Limits
+from serve_app.config.limits import Limits
 from serve_app.errors import Busy, StageFailed
 from serve_app.lesson.conversation import Conversation, Exchange
 from serve_app.lesson.events import Complete, Delta, Event, Failed, Spoken

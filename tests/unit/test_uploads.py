@@ -16,7 +16,7 @@ from support.site_without_ray import Site, site_of
 from support.speech import white_noise
 
 from serve_app.audio import wav
-from serve_app.config.stack import Limits
+from serve_app.config.limits import Limits
 from serve_app.errors import TooLarge, TooSlow
 from serve_app.routes.keep_alive import COMMENT, kept_alive
 from serve_app.routes.readiness import Readiness

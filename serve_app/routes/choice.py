@@ -1,0 +1,53 @@
+"""What a client may choose for its turns."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from serve_app.config.strict import explain
+from serve_app.config.user_config import CorrectionStyle, known_style
+from serve_app.errors import InvalidField, did_you_mean
+from serve_app.protocols import CefrLevel
+
+
+class Choice(BaseModel):
+    """What a client may choose for a turn; None means the stack's default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    session_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = None
+    level: CefrLevel | None = None
+    voice: str | None = None
+    speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    correction: CorrectionStyle | None = None
+
+    @field_validator("correction", mode="before")  # runs after the one below, which is for all fields
+    @classmethod
+    def _know_the_style(cls, value: Any) -> Any:
+        return value if value is None else known_style(value)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_means_unset(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and value.strip() in ("", "auto") else value
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    def changed(self, fields: dict[str, Any]) -> Choice:
+        """A copy with `fields` set or, where None, unset.
+
+        Raises:
+            InvalidField: an unknown field or an invalid value.
+        """
+        for name in fields:
+            if name not in Choice.model_fields:
+                raise InvalidField(did_you_mean("field", name, Choice.model_fields))
+        try:
+            return Choice.model_validate({**self.model_dump(), **fields})
+        except ValidationError as error:
+            raise InvalidField(explain(error)) from None
