@@ -19,13 +19,15 @@ DASHBOARD = click.option(
     help="Ray's dashboard; `parle serve` prints its address.",
 )
 URL = click.option("--url", help="The server, if it is not reached where it listens.")
+KEY = click.option("--key", envvar="PARLE_API_KEY", show_envvar=True, help="API key, where the server asks for one.")
 
 
 @click.command("deploy")
 @click.argument("file", type=click.Path(path_type=Path))
 @DASHBOARD
 @URL
-def deploy(file: Path, address: str, url: str | None) -> None:
+@KEY
+def deploy(file: Path, address: str, url: str | None, key: str | None) -> None:
     """Change a running server to the stack of FILE, without a stop where that is possible.
 
     The file is checked first: with an error in it nothing is sent. `user_config`, `num_replicas`
@@ -45,7 +47,7 @@ def deploy(file: Path, address: str, url: str | None) -> None:
     ray = dashboard.Dashboard(address)
     ray.deploy(stack)
     ray.await_running(stack.application)
-    refused = dashboard.refused_settings(url or ray.url(ray.serving(), stack.application))
+    refused = dashboard.refused_settings(url or ray.url(ray.serving(), stack.application), key)
     if refused:
         raise StackErrors([f"{name} keeps its old settings. {why}" for name, why in refused.items()])
     click.echo(f"{file}: deployed, and running after {time.monotonic() - begun:.1f} s")
@@ -54,7 +56,8 @@ def deploy(file: Path, address: str, url: str | None) -> None:
 @click.command("status")
 @DASHBOARD
 @URL
-def status(address: str, url: str | None) -> None:
+@KEY
+def status(address: str, url: str | None, key: str | None) -> None:
     """Show what runs: the deployments, and which of them keep old settings because the new ones are wrong.
 
     `serve status` does not show the latter: for Serve such a deployment is healthy.
@@ -80,7 +83,7 @@ def status(address: str, url: str | None) -> None:
         if application.status.value != "RUNNING":
             faults.append(f"{name}: {serve_status.reason(application.message)}")
             continue
-        for deployment, why in dashboard.refused_settings(here).items():
+        for deployment, why in dashboard.refused_settings(here, key).items():
             faults.append(f"{deployment} keeps its old settings. {why}")
     if not serving.applications:
         faults.append(f"nothing is served by the Ray of {address}.")

@@ -140,16 +140,20 @@ def snapshot(application: _Application) -> Snapshot:
     )
 
 
-def refused_settings(url: str) -> dict[str, str]:
+def refused_settings(url: str, key: str | None = None) -> dict[str, str]:
     """Why the latest user_config of a deployment is not in force, from the server's /api/info.
 
     Serve's own status cannot say it: a deployment that keeps its old settings is healthy.
 
     Raises:
-        StackError: the server does not answer.
+        StackError: the server does not answer, or wants another API key.
     """
     try:
-        answer = httpx.get(f"{url}/api/info", timeout=ANSWER_S, verify=False).raise_for_status()
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        answer = httpx.get(f"{url}/api/info", headers=headers, timeout=ANSWER_S, verify=False)
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise StackError(f"{url} wants an API key to say which settings are in force: --key, or PARLE_API_KEY.")
+        answer.raise_for_status()
         return _Info.model_validate_json(answer.content).refused_settings
     except (httpx.HTTPError, ValidationError) as error:
         raise StackError(f"{url}/api/info does not say which settings are in force ({type(error).__name__}).") from None

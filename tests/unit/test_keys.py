@@ -31,6 +31,7 @@ from serve_app.clouds.served import activity_of
 from serve_app.config.stack import StackArgs
 from serve_app.errors import StackError
 from serve_app.launch import child_process, exposure
+from serve_app.launch.dashboard import refused_settings
 
 RECORDING = wav(speech_like(1.0), 16_000)
 SECRET = "a-key-that-somebody-thought-of"
@@ -273,6 +274,13 @@ def test_whoever_has_a_key_may_talk_over_every_route(site: Site, school: tuple[P
     assert ask_as(site, ana)["response"]
     with join(site, **bearer(ana)) as socket:
         assert Talk(socket).ask(RECORDING).last.name == "complete"
+
+
+def test_the_refused_settings_are_told_to_whoever_has_a_key(site: Site, school: tuple[Path, str, str]) -> None:
+    assert refused_settings(site.url, school[1]) == {}
+    for key in (None, "parle_wrong"):
+        with pytest.raises(StackError, match=r"--key, or PARLE_API_KEY"):
+            refused_settings(site.url, key)
 
 
 def ask_as(site: Site, secret: str, **fields: str) -> dict[str, str]:
