@@ -22,6 +22,9 @@ ANSWER_S = 30
 GCS_ADDRESS = "--gcs-address="
 """The option of Ray's raylet that has the address of its cluster; Ray looks for it in the same way."""
 
+TAKEN_OVER = ("RAY_AUTH", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+"""Beginnings of the variables that a process must have as the Ray has it that it joins: token, and where to listen."""
+
 
 class EngineWork:
     """The work of the engines of one server, whose Ray runs below the process `home`."""
@@ -52,10 +55,10 @@ class EngineWork:
 
     def _connect(self) -> subprocess.Popen[str]:
         raylet, address = self._raylet()
-        authentication = {name: value for name, value in raylet.environ().items() if name.startswith("RAY_AUTH")}
+        settings = {name: value for name, value in raylet.environ().items() if name.startswith(TAKEN_OVER)}
         return subprocess.Popen(
             [sys.executable, "-P", __file__, address],
-            env={**os.environ, **authentication},
+            env={**os.environ, **settings},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
