@@ -5,9 +5,10 @@
     python -m bench.gpu --parts stack,faults --seconds stack=200
     python -m bench.gpu --table results          # the tables of an earlier run
 
-Where the hub is away the models are made at their real size with random weights: figures of speed and memory hold, and
-nothing is said of quality. Each part runs in a process of its own, has its time, and leaves out what is not at hand
-(Ray, vLLM, a voice's library, MPS); an older vLLM will do. Rows are kept as they come, so a run that is cut loses nothing.
+Where the hub is away the models are made at their real size with random weights: figures of speed and memory
+hold, and nothing is said of quality. Each part runs in a process of its own, has its time, and leaves out what is not
+at hand (Ray, vLLM, a voice's library, MPS); an older vLLM will do. Rows are kept as they come, so a run that is cut
+loses nothing.
 
 `--tiny` rehearses the same on a CPU, with miniatures.
 """
@@ -15,11 +16,11 @@ nothing is said of quality. Each part runs in a process of its own, has its time
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import importlib.metadata
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from .gpu_table import tables
 
@@ -46,19 +49,20 @@ class Entry:
 
 PARTS: Mapping[str, Entry] = {
     "vllm": Entry("gpu_vllm:vllm", 150, "vLLM with Ministral alone: start, first token, 1 to 16 replies", usual=False),
-    "stack": Entry("gpu_stack:stack", 150, "the modal stack, time slicing: turns, 1 to 16 learners, memory, kills"),
-    "stack-mps": Entry("gpu_stack:stack_mps", 150, "the same under MPS"),
-    "sharing": Entry("gpu_sharing:time_slicing", 75, "who slows whom, 1 to 16 learners: time slicing"),
-    "sharing-mps": Entry("gpu_sharing:mps", 75, "the same under MPS"),
-    "faults": Entry("gpu_faults:faults", 80, "MPS: a client killed, ended, faulting; its memory limit"),
-    "stt": Entry("gpu_alone:stt", 45, "Whisper: warm?, cuDNN, window, decoder as a CUDA graph"),
-    "qwen3": Entry("gpu_alone:qwen3_tts", 30, "Qwen3-TTS: warm?"),
-    "kokoro": Entry("gpu_alone:kokoro", 30, "Kokoro: warm?, new lengths, several learners at once"),
-    "ctranslate2": Entry("gpu_ctranslate2:ctranslate2", 60, "faster-whisper on CUDA, where cuBLAS is at hand", usual=False),
+    "stack": Entry("gpu_stack:stack", 140, "the modal stack, time slicing: turns, 1 to 16 learners, memory, kills"),
+    "stack-mps": Entry("gpu_stack:stack_mps", 190, "the same under MPS"),
+    "sharing": Entry("gpu_sharing:time_slicing", 60, "who slows whom, 1 to 16 learners: time slicing"),
+    "sharing-mps": Entry("gpu_sharing:mps", 60, "the same under MPS"),
+    "faults": Entry("gpu_faults:faults", 70, "MPS: a client killed, ended, faulting; its memory limit"),
+    "stt": Entry("gpu_alone:stt", 30, "Whisper: warm?, cuDNN, window, decoder as a CUDA graph"),
+    "qwen3": Entry("gpu_alone:qwen3_tts", 15, "Qwen3-TTS: warm?"),
+    "kokoro": Entry("gpu_alone:kokoro", 15, "Kokoro: warm?, new lengths, several learners at once"),
     "local-stack": Entry("gpu_stack:local_stack", 120, "the local stack with Ministral", usual=False),
 }
 SIDE_BY_SIDE = ("stt", "qwen3", "kokoro")
 """These import together and take turns on the card."""
+SPARE_S = 15.0
+"""How much longer a part may take to end."""
 CHECKPOINTS = ("turbo", "qwen3", "kokoro", "ministral")
 
 
@@ -99,7 +103,17 @@ def groups(names: Sequence[str]) -> list[list[str]]:
 
 def run_part(name: str, limit_s: float, options: argparse.Namespace) -> dict[str, Any]:
     """Run a part in a process of its own, which is ended when its time is over; how it ended."""
-    command = [sys.executable, "-m", "bench.gpu", "--run", name, "--out", str(options.out), "--seconds", f"{name}={limit_s}"]
+    command = [
+        sys.executable,
+        "-m",
+        "bench.gpu",
+        "--run",
+        name,
+        "--out",
+        str(options.out),
+        "--seconds",
+        f"{name}={limit_s}",
+    ]
     command += ["--models", str(options.models), *(["--tiny"] if options.tiny else [])]
     began = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
@@ -109,19 +123,25 @@ def run_part(name: str, limit_s: float, options: argparse.Namespace) -> dict[str
             command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            code: int | None = process.wait(limit_s + 15)
+            code = process.wait(limit_s + SPARE_S)
             ended = "" if code == 0 else f"ended with {code}"
         except subprocess.TimeoutExpired:
             ended = f"cut after {limit_s:.0f} s"
-        try:
-            os.killpg(process.pid, signal.SIGKILL)  # its workers too
-        except ProcessLookupError:
-            pass
+        for member in _family(process.pid):  # its workers too, and a server that it could not stop
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
         process.wait()
     found: dict[str, Any] = {"seconds": round(time.monotonic() - began, 1), "rows": rows(options.out, name)}
     if ended:
         found |= {"ended": ended, "output": (options.out / f"{name}.out").read_text("utf-8", "replace")[-3000:]}
     return found
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return [*process.children(recursive=True), process]
+    return []
 
 
 def rows(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -152,7 +172,7 @@ def make_checkpoints(options: argparse.Namespace, names: Sequence[str]) -> dict[
 def machine() -> dict[str, Any]:
     """What it ran on."""
     found: dict[str, Any] = {"python": sys.version.split()[0], "cpus": os.cpu_count()}
-    for module in ("torch", "transformers", "vllm", "ray", "faster_qwen3_tts", "kokoro", "ctranslate2"):
+    for module in ("torch", "transformers", "vllm", "ray", "faster_qwen3_tts", "kokoro"):
         try:
             found[module] = importlib.metadata.version(module.replace("_", "-"))
         except importlib.metadata.PackageNotFoundError:
@@ -188,7 +208,9 @@ def run(options: argparse.Namespace) -> None:
             runs = {name: pool.submit(run_part, name, together[name], options) for name in group}
             results["parts"] |= {name: one.result() for name, one in runs.items()}
         for name in group:
-            print(f"{name}: {results['parts'][name]['seconds']} s {results['parts'][name].get('ended', '')}", flush=True)
+            print(
+                f"{name}: {results['parts'][name]['seconds']} s {results['parts'][name].get('ended', '')}", flush=True
+            )
         save(results, options.out)
     save(results, options.out)
     print(tables(results))

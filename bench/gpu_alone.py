@@ -14,6 +14,8 @@ from . import gpu_work
 from .gpu_part import Part, engine_wanted
 from .gpu_work import alone, speech, wait_for_card
 
+WORDS = "Eu moro em São Paulo há dois meses e gosto muito da cidade, das pessoas e da comida que fazem aqui"
+
 
 def times_ms(work: Callable[[], Any], times: int) -> dict[str, Any]:
     """The first call, and the median of the others."""
@@ -114,7 +116,7 @@ def kokoro(part: Part) -> None:
         began = time.perf_counter()
         voice: Any = gpu_work.build("kokoro", part.models, part.tiny)
         part.row(what="start", seconds=round(time.perf_counter() - began, 2))
-        words = "Eu moro em São Paulo há dois meses e gosto muito da cidade, das pessoas e da comida que fazem aqui.".split()
+        words = WORDS.split()
         for number, text in enumerate(("Oi!", "Oi!", *(" ".join(words[:count]) + "." for count in range(3, 21, 2)))):
             first = asyncio.run(voice.call(text))["ms"]
             again = asyncio.run(voice.call(text))["ms"]

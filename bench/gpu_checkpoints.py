@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "tests"))  # the miniatures that the tests use
 
 HEARD = " Eu gosto de futebol e ontem fui ao parque com meus amigos da escola nova"
 """What Whisper writes, whatever it hears: no token twice."""
-SAID = " Que bom! Você joga no time da sua escola ou prefere assistir aos jogos em casa, com a família?"
+SAID = " Que bom! Você joga no time da sua escola?"
 """The LLM's reply to everything."""
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -48,10 +48,14 @@ def remember(up: torch.Tensor, down: torch.Tensor, embedding: torch.Tensor, pair
     """Make a feed-forward layer answer the first token of each pair with the second.
 
     Unit i of `up` [units, width] sees the i-th pair's first token; column i of `down` [width, units] writes its second.
+    Of two answers to one token the first pair's is a little likelier.
     """
     seen, written = zip(*pairs, strict=True)
+    weight = torch.tensor([0.97 if token in seen[:number] else 1.0 for number, token in enumerate(seen)])
     keys = torch.nn.functional.normalize(embedding[list(seen)].float(), dim=-1)
-    values = torch.nn.functional.normalize(embedding[list(written)].float(), dim=-1)
+    values = torch.nn.functional.normalize(embedding[list(written)].float(), dim=-1) * weight[:, None].to(
+        embedding.device
+    )
     up.mul_(1e-3)[: len(keys)] = (8 * keys).to(up)
     down.mul_(1e-3)[:, : len(keys)] = (50 * values.T).to(down)
 
@@ -95,7 +99,8 @@ def whisper(folder: Path, size: str, tiny: bool) -> None:
     begin: int = number("<|notimestamps|>") + 1
     text = tokenizer(HEARD, add_special_tokens=False).input_ids
     script = [number("<|transcribe|>"), begin, *text, begin + 250, end]
-    pairs = [*pairwise(script), (begin - 1, text[0])]  # the last one where words are timed
+    # Where words are timed there are no timestamps: the text begins and ends without them.
+    pairs = [*pairwise(script), (begin - 1, text[0]), (text[-1], end)]
     with torch.no_grad():
         embedding = model.model.decoder.embed_tokens.weight
         embedding.normal_(0, 0.2 if tiny else 0.05)

@@ -1,4 +1,4 @@
-"""Whisper's decoder step as a CUDA graph over a fixed cache, against transformers' `generate`: the tokens and the time."""
+"""Whisper's decoder step as a CUDA graph over a fixed cache, against transformers' `generate`: tokens and time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ class StaticDecoder:
     def __init__(self, model: Any, encoded: torch.Tensor) -> None:
         decoder = model.model.decoder
         self._model, self._layers = model, decoder.layers
-        self._embed, self._positions, self._norm = decoder.embed_tokens, decoder.embed_positions.weight, decoder.layer_norm
+        self._embed, self._positions, self._norm = (
+            decoder.embed_tokens,
+            decoder.embed_positions.weight,
+            decoder.layer_norm,
+        )
         attention = self._layers[0].self_attn
         self._heads, self._width = attention.num_heads, attention.head_dim
         batch = encoded.shape[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 
 from . import gpu_mps
 from .gpu_part import Part
@@ -29,7 +30,7 @@ def _longest_pause(beats: Sequence[float], after: float) -> float | None:
     later = [beat for beat in beats if beat >= after - 0.2]
     if not later or later[-1] < after:
         return None
-    return round(max((b - a for a, b in zip(later, later[1:], strict=False)), default=0.0), 3)
+    return round(max((b - a for a, b in pairwise(later)), default=0.0), 3)
 
 
 async def _scenario(part: Part, daemon: gpu_mps.Mps, name: str) -> None:

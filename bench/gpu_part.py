@@ -1,4 +1,4 @@
-"""One part of the measurement: its time, its rows (kept at once, so that a part that is cut loses nothing), its files."""
+"""One part of the measurement: its time, its rows (kept at once, so that a cut loses nothing), its files."""
 
 from __future__ import annotations
 

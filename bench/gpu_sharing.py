@@ -1,4 +1,4 @@
-"""Engines in processes of their own on one card: who slows whom, and learners at once, by time slicing and under MPS."""
+"""Engines in processes of their own on one card: who slows whom, and learners at once, with and without MPS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from .gpu_worker import Worker, WorkerLost
 ENGINES = ("stt", "tts", "llm", "kokoro")
 TOGETHER = (
     *(("stt",), ("tts",), ("llm",), ("kokoro",)),
-    *(("stt", "tts"), ("stt", "llm"), ("tts", "llm"), ("kokoro", "llm"), ("stt", "tts", "llm"), ("stt", "kokoro", "llm")),
+    *(
+        ("stt", "tts"),
+        ("stt", "llm"),
+        ("tts", "llm"),
+        ("kokoro", "llm"),
+        ("stt", "tts", "llm"),
+        ("stt", "kokoro", "llm"),
+    ),
 )
 TALKERS = (1, 2, 4, 8, 16)
 THINK_S = 1.0
@@ -32,7 +39,9 @@ def summary(calls: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     return found
 
 
-async def started(part: Part, kinds: Sequence[str], environment: Mapping[str, str], limit_s: float) -> dict[str, Worker]:
+async def started(
+    part: Part, kinds: Sequence[str], environment: Mapping[str, str], limit_s: float
+) -> dict[str, Worker]:
     """One worker a kind, warm; a kind that does not start is recorded and left out."""
     began = time.perf_counter()
     workers = {
@@ -73,7 +82,9 @@ async def together(part: Part, workers: Mapping[str, Worker], sharing: str, seco
                 part.row(what="beside", sharing=sharing, engine=kind, beside=beside, **summary(answer["calls"]))
 
 
-async def talker(number: int, talkers: int, workers: Mapping[str, Worker], voice: str, until: float) -> list[dict[str, float]]:
+async def talker(
+    number: int, talkers: int, workers: Mapping[str, Worker], voice: str, until: float
+) -> list[dict[str, float]]:
     """One learner's turns: hear, write, speak; then listens and thinks. First audio ends the wait."""
     turns: list[dict[str, float]] = []
     await asyncio.sleep(2.0 * number / talkers)
@@ -100,9 +111,7 @@ async def talkers(part: Part, workers: Mapping[str, Worker], sharing: str, voice
         until = time.perf_counter() + seconds
         try:
             async with asyncio.timeout(3 * seconds + 20):
-                found = await asyncio.gather(
-                    *(talker(number, count, workers, voice, until) for number in range(count))
-                )
+                found = await asyncio.gather(*(talker(number, count, workers, voice, until) for number in range(count)))
         except (WorkerLost, TimeoutError) as error:
             part.row(what="talkers", sharing=sharing, voice=voice, talkers=count, error=repr(error))
             return

@@ -1,8 +1,9 @@
-"""A whole stack behind `parle serve` on a card: its start, a turn on each route, 1 to 16 learners, kill and recovery."""
+"""A whole stack behind `parle serve` on a card: start, a turn on each route, 1 to 16 learners, kill and recovery."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
 import time
@@ -25,12 +26,20 @@ MODELS: Mapping[str, Mapping[str, str]] = {
     "modal": {"stt": "turbo", "llm": "ministral", "tts": "qwen3"},
     "local": {"stt": "small", "cefr": "cefr", "llm": "ministral", "tts": "kokoro"},
 }
-"""The checkpoint of each stage where the hub is away; Ministral also in the place of Gemma, which needs other kernels."""
+"""The checkpoint of each stage where the hub is away; Ministral takes the place of Gemma too."""
 LLM_ONLY = {"openings": False, "recast": False, "questions": False, "follow_ups": False, "correction": "none"}
 """The LLM writes the whole reply, so that first audio is heard after all three stages."""
-STAGES = {"SpeechToText": "stt", "CefrClassifier": "cefr", "TutorLLM": "llm", "TextToSpeech": "tts", "Ingress": "ingress"}
+STAGES = {
+    "SpeechToText": "stt",
+    "CefrClassifier": "cefr",
+    "TutorLLM": "llm",
+    "TextToSpeech": "tts",
+    "Ingress": "ingress",
+}
 THINK_S = 1.0
 RECORDING_S = 5.0
+KILL_S = 40.0
+"""Kept for a stage that is killed and comes back."""
 
 
 def stack_file(stack: str, part: Part, sharing: str, folder: Path) -> Path:
@@ -41,7 +50,11 @@ def stack_file(stack: str, part: Part, sharing: str, folder: Path) -> Path:
     [application] = made["applications"]
     args = application["args"]
     args["routes"] = ["sse", "websocket", "web"]
+    if not has("vllm"):
+        args["llm"] = {"engine": "llama-cpp"} | ({"model": gguf} if (gguf := os.environ.get("PARLE_GPU_GGUF")) else {})
     for stage, model in MODELS[stack].items():
+        if args[stage]["engine"] == "llama-cpp":
+            continue
         if (part.models / model).exists():
             args[stage]["model"] = str(part.models / model)
             if stage == "llm":
@@ -103,14 +116,18 @@ def _turn(url: str, audio: bytes, session: str) -> dict[str, float]:
     heard = turn(url, audio, session)
     stages = {f"{name}_ms": float(value) for name, value in heard.timing.items() if isinstance(value, int | float)}
     first_token = 1000 * heard.llm_first_token_s
-    return {"first_audio_ms": 1000 * heard.first_audio_s, "total_ms": 1000 * heard.total_s, "token_ms": first_token} | stages
+    return {
+        "first_audio_ms": 1000 * heard.first_audio_s,
+        "total_ms": 1000 * heard.total_s,
+        "token_ms": first_token,
+    } | stages
 
 
 def _tried(part: Part, what: str, work: Callable[[], Any], **more: Any) -> Any:
     """What the work gives, or None; then the error is a row."""
     try:
         return work()
-    except Exception as error:  # any failure is a finding, and the next measurement may work
+    except Exception as error:  # noqa: BLE001 - any failure is a finding, and the next measurement may work
         part.row(what=what, error=f"{type(error).__name__}: {str(error)[:300]}", **more)
         return None
 
@@ -148,10 +165,12 @@ def _talk(url: str, audio: bytes, number: int, talkers: int, until: float) -> li
 
 
 def _talkers(part: Part, url: str, audio: bytes, sharing: str, seconds: float) -> None:
+    took = seconds
     for count in TALKERS:
-        if part.left_s() < 2 * seconds + 25:
+        if part.left_s() < 2 * took + KILL_S:  # twice the learners may wait twice as long
             return
-        until = time.perf_counter() + seconds
+        began = time.perf_counter()
+        until = began + seconds
         with ThreadPoolExecutor(count) as pool:
             runs = [pool.submit(_talk, url, audio, number, count, until) for number in range(count)]
             turns, errors = [], []
@@ -160,6 +179,7 @@ def _talkers(part: Part, url: str, audio: bytes, sharing: str, seconds: float) -
                     turns += run.result()
                 except (RuntimeError, httpx.HTTPError) as error:
                     errors.append(str(error)[:200])
+        took = max(seconds, time.perf_counter() - began)
         part.row(what="talkers", sharing=sharing, talkers=count, errors=errors[:2], **summary(turns))
 
 
@@ -177,7 +197,7 @@ def _killed(part: Part, pid: int, url: str, audio: bytes, stage: str) -> None:
         try:
             running.result(timeout=40)
             told = "the turn was complete"
-        except Exception as error:  # whatever the learner is told
+        except Exception as error:  # noqa: BLE001 - whatever the learner is told
             told = str(error)[:200]
     part.row(what="killed", stage=stage, told=told, told_s=round(time.perf_counter() - began, 1))
     limit = time.perf_counter() + max(5.0, part.left_s() - 15)
@@ -192,7 +212,8 @@ def _killed(part: Part, pid: int, url: str, audio: bytes, stage: str) -> None:
 
 
 def _measure(part: Part, stack: str, sharing: str) -> None:
-    missing = [name for name in ("ray", *(["vllm"] if not part.tiny else [])) if not has(name)]
+    missing = [] if has("ray") else ["ray"]
+    missing += [] if has("vllm") or has("xllamacpp") else ["vllm or xllamacpp"]
     missing += [kind for kind in ("stt", "tts" if stack == "modal" else "kokoro") if not engine_wanted(kind, part)]
     if missing:
         part.row(what="skipped", error=f"not here: {', '.join(missing)}")
@@ -219,8 +240,6 @@ def stack_mps(part: Part) -> None:
     if not gpu_mps.at_hand() or "gpu" in StackArgs.model_fields:
         _measure(part, "modal", "mps")
         return
-    import os
-
     with gpu_mps.mps() as daemon:
         os.environ.update(daemon.environment)
         _measure(part, "modal", "mps")

@@ -126,7 +126,10 @@ class Llm:
             layers, width, inner, queries, out, words = (2, 64, 128, 96, 64, 1000)
         on: dict[str, Any] = {"device": device(), "dtype": torch.bfloat16}
         self._layers = [
-            [torch.randn(*shape, **on) * 0.02 for shape in ((width, queries), (out, width), (width, 2 * inner), (inner, width))]
+            [
+                torch.randn(*shape, **on) * 0.02
+                for shape in ((width, queries), (out, width), (width, 2 * inner), (inner, width))
+            ]
             for _ in range(layers)
         ]
         self._head = torch.randn(width, words, **on) * 0.02
