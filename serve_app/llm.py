@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -39,6 +40,8 @@ def build_engine(config: LlmConfig, model: Path) -> ChatEngine:
             decode_threads=config.decode_threads,
             state_folder=cache_folder() / "prompts",
         )
+    # What vLLM compiles, 20 to 30 s of its start, is kept beside the weights, where a container's volume is.
+    os.environ.setdefault("VLLM_CACHE_ROOT", str(cache_folder() / "vllm"))
     from serve_app.engines.llm.vllm import Vllm
 
     return Vllm(

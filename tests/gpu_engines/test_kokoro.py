@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,3 +180,19 @@ def test_a_stand_in_is_there_only_while_it_is_needed() -> None:
     assert find_spec("a_library_nobody_has") is None
     assert find_spec("json.decoder") is not None  # one that is installed stays
     assert "spacy" not in sys.modules or find_spec("spacy") is not None
+
+
+async def test_warming_up_speaks_parts_of_all_sizes(engine: KokoroTorch, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken: list[int] = []
+    infer = KPipeline.infer
+
+    def counted(model: Any, phonemes: str, *rest: Any) -> Any:
+        spoken.append(len(phonemes))
+        return infer(model, phonemes, *rest)
+
+    monkeypatch.setattr(KPipeline, "infer", staticmethod(counted))
+    with offline():
+        await asyncio.to_thread(engine.warm_up)
+    assert min(spoken) < 10
+    assert max(spoken) > 200
+    assert all(longer < 6 * shorter for shorter, longer in itertools.pairwise(sorted(spoken)))

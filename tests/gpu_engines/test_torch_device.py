@@ -44,3 +44,9 @@ def test_a_card_that_pytorch_does_not_see_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(StackError, match="check `nvidia-smi` and the driver"):
         claim("cuda", 0.25)
+
+
+def test_attention_is_not_set_up_anew_for_every_length_of_text(fractions: list[float]) -> None:
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    claim("cuda", 0.25)
+    assert not torch.backends.cuda.cudnn_sdp_enabled()

@@ -168,6 +168,17 @@ async def test_four_replies_are_written_at_once(gemma_vllm: Vllm) -> None:
     assert most == 4
 
 
+async def test_warming_everywhere_writes_as_many_replies_at_once_as_there_may_be(gemma_vllm: Vllm) -> None:
+    before, most = await gemma_vllm.work_done(), 0
+    warming = asyncio.create_task(gemma_vllm.warm(BEGINNING, everywhere=True))
+    while not warming.done():
+        most = max(most, await gemma_vllm.running())
+        await asyncio.sleep(0.001)
+    await warming
+    assert most == MAX_REPLIES
+    assert await gemma_vllm.work_done() - before >= MAX_REPLIES * WARM_TOKENS
+
+
 async def test_closing_a_stream_frees_vllm_within_a_fifth_of_a_second(gemma_vllm: Vllm) -> None:
     async with aclosing(gemma_vllm.stream(asking("Conta uma história longa."), STORY)) as stream:
         for _ in range(3):

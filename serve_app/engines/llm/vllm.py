@@ -6,6 +6,7 @@ vLLM's exceptions are replaced by our own, since to unpickle them other processe
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import os
@@ -49,6 +50,13 @@ CPU_BATCH_TOKENS = 128
 """Tokens read at once on a CPU, about a second of work; a generation can be stopped only between two batches."""
 
 CPU_KV_CACHE_BYTES = 1 << 30
+
+WARM_TOKENS = 4
+"""Of each of the replies that warm the engine up: a few, so that all of them are written side by side."""
+
+CACHED_PROMPT_TOKENS = 256
+"""Up to so many tokens in one step, CUDA graphs are used. vLLM's default is twice `max_replies`: less than what is left
+to read of a cached conversation, an utterance and the rest of a block, which then costs as much as the whole prompt."""
 
 Format = Literal["auto", "mistral"]
 
@@ -112,10 +120,8 @@ class Vllm:
                 "block_size": CPU_BLOCK_TOKENS,
                 "max_num_batched_tokens": max(CPU_BATCH_TOKENS, max_replies),
             }
-        elif share is not None and share < 1:
-            args["gpu_memory_utilization"] = share
-        elif share is not None:
-            args["tensor_parallel_size"] = int(share)
+        else:
+            args |= _on_card(share, cuda_graphs, max_replies)
         self._counts = _Counts()
         # With a seed, vLLM 0.32 on a CPU fails on a prompt read in parts ("CPU Generator does not use offset").
         self._seeds = device != "cpu"
@@ -126,6 +132,7 @@ class Vllm:
         except (ValueError, RuntimeError, OSError, VLLMError) as error:
             raise StackError(f"vLLM cannot load {model}: {_reason(error)}") from error
         self._context_tokens = context_tokens
+        self._max_replies = max_replies
         self._prompts = Prompts(self._engine, chat_template)
         # Cannot be guessed, and does not occur again in the log of a later process.
         self._request_ids = (f"{secrets.token_hex(4)}-{number}" for number in itertools.count())
@@ -158,14 +165,25 @@ class Vllm:
             await self._engine.abort(request_id)
 
     async def warm(self, messages: Sequence[Message], *, everywhere: bool = False) -> None:
-        """Read the prefix and write one token, which is dropped; all streams share the cache."""
+        """Read the prefix and write one token, which is dropped; all streams share the cache.
+
+        `everywhere` also writes as many replies at once as the engine may have to: vLLM compiles some kernels, those
+        of sampling among them, when a batch of that size first needs them, which takes seconds.
+        """
         async with self._failing():
             prompt = await self._prompts.prefix(messages)
             if not prompt:
                 return
-            async with aclosing(self._generate(prompt, Sampling(temperature=0, max_tokens=1, stop=()))) as items:
-                async for _ in items:
-                    pass
+            await self._drop(prompt, Sampling(temperature=0, max_tokens=1, stop=()))
+            if everywhere and len(prompt) + WARM_TOKENS <= self._context_tokens:
+                some = Sampling(max_tokens=WARM_TOKENS, stop=())
+                await asyncio.gather(*(self._drop(prompt, some) for _ in range(self._max_replies)))
+
+    async def _drop(self, prompt: list[int], sampling: Sampling) -> None:
+        """Write a reply for nobody."""
+        async with aclosing(self._generate(prompt, sampling)) as items:
+            async for _ in items:
+                pass
 
     async def work_done(self) -> int:
         """Prompt batches and reply tokens, as vLLM's scheduler counts them, also those of closed streams."""
@@ -194,6 +212,17 @@ class Vllm:
         except (VLLMError, ValueError, RuntimeError, TimeoutError) as error:
             logger.exception("vLLM refused a request or failed")
             raise StageFailed(f"The tutor's model failed: {_reason(error)}", stage="llm") from None
+
+
+def _on_card(share: float | None, cuda_graphs: bool, max_replies: int) -> dict[str, Any]:
+    args: dict[str, Any] = {}
+    if cuda_graphs:
+        args["max_cudagraph_capture_size"] = max(CACHED_PROMPT_TOKENS, 2 * max_replies)
+    if share is not None and share < 1:
+        args["gpu_memory_utilization"] = share
+    elif share is not None:
+        args["tensor_parallel_size"] = int(share)
+    return args
 
 
 class _Counts(StatLoggerBase):

@@ -37,6 +37,16 @@ REPOSITORY = "hexgrad/Kokoro-82M"
 
 WEIGHTS = "kokoro-v1_0.pth"
 
+WARM_UP = (
+    "Oi!",
+    "Que bom ouvir isso!",
+    "E o que você fez no fim de semana com os seus amigos?",
+    "Eu também gosto muito de praia. Da próxima vez leve um livro, um chapéu e bastante água, porque faz calor.",
+    "Muito bem! Você falou do seu trabalho, da sua família e da sua cidade. Agora me conte, por favor, como é um dia "
+    "normal na sua vida: a que horas você acorda, o que come no café da manhã e o que costuma fazer à noite.",
+)
+"""One text for each size of a part: a card chooses its kernels by the length, and loads each at its first use."""
+
 
 class KokoroTorch:
     """One Kokoro model; texts are spoken part by part, and callers take turns.
@@ -73,6 +83,14 @@ class KokoroTorch:
         self.voices: Sequence[str] = tuple(styles)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="kokoro")  # espeak is not thread-safe
         self._work_done = 0
+        if place.type == "cuda":
+            self.warm_up()
+
+    def warm_up(self) -> None:
+        """Speak a text of each size, so that no learner waits for the kernels; blocks for seconds."""
+        with CancelScope() as scope:
+            for text in WARM_UP:
+                self._pool.submit(self._speak, text, self.voices[0], 1.0, scope).result()
 
     async def synthesize(self, text: str, *, voice: str, speed: float) -> AsyncGenerator[Audio, None]:
         loop = asyncio.get_running_loop()

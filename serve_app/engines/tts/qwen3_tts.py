@@ -61,6 +61,9 @@ RUNAWAY_S = 1.5
 PART_PAUSE_S = 0.15
 """Pause between the parts of one text, after their own silence is trimmed."""
 
+WARM_UP = "Olá! Vamos conversar um pouco em português hoje?"
+"""At least 25 frames of speech, so that the codec has worked on a full window."""
+
 DEFAULT_VOICE = "serena"
 VOICES = (DEFAULT_VOICE, "vivian", "uncle_fu", "ryan", "aiden", "ono_anna", "sohee", "eric", "dylan")
 """Voices of the published models, used if the model does not list its own."""
@@ -115,6 +118,11 @@ class Qwen3Tts:
         self._work_done = 0
         if isinstance(self._model, FasterQwen3TTS):
             self._pool.submit(self._model.warmup).result()  # captures the graphs: seconds
+            self.warm_up()
+
+    def warm_up(self) -> None:
+        """Speak two seconds: the graphs alone leave the first learner waiting for the codec's kernels."""
+        self._pool.submit(self._speak, WARM_UP, self.voices[0], 1.0, CancelScope(), lambda _piece: None).result()
 
     def _load(self, model: Path, device: torch.device, dtype: torch.dtype) -> FasterQwen3TTS | Qwen3TTSModel:
         """The model, on CUDA with graphs."""
