@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from .sharing import at
+
 MEASURED = Path(__file__).parent / "service_times.json"
 
 
@@ -44,10 +46,7 @@ class Llm(BaseModel):
     """What it costs to bring back a conversation that lost its slot."""
 
     def step(self, replies: int) -> float:
-        if replies <= len(self.step_s):
-            return self.step_s[replies - 1]
-        growth = self.step_s[-1] - self.step_s[-2] if len(self.step_s) > 1 else 0.0
-        return self.step_s[-1] + growth * (replies - len(self.step_s))
+        return at(self.step_s, replies)
 
 
 class ServiceTimes(BaseModel):
@@ -64,6 +63,11 @@ class ServiceTimes(BaseModel):
     event: Stage = Stage(each_s=0.0)
     """Ray and HTTP: what one event on its way costs."""
     slowdown: dict[str, dict[str, float]] = {}
+    """As `Shared` takes it; "tts_first" is the work up to a piece's first audio."""
+    stt_batch: list[float] = [1.0]
+    """How many times a call's time a batch of 1, 2 ... recordings takes; the longest list is the largest batch."""
+    tts_together: list[float] = [1.0]
+    """The same of pieces that are spoken at once; a list of one: one piece after the other."""
     replies: list[Reply]
 
 

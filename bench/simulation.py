@@ -17,7 +17,7 @@ import simpy
 from serve_app.lesson.speech_cutter import Pace, PieceCutter
 
 from .service_times import Reply, ServiceTimes, TurnTimes
-from .sharing import Shared
+from .sharing import FIRST, Shared, at
 
 THINK_S = 1.0
 """Between the end of the answer and the learner's next word."""
@@ -110,6 +110,35 @@ class Tutor:
                 self._active.remove(job)
 
 
+class Ears:
+    """Speech to text: each worker takes what has queued, up to a batch, and hears it in one call."""
+
+    def __init__(self, env: simpy.Environment, times: ServiceTimes, shared: Shared, workers: int) -> None:
+        self._env, self._times, self._shared = env, times, shared
+        self._queue: simpy.Store = simpy.Store(env)
+        for _ in range(workers):
+            env.process(self._run())
+
+    def hear(self, audio_s: float) -> tuple[simpy.Event, simpy.Event]:
+        """Events: the call begins; the text is there."""
+        begun, done = self._env.event(), self._env.event()
+        self._queue.put((audio_s, begun, done))
+        return begun, done
+
+    def _run(self) -> Process:
+        stt, growth = self._times.stt, self._times.stt_batch
+        while True:
+            batch = [(yield self._queue.get())]
+            while len(batch) < len(growth) and self._queue.items:
+                batch.append((yield self._queue.get()))
+            for _, begun, _ in batch:
+                begun.succeed()
+            seconds = stt.seconds(max(audio_s for audio_s, _, _ in batch)) * at(growth, len(batch))
+            yield self._shared.work(seconds, stt.threads, "stt")
+            for _, _, done in batch:
+                done.succeed()
+
+
 @dataclass(slots=True)
 class World:
     """What the talkers share."""
@@ -117,7 +146,7 @@ class World:
     env: simpy.Environment
     times: ServiceTimes
     shared: Shared
-    stt: simpy.Resource
+    ears: Ears
     tts: simpy.Resource
     tutor: Tutor
     pace: Pace = field(default_factory=Pace)
@@ -144,11 +173,10 @@ class _Turn:
     def run(self) -> Process:
         world, reply = self._world, self._reply
         yield self._event()
-        with world.stt.request() as worker:
-            yield worker
-            self.times.waited_s["stt"] = self._env.now - self.times.began
-            stt = world.times.stt
-            yield world.shared.work(stt.seconds(reply.audio_s), stt.threads, "stt")
+        begun, heard = world.ears.hear(reply.audio_s)
+        yield begun
+        self.times.waited_s["stt"] = self._env.now - self.times.began
+        yield heard
         writing = self._env.process(self._write())
         yield self._env.process(self._speak()) & writing
         self.times.total_s = self._env.now - self.times.began
@@ -202,7 +230,7 @@ class _Turn:
             self.times.waited_s.setdefault("tts", self._env.now - asked)
             seconds = times.tts.seconds(characters)
             first = seconds if times.tts_first_s is None else min(times.tts_first_s, seconds)
-            yield world.shared.work(first, times.tts.threads, "tts")
+            yield world.shared.work(first, times.tts.threads, "tts" if times.tts_first_s is None else f"tts{FIRST}")
             yield self._event()
             self._heard(speech_s)
             if seconds > first:
@@ -239,9 +267,9 @@ def simulate(
 ) -> World:
     """`talkers` at once for so long. `replicas` is of stt and tts, on the same cores or card."""
     env = simpy.Environment()
-    shared = Shared(env, times.capacity, times.slowdown)
-    stt, tts = simpy.Resource(env, replicas), simpy.Resource(env, replicas)
-    world = World(env, times, shared, stt, tts, Tutor(env, times, shared))
+    shared = Shared(env, times.capacity, times.slowdown, {"tts": times.tts_together})
+    tts = simpy.Resource(env, replicas * len(times.tts_together))
+    world = World(env, times, shared, Ears(env, times, shared, replicas), tts, Tutor(env, times, shared))
     for number in range(talkers):
         env.process(_talker(world, number, random.Random(seed * 1000 + number), think_s))
     env.run(until=seconds)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 
 import pytest
 import simpy
 
-from bench.cards import PUBLISHED, capacity, published, times_of
+from bench.cards import PUBLISHED, capacity, p95, published, times_of
+from bench.measured_cards import Sharing, measured
+from bench.measured_cards import times_of as times_of_measured
 from bench.service_times import Llm, Reply, ServiceTimes, Stage
 from bench.sharing import Shared
-from bench.simulation import simulate
+from bench.simulation import Ears, simulate
 
 DELTAS = ["Que", " bom", "!", " Você", " gosta", " de", " futebol", "?"]
 
@@ -29,10 +32,12 @@ def machine(**changes: object) -> ServiceTimes:
     return times.model_copy(update=changes)
 
 
-def ends(capacity: float, jobs: list[tuple[float, float, float]], **more: dict[str, dict[str, float]]) -> list[float]:
+def ends(
+    capacity: float, jobs: list[tuple[float, float, float]], slowdown: dict[str, dict[str, float]] | None = None
+) -> list[float]:
     """When each of (start, seconds, threads) is done; their stages are a, b, c ..."""
     env = simpy.Environment()
-    shared = Shared(env, capacity, **more)
+    shared = Shared(env, capacity, slowdown)
     done: dict[int, float] = {}
 
     def job(number: int, start: float, seconds: float, threads: float):
@@ -156,3 +161,67 @@ def test_a_card_of_more_bandwidth_serves_no_fewer_talkers():
     least, most = (capacity(times, seconds=200)["talkers"] for times in of.values())
     assert least <= most
     assert most > 0
+
+
+def test_a_stage_that_batches_takes_what_its_table_says():
+    # Two at once take 1.5 times as long each: 1 s of work until 1.5 s, and then the second alone for .5 s more.
+    env = simpy.Environment()
+    shared = Shared(env, math.inf, together={"voice": [1.0, 1.5]})
+    done: list[float] = []
+
+    def job(seconds: float):
+        yield shared.work(seconds, 1, "voice_first")
+        done.append(env.now)
+
+    env.process(job(1.0))
+    env.process(job(1.5))
+    env.run()
+    assert done == pytest.approx([1.5, 2.0])
+
+
+def test_what_queued_during_a_transcription_is_heard_in_one_call():
+    """Of three recordings at once the first is heard alone, and the two that waited together."""
+    times = machine(capacity=math.inf, stt_batch=[1.0, 1.2, 1.4, 1.6])
+    env = simpy.Environment()
+    ears = Ears(env, times, Shared(env, math.inf), workers=1)
+    done: list[float] = []
+
+    def talker(start: float):
+        yield env.timeout(start)
+        begun, heard = ears.hear(5.0)
+        yield begun & heard
+        done.append(env.now)
+
+    for start in (0.0, 0.1, 0.2):
+        env.process(talker(start))
+    env.run()
+    assert done == pytest.approx([1.0, 2.2, 2.2])
+
+
+@pytest.mark.parametrize("stack", ["modal", "local"])
+def test_one_talker_on_a_measured_card_waits_for_its_stages_alone(stack: str):
+    data = measured()
+    times = times_of_measured(data, stack, "time-slicing", machine().replies, 0.06)
+    turn = simulate(times, 1, seconds=60).turns[0]
+    voice = times.tts_first_s if times.tts_first_s is not None else times.tts.fixed_s
+    alone = times.stt.seconds(3.0) + times.llm.prefill.seconds(20) + 2 * times.llm.step(1) + voice
+    slowest = max(data["slowdown"]["time-slicing"][stack].get("tts_first", {"llm": 2.0}).values())
+    # The opening is spoken while the rest of its sentence, five more tokens, is written.
+    assert alone <= turn.first_audio_s <= alone + slowest * 6 * times.llm.step(1)
+
+
+def test_of_six_learners_the_last_waits_least_with_mps_and_a_batched_voice():
+    replies = [Reply(audio_s=2 + of, new_tokens=30, deltas=DELTAS * of) for of in (2, 3, 4, 5)]
+
+    def waits(sharing: Sharing, batched: bool) -> float:
+        times = times_of_measured(measured(), "modal", sharing, replies, 0.07, batched=batched)
+        return p95(simulate(times, 6, seconds=300))
+
+    assert waits("mps", True) < waits("mps", False) < waits("time-slicing", False)
+
+
+def test_a_measured_card_of_less_bandwidth_writes_more_slowly():
+    own = times_of_measured(measured(), "modal", "mps", machine().replies, 0.06)
+    small = times_of_measured(measured(), "modal", "mps", machine().replies, 0.06, bandwidth_gb_s=2400)
+    assert small.llm.step(8) == pytest.approx(2 * own.llm.step(8))
+    assert small.stt == own.stt
