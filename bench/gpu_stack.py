@@ -140,10 +140,12 @@ def _routes(part: Part, url: str, audio: bytes) -> None:
         found = _tried(part, "turn", lambda: _turn(url, audio, "one"), route="sse", number=number + 1)
         if found:
             part.row(what="turn", route="sse", number=number + 1, **found)
+    question = part.folder / "question.wav"
+    question.write_bytes(audio)
     for number in range(2):
 
         def over_websocket() -> dict[str, Any]:
-            events = list(client.over_websocket(url, audio, {"session_id": "two"}, own_headers()))
+            events = list(client.over_websocket(url, question, {"session_id": "two"}, own_headers()))
             first = next((event.ms for event in events if event.name == "audio"), None)
             return {"first_audio_ms": first, "total_ms": events[-1].ms, "last": events[-1].name}
 

@@ -55,7 +55,7 @@ async def _measure(part: Part) -> None:
     real = engine_module._params
 
     def never_ending(*args: Any) -> Any:
-        made = real(*args)
+        made: Any = real(*args)
         made.ignore_eos = True
         return made
 

@@ -148,6 +148,7 @@ class _Side:
         matrix, until = torch.randn(request.get("size", 512), request.get("size", 512), device=on), time.perf_counter()
         until += request["seconds"]
         while time.perf_counter() < until:
+            result = matrix
             for _ in range(request.get("products", 1)):
                 result = matrix @ matrix
             float(result[0, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_a_part_leaves_out_what_is_not_at_hand(tmp_path: Path, monkeypatch: pyte
 
 def test_a_part_that_is_cut_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = 'import pathlib, time; pathlib.Path({!r}).write_text(\'{{"what": "ready"}}\\n\'); time.sleep(60)'
-    options = type("Options", (), {"out": tmp_path, "models": tmp_path, "tiny": True, "offline": True})()
+    options = argparse.Namespace(out=tmp_path, models=tmp_path, tiny=True, offline=True)
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -c "$SCRIPT"\n')
     python.chmod(0o755)
