@@ -99,7 +99,7 @@ def qwen3_tts(part: Part) -> None:
         part.row(what="median of the others", n=len(rest), **middle)
 
         async def two() -> list[dict[str, float]]:
-            return await asyncio.gather(voice.call(), voice.call())
+            return list(await asyncio.gather(voice.call(), voice.call()))
 
         both = asyncio.run(two())
         part.row(what="two at once", first_ms=[round(call["first_ms"], 1) for call in both])

@@ -93,7 +93,7 @@ def whisper(folder: Path, size: str, tiny: bool) -> None:
     )
     torch.manual_seed(0)
     with torch.device(DEVICE):
-        model = WhisperForConditionalGeneration(config)
+        model: Any = WhisperForConditionalGeneration(config)
     source = json.loads(data("whisper.json").read_text())
     languages = {token: i for token, i in tokenizer.get_vocab().items() if i in source["lang_ids"]}
     begin: int = number("<|notimestamps|>") + 1
@@ -133,8 +133,13 @@ def cefr(folder: Path, tiny: bool) -> None:
     """mDeBERTa-v3-base, float32."""
     from gpu_engines import tiny_cefr
 
-    sizes = {"vocab_size": 251_000, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}
-    more = {"intermediate_size": 3072, "pooler_hidden_size": 768, "max_position_embeddings": 512}
+    sizes: dict[str, Any] = {
+        "vocab_size": 251_000,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+    }
+    more: dict[str, Any] = {"intermediate_size": 3072, "pooler_hidden_size": 768, "max_position_embeddings": 512}
     with torch.device(DEVICE):
         tiny_cefr.make(folder, **({} if tiny else sizes | more))
 
