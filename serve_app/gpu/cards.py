@@ -24,6 +24,16 @@ this is an allowance, not a measurement."""
 
 CONTEXT_BYTES = 512 * MIB
 """A process's CUDA context: the loaded kernels and the libraries' own buffers, outside of any allocator's limit."""
+LARGE_CONTEXT_BYTES = 870 * MIB
+"""The same on a card with many multiprocessors, each of which has its part: 0.6 to 0.85 GiB were seen on an H200."""
+LARGE_BYTES = 36 * 1024 * MIB
+"""From here on a card is a large one."""
+
+
+def context_bytes(total_bytes: int) -> int:
+    """A process's CUDA context on a card with that much memory."""
+    return LARGE_CONTEXT_BYTES if total_bytes >= LARGE_BYTES else CONTEXT_BYTES
+
 
 NVML_S = 5.0
 """How long the driver may take to answer."""
@@ -36,6 +46,8 @@ class Card:
     name: str
     total_bytes: int
     driver: str | None = None
+    divided: bool = False
+    """MIG is on: its parts are to programs what a card is otherwise."""
 
     @property
     def usable_bytes(self) -> int:
@@ -81,6 +93,11 @@ def present_cards() -> list[Card]:
 def present_count() -> int:
     """How many cards this process may use, including those that report no memory."""
     return len(_asked())
+
+
+def divided_cards() -> bool:
+    """Whether MIG divides one of the cards that this process may use."""
+    return any(card.divided for card in _asked())
 
 
 def smallest(cards: Sequence[Card]) -> Card:
@@ -139,4 +156,14 @@ def _card(handle: Any, driver: str) -> Card:
         if getattr(error, "value", None) != pynvml.NVML_ERROR_NOT_SUPPORTED:
             raise
         total = 0  # a chip that shares the machine's memory
-    return Card(pynvml.nvmlDeviceGetName(handle), total, driver)
+    return Card(pynvml.nvmlDeviceGetName(handle), total, driver, _divided(handle))
+
+
+def _divided(handle: Any) -> bool:
+    import pynvml
+
+    try:
+        now, _ = pynvml.nvmlDeviceGetMigMode(handle)
+    except pynvml.NVMLError:  # a card that knows no MIG
+        return False
+    return now == pynvml.NVML_DEVICE_MIG_ENABLE
