@@ -103,6 +103,7 @@ def begin() -> str:
     say("daemon", done.returncode, (done.stdout + done.stderr).strip())
     say("no server: list", ask("get_server_list"), "status of 1:", ask("get_server_status 1"))
     say("start_server", ask(f"start_server -uid {os.getuid()}"))
+    server = ""
     for _ in range(20):
         server = ask("get_server_list").partition(" '")[2].strip("'").partition("\\n")[0]
         if server.isdigit():
@@ -132,7 +133,7 @@ def main() -> None:
     say("  survivor:", rest(one))
 
     one, two = start_client("one", 7), start_client("two", 30)
-    ready(one), ready(two)
+    say("  two at work:", ready(one), ready(two))
     os.kill(two.pid, signal.SIGKILL)
     time.sleep(0.5)
     say("SIGKILL: status", ask(f"get_server_status {server}"), "list", ask(f"get_client_list {server}"))
@@ -141,7 +142,7 @@ def main() -> None:
     say("  survivor:", rest(one))
 
     one, bad = start_client("one", 6), start_client("fault", 1)
-    ready(one), ready(bad)
+    say("  two at work:", ready(one), ready(bad))
     say("fault:", rest(bad))
     say("  status", ask(f"get_server_status {server}"), "list", ask(f"get_client_list {server}"))
     new = start_client("new", 0.5)

@@ -13,6 +13,7 @@ from ray.serve.handle import DeploymentHandle
 from serve_app import stopwatch
 from serve_app.config.stack import CefrConfig, LexicalCefrConfig
 from serve_app.config.user_config import CefrSettings
+from serve_app.gpu.mps import hold_to_share
 from serve_app.protocols import CefrEngine, LevelEstimate
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
@@ -26,6 +27,7 @@ def build_engine(config: CefrConfig, model: Path | None) -> CefrEngine:
         from serve_app.engines.cefr.lexical import LexicalCefr
 
         return LexicalCefr()
+    hold_to_share(config.num_gpus)
     from serve_app.engines.cefr.transformers_cefr import TransformersCefr
 
     assert model is not None

@@ -15,6 +15,7 @@ from serve_app.config.stack import LlamaCppConfig, LlmConfig
 from serve_app.config.user_config import LlmSettings, TutorPrompt
 from serve_app.errors import StackError, StageFailed
 from serve_app.gpu import budget
+from serve_app.gpu.mps import hold_to_share
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
@@ -26,6 +27,7 @@ from serve_app.weights.sources import fetched
 
 def build_engine(config: LlmConfig, model: Path) -> ChatEngine:
     """Load the engine that the YAML names; blocks for seconds to minutes."""
+    hold_to_share(config.num_gpus)
     template = tutor_prompt.transcript_template() if config.chat_template == "transcript" else None
     if isinstance(config, LlamaCppConfig):
         from serve_app.engines.llm.llama_cpp import LlamaCpp

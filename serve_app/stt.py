@@ -14,6 +14,7 @@ from serve_app import stopwatch
 from serve_app.audio import duration_s
 from serve_app.config.stack import FasterWhisperConfig, SttConfig
 from serve_app.config.user_config import SttSettings
+from serve_app.gpu.mps import hold_to_share
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
@@ -26,6 +27,7 @@ and write the rest again and again."""
 
 def build_engine(config: SttConfig, model: Path) -> SpeechToTextEngine:
     """Load the engine that the YAML names; blocks for seconds."""
+    hold_to_share(config.num_gpus)
     if isinstance(config, FasterWhisperConfig):
         from serve_app.engines.stt.faster_whisper import FasterWhisper
 

@@ -16,6 +16,7 @@ from serve_app.audio import silence, smooth_edges
 from serve_app.config.stack import KokoroConfig, KokoroOnnxConfig, TtsConfig
 from serve_app.config.user_config import TtsSettings
 from serve_app.errors import unknown_voice
+from serve_app.gpu.mps import hold_to_share
 from serve_app.protocols import Audio, Speech, TextToSpeechEngine
 from serve_app.replicas.kept_speech import KeptSpeech
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
@@ -40,6 +41,7 @@ SOUNDS = 2
 
 def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
     """Load the engine that the YAML names; blocks for seconds."""
+    hold_to_share(config.num_gpus)
     if isinstance(config, KokoroOnnxConfig):
         from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
 

@@ -253,7 +253,7 @@ def check(file: Path, gpu: str | None) -> None:
       parle check configs/modal_stack.yaml --gpu L4
     """
     from serve_app.config import lint
-    from serve_app.launch import exposure, preflight
+    from serve_app.launch import card_sharing, exposure, preflight
     from serve_app.weights.sources import not_downloaded
 
     if gpu is not None:
@@ -266,6 +266,8 @@ def check(file: Path, gpu: str | None) -> None:
     for stage, config in stack.args.stages().items():
         share = f", {config.num_gpus:g} of a GPU" if config.num_gpus else ""
         click.echo(f"  {stage:5} {config.engine}  {getattr(config, 'model', '')}{share}".rstrip())
+    if (card := card_sharing.expected(stack.args)) is not None:
+        click.echo(f"  card   {card}")
     http = stack.schema.http_options
     click.echo(f"  routes {', '.join(stack.args.routes)} on {http.host}:{http.port}")
     if (careful := exposure.warning(stack.args, http.host, http.port)) is not None:
@@ -283,8 +285,7 @@ def _check_on_card(file: Path, gpu: str) -> None:
         card = cards.named(gpu)
     except StackError as error:
         raise click.UsageError(error.message) from None
-    plan = card_plan.plan(lint.read(file).args, card)
-    if not plan.rows:
+    if not (plan := card_plan.plan(lint.read(file).args, card)).rows:
         click.echo(f"{file}: fits, no stage uses a GPU")
         return
     click.echo(f"{file} on one {card.name}, {budget.gib(card.usable_bytes)} GiB usable; sizes in GiB")

@@ -18,6 +18,7 @@ from serve_app.errors import did_you_mean
 from serve_app.protocols import CefrLevel
 
 Route = Literal["sse", "websocket", "web"]
+CardSharing = Literal["auto", "mps", "time-slicing"]
 Order = Literal["documented", "eager"]
 
 
@@ -182,6 +183,20 @@ TtsConfig = Annotated[KokoroOnnxConfig | KokoroConfig | Qwen3TtsConfig, Field(di
 StageConfig = SttConfig | CefrConfig | LlmConfig | TtsConfig
 
 
+class GpuConfig(Strict):
+    """What concerns the card as a whole."""
+
+    sharing: CardSharing = "auto"
+    """How processes share a card: by NVIDIA's MPS, by time slicing, or by MPS where the machine lets it be started."""
+
+    @field_validator("sharing", mode="before")
+    @classmethod
+    def _know_every_sharing(cls, sharing: Any) -> Any:
+        if sharing not in SHARINGS:
+            raise ValueError(did_you_mean("sharing", str(sharing), SHARINGS))
+        return sharing
+
+
 class StackArgs(Strict):
     """`args` of the application."""
 
@@ -190,6 +205,7 @@ class StackArgs(Strict):
     cefr: CefrConfig | None = None
     llm: LlmConfig = LlamaCppConfig(engine="llama-cpp")
     tts: TtsConfig = KokoroOnnxConfig(engine="kokoro-onnx")
+    gpu: GpuConfig = GpuConfig()
     limits: Limits = Limits()
     cors_origins: list[str] = Field(default=[])
     """Origins of web pages that may use the server besides its own; "*" for any, "null" for a page opened as a file."""
@@ -236,6 +252,7 @@ class StackArgs(Strict):
         return sum(config.num_gpus for config in self.stages().values())
 
 
+SHARINGS: list[str] = ["auto", "mps", "time-slicing"]
 ROUTES: list[str] = ["sse", "websocket", "web"]
 ENGINES: dict[str, list[str]] = {
     "stt": ["faster-whisper", "transformers"],

@@ -7,6 +7,9 @@ import torch
 from serve_app.errors import StackError
 from serve_app.gpu.cards import CONTEXT_BYTES
 
+LIMITED = 0.95
+"""CUDA's two figures for a card's memory differ by less than this."""
+
 
 def claim(device: str, share: float | None) -> torch.device:
     """The device an engine loads on; on CUDA, PyTorch is held to `share` of the card's memory in this process.
@@ -27,5 +30,8 @@ def claim(device: str, share: float | None) -> torch.device:
     torch.backends.cuda.enable_cudnn_sdp(False)
     if share is not None and share < 1:
         total = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(max(share - CONTEXT_BYTES / total, 0.0))
+        seen = min(torch.cuda.mem_get_info(0)[1], total)
+        if seen < LIMITED * total:  # under MPS a process may see its own limit in place of the card
+            share = min(share * total / seen, 1.0)
+        torch.cuda.set_per_process_memory_fraction(max(share - CONTEXT_BYTES / seen, 0.0))
     return torch.device("cuda")

@@ -36,6 +36,8 @@ class Card:
     name: str
     total_bytes: int
     driver: str | None = None
+    divided: bool = False
+    """MIG is on: its parts are to programs what a card is otherwise."""
 
     @property
     def usable_bytes(self) -> int:
@@ -81,6 +83,11 @@ def present_cards() -> list[Card]:
 def present_count() -> int:
     """How many cards this process may use, including those that report no memory."""
     return len(_asked())
+
+
+def divided_cards() -> bool:
+    """Whether MIG divides one of the cards that this process may use."""
+    return any(card.divided for card in _asked())
 
 
 def smallest(cards: Sequence[Card]) -> Card:
@@ -139,4 +146,14 @@ def _card(handle: Any, driver: str) -> Card:
         if getattr(error, "value", None) != pynvml.NVML_ERROR_NOT_SUPPORTED:
             raise
         total = 0  # a chip that shares the machine's memory
-    return Card(pynvml.nvmlDeviceGetName(handle), total, driver)
+    return Card(pynvml.nvmlDeviceGetName(handle), total, driver, _divided(handle))
+
+
+def _divided(handle: Any) -> bool:
+    import pynvml
+
+    try:
+        now, _ = pynvml.nvmlDeviceGetMigMode(handle)
+    except pynvml.NVMLError:  # a card that knows no MIG
+        return False
+    return now == pynvml.NVML_DEVICE_MIG_ENABLE

@@ -17,7 +17,8 @@ from ray.serve.schema import ApplicationStatus
 from serve_app.clouds.served import AutoStop
 from serve_app.config.lint import StackFile
 from serve_app.errors import StackError
-from serve_app.launch import exposure, ray_cluster, ray_private, serve_status
+from serve_app.launch import card_sharing, exposure, ray_cluster, ray_private, serve_status
+from serve_app.launch.card_sharing import CardSharing
 from serve_app.launch.ray_cluster import Cluster
 from serve_app.launch.ray_private import DeploymentStatus, ServeControllerClient
 from serve_app.launch.report import Report
@@ -52,10 +53,13 @@ def run(
         StackError: it cannot run, or something else ended it; one line.
     """
     signals.kill = ray_cluster.kill
-    with diverted(verbose) as terminal:
+    with diverted(verbose) as terminal, card_sharing.shared(stack.args, address) as sharing:
+        signals.kill = lambda: _kill(sharing)
         report = Report(terminal)
+        if sharing.line:
+            report.step(sharing.line)
         over = threading.Event()
-        threading.Thread(target=_guard, args=(report, over), name="guard", daemon=True).start()
+        threading.Thread(target=_guard, args=(report, over, sharing), name="guard", daemon=True).start()
         try:
             try:
                 here, client = _start(stack, address, verbose, metrics_port, report, signals)
@@ -64,7 +68,7 @@ def run(
                 if auto_stop is not None:
                     report.line(f"  idle     {auto_stop}\n")
                     auto_stop.begin(address_of(stack), stack.application, report.step, over)
-                _watch(stack, client, report)
+                _watch(stack, client, report, sharing)
             finally:
                 over.set()
                 signals.stopping()
@@ -76,6 +80,7 @@ def run(
             _stop()
             report.step("stopped")
             if half_started:
+                sharing.kill()
                 # Interrupted inside ray.init, Ray's C++ side would abort in the destructors of a normal exit.
                 os._exit(0)
         except BaseException:
@@ -83,7 +88,12 @@ def run(
             raise
 
 
-def _guard(report: Report, over: threading.Event) -> None:
+def _kill(sharing: CardSharing) -> None:
+    sharing.kill()
+    ray_cluster.kill()
+
+
+def _guard(report: Report, over: threading.Event, sharing: CardSharing) -> None:
     """End this process when it waits for a process of Ray's that has died.
 
     Where the main thread polls, it notices first and this thread never gets to act.
@@ -92,7 +102,7 @@ def _guard(report: Report, over: threading.Event) -> None:
         name = ray_cluster.dead()
         if name is not None and not over.wait(GUARD_S):
             report.line(f"parle: {_died(name)}")
-            ray_cluster.kill()
+            _kill(sharing)
             os._exit(1)
 
 
@@ -208,7 +218,7 @@ def _welcome(stack: StackFile, here: Cluster, report: Report) -> None:
     report.line("  stop     Ctrl-C\n")
 
 
-def _watch(stack: StackFile, client: ServeControllerClient, report: Report) -> None:
+def _watch(stack: StackFile, client: ServeControllerClient, report: Report, sharing: CardSharing) -> None:
     """Report changes until a signal comes. Serve may also be ended from another shell, or die with Ray."""
     before = ApplicationStatus.RUNNING
     settled = _look(stack, client).deployed_at
@@ -216,6 +226,7 @@ def _watch(stack: StackFile, client: ServeControllerClient, report: Report) -> N
     while True:
         time.sleep(WATCH_POLL_S)
         now = _look(stack, client)
+        _watch_card(sharing, now, report)
         if now.application in (ApplicationStatus.NOT_STARTED, ApplicationStatus.DELETING) and not now.deployments:
             raise StackError("the application was removed from another shell.")
         if now.application is not before:
@@ -228,6 +239,18 @@ def _watch(stack: StackFile, client: ServeControllerClient, report: Report) -> N
             for line in _settings_told(refused, after):
                 report.step(line)
             refused = after
+
+
+def _watch_card(sharing: CardSharing, now: serve_status.Snapshot, report: Report) -> None:
+    """Start all stages again where they cannot go on together; see serve_app.launch.card_sharing."""
+    why = sharing.trouble(now.application is ApplicationStatus.DEPLOYING or now.scaling)
+    if why is None:
+        return
+    report.step(f"{why}: all stages of the card start again")
+    try:
+        sharing.recover()
+    except StackError as error:
+        report.step(f"{error.message}; the stages share the card by time slicing now")
 
 
 def _settings_told(before: dict[str, str], after: dict[str, str]) -> list[str]:

@@ -20,6 +20,7 @@ def fractions(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     told: list[float] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=CARD))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (CARD, CARD))
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", told.append)
     return told
 
@@ -27,6 +28,14 @@ def fractions(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_share_is_the_limit_less_the_context_that_pytorch_does_not_count(fractions: list[float]) -> None:
     assert claim("cuda", 0.25) == torch.device("cuda")
     assert fractions[0] * CARD + CONTEXT_BYTES == pytest.approx(0.25 * CARD)
+
+
+def test_a_process_that_sees_its_share_as_the_card_is_not_limited_twice(
+    fractions: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (CARD // 4, CARD // 4))
+    claim("cuda", 0.25)
+    assert fractions[0] * CARD / 4 + CONTEXT_BYTES == pytest.approx(0.25 * CARD)
 
 
 @pytest.mark.parametrize("share", [None, 1, 2])

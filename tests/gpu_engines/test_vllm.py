@@ -16,11 +16,11 @@ from typing import Any
 import psutil
 import pytest
 from gpu_engines import tiny_llm
-from gpu_engines.vllm_engines import running
+from gpu_engines.vllm_engines import MAX_REPLIES, running
 from support.waiting import at_rest
 
 from serve_app.config.user_config import TutorPrompt
-from serve_app.engines.llm.vllm import Vllm, _params
+from serve_app.engines.llm.vllm import WARM_TOKENS, Vllm, _params
 from serve_app.errors import StackError, StageFailed
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
@@ -170,7 +170,7 @@ async def test_four_replies_are_written_at_once(gemma_vllm: Vllm) -> None:
 
 async def test_warming_everywhere_writes_as_many_replies_at_once_as_there_may_be(gemma_vllm: Vllm) -> None:
     before, most = await gemma_vllm.work_done(), 0
-    warming = asyncio.create_task(gemma_vllm.warm(BEGINNING, everywhere=True))
+    warming = asyncio.create_task(gemma_vllm.warm(tutor_prompt.prefix(PROMPT), everywhere=True))
     while not warming.done():
         most = max(most, await gemma_vllm.running())
         await asyncio.sleep(0.001)

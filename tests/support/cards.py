@@ -18,6 +18,7 @@ class Present:
     name: str
     total_bytes: int | None
     uuid: str = "GPU-0"
+    divided: bool = False
 
 
 def raising(error: Exception) -> Callable[..., NoReturn]:
@@ -57,6 +58,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch, *present: Present, driver: str = "580.
         "nvmlDeviceGetHandleByUUID": by_uuid,
         "nvmlDeviceGetName": lambda card: card.name,
         "nvmlDeviceGetMemoryInfo": memory,
+        "nvmlDeviceGetMigMode": lambda card: [int(card.divided)] * 2,
     }.items():
         monkeypatch.setattr(pynvml, function, answer)
     return asked

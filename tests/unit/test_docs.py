@@ -17,7 +17,7 @@ from support.paths import ROOT
 from scripts import figures
 from serve_app.config import lint
 from serve_app.config.limits import Limits
-from serve_app.config.stack import CefrConfig, LlmConfig, StackArgs, SttConfig, TtsConfig
+from serve_app.config.stack import CefrConfig, GpuConfig, LlmConfig, StackArgs, SttConfig, TtsConfig
 from serve_app.config.user_config import SETTINGS
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*/*.md")])
@@ -118,7 +118,8 @@ def engines() -> Iterator[tuple[str, str, str]]:
 def test_every_key_of_the_stack_is_documented_with_its_default():
     written = {row[0]: row[1] for row in rows("The stack")}
     expected = {f"`{name}`": default(field) for name, field in StackArgs.model_fields.items()}
-    assert written == expected | {"`limits`": "see below"}
+    assert written == expected | {"`limits`": "see below", "`gpu`": "see below"}
+    assert {tuple(row[:2]) for row in rows("`gpu`")} == {(f"`{key}`", value) for key, value in keys(GpuConfig)}
 
 
 def test_every_key_of_every_engine_is_documented_with_its_default():

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 import time
+
+from serve_app.gpu import mps
 
 LOOK_S = 1.0
 
@@ -26,4 +27,4 @@ def register() -> None:
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(LOOK_S)
-    os.kill(os.getpid(), signal.SIGKILL)
+    mps.leave()
