@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from serve_app.errors import StackError
-from serve_app.gpu.cards import CONTEXT_BYTES
+from serve_app.gpu.cards import context_bytes
 
 LIMITED = 0.95
 """CUDA's two figures for a card's memory differ by less than this."""
@@ -33,5 +33,5 @@ def claim(device: str, share: float | None) -> torch.device:
         seen = min(torch.cuda.mem_get_info(0)[1], total)
         if seen < LIMITED * total:  # under MPS a process may see its own limit in place of the card
             share = min(share * total / seen, 1.0)
-        torch.cuda.set_per_process_memory_fraction(max(share - CONTEXT_BYTES / seen, 0.0))
+        torch.cuda.set_per_process_memory_fraction(max(share - context_bytes(total) / seen, 0.0))
     return torch.device("cuda")

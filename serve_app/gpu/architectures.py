@@ -131,6 +131,8 @@ class Decoder(Architecture):
     """Bits of the layers' linear weights if they are quantised; embedding and norms never are."""
     group: int = 128
     """Number of weights that share one 16-bit scale."""
+    sliding_layers: int = 0
+    """How many of the layers see a window only."""
 
     def linear(self) -> int:
         """Parameters of the layers' linear weights."""
@@ -146,12 +148,27 @@ class Decoder(Architecture):
     def weight_bytes(self, width: float) -> int:
         if self.weight_bits is None:
             return int(self.count() * width)
-        quantised = self.linear() * (self.weight_bits / 8 + 2 / self.group)
-        return int(quantised + (self.count() - self.linear()) * width)
+        return int(self.quantised_bytes() + (self.count() - self.linear()) * width)
+
+    def quantised_bytes(self) -> float:
+        """Of the layers' linear weights and their scales; 0 if they are not quantised."""
+        return 0 if self.weight_bits is None else self.linear() * (self.weight_bits / 8 + 2 / self.group)
+
+    def kv_layers(self) -> int:
+        """Layers that the cache is made for.
+
+        vLLM keeps it in groups of equally many layers of one kind, as many as the rarer kind has, and fills up the
+        last group: 34 layers, 29 of them sliding, become 7 groups of 5.
+        """
+        full = self.layers - self.sliding_layers
+        if not full or not self.sliding_layers:
+            return self.layers
+        group = min(full, self.sliding_layers)
+        return group * sum(math.ceil(layers / group) for layers in (full, self.sliding_layers))
 
     def kv_bytes_per_token(self, width: int) -> int:
-        """Bytes of the keys and values of one token in all layers. Sliding windows are ignored."""
-        return 2 * self.layers * self.kv_heads * self.head_dim * width
+        """Bytes of the keys and values of one token in all layers. That a window needs fewer tokens is ignored."""
+        return 2 * self.kv_layers() * self.kv_heads * self.head_dim * width
 
     def workspace(self, tokens: int, replies: int, width: int) -> int:
         """Peak bytes of a step over `tokens` tokens that samples one token for each of `replies`.

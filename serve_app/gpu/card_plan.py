@@ -122,7 +122,7 @@ def plan(args: StackArgs, card: Card, cards: int = 1) -> Plan:
     for stage, config in args.stages().items():
         if not on_card(config):
             continue
-        needed = need(config)
+        needed = need(config, card=card)
         given = int(card.usable_bytes * min(config.num_gpus, 1))
         kv = 0
         if needed and needed.kv_bytes_per_token:

@@ -24,6 +24,16 @@ this is an allowance, not a measurement."""
 
 CONTEXT_BYTES = 512 * MIB
 """A process's CUDA context: the loaded kernels and the libraries' own buffers, outside of any allocator's limit."""
+LARGE_CONTEXT_BYTES = 870 * MIB
+"""The same on a card with many multiprocessors, each of which has its part: 0.6 to 0.85 GiB were seen on an H200."""
+LARGE_BYTES = 36 * 1024 * MIB
+"""From here on a card is a large one."""
+
+
+def context_bytes(total_bytes: int) -> int:
+    """A process's CUDA context on a card with that much memory."""
+    return LARGE_CONTEXT_BYTES if total_bytes >= LARGE_BYTES else CONTEXT_BYTES
+
 
 NVML_S = 5.0
 """How long the driver may take to answer."""

@@ -69,8 +69,18 @@ def _of_config(config: dict[str, Any]) -> AnyArchitecture | None:
         head_dim=text.get("head_dim") or hidden // heads,
         vocab=text["vocab_size"],
         tied=text.get("tie_word_embeddings", config.get("tie_word_embeddings", True)),
+        sliding_layers=_sliding(text, str(kind)),
         weight_bits=4 if quantised else None,  # only a guess: stored_bytes counts the files
     )
+
+
+def _sliding(text: dict[str, Any], kind: str) -> int:
+    """How many layers see a window only: listed by name, or all but every so many."""
+    if kinds := text.get("layer_types"):
+        return kinds.count("sliding_attention")
+    every = text.get("sliding_window_pattern") or (6 if kind.startswith("gemma3") else 0)
+    layers = text["num_hidden_layers"]
+    return layers - layers // every if every else 0
 
 
 def _of_params(params: dict[str, Any]) -> Decoder:

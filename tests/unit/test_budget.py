@@ -83,12 +83,25 @@ def test_four_bit_weights_keep_the_embedding_in_bfloat16() -> None:
     assert gemma.weight_bytes(2) > 2 * gemma.vocab * gemma.hidden
 
 
-@pytest.mark.parametrize(("model", "size"), [(MINISTRAL, 106_496), (GEMMA, 139_264)])
+@pytest.mark.parametrize(("model", "size"), [(MINISTRAL, 106_496), (GEMMA, 143_360)])
 def test_the_cache_of_one_token(model: str, size: int) -> None:
     needed = need(vllm(model))
     assert needed is not None
     assert needed.kv_bytes_per_token == size
     assert needed.kv_least == size * 4096
+
+
+def test_four_bit_weights_take_what_was_seen_on_a_card() -> None:
+    needed = need(vllm(GEMMA))
+    assert needed is not None
+    assert needed.weights / GIB == pytest.approx(3.39, rel=0.01)
+
+
+@pytest.mark.parametrize(("total_gib", "seen_gib"), [(24, 0.5), (40, 0.85), (141, 0.85)])
+def test_a_large_cards_context_is_as_large_as_was_seen(total_gib: int, seen_gib: float) -> None:
+    needed = need(vllm(), card=Card("a card", total_gib * GIB))
+    assert needed is not None
+    assert needed.context / GIB == pytest.approx(seen_gib, rel=0.01)
 
 
 def test_the_predictor_of_a_wider_talker_has_a_projection() -> None:
@@ -104,7 +117,7 @@ def test_each_stack_fits_each_of_its_cards_with_room_for_the_contexts(file: str)
     for name in memory_table.MEANT_FOR[file]:
         made = plan(args, named(name))
         assert made.error() is None
-        assert made.unshared >= cards.CONTEXT_BYTES * (len(made.rows) - 1)
+        assert made.unshared >= cards.context_bytes(named(name).total_bytes) * (len(made.rows) - 1)
         llm = next(row for row in made.rows if row.stage == "llm")
         assert llm.conversations >= 8
 
@@ -260,10 +273,13 @@ def test_a_model_in_a_folder_is_counted_in_its_files(tmp_path: Path) -> None:
         },
         consolidated={"output.weight": ("BF16", [262208, 2560])},
     )
+    gemma = architectures.of(GEMMA)
+    assert isinstance(gemma, Decoder)
+    kept_beside = int(gemma.quantised_bytes() * budget.VLLM_FOUR_BIT)
     for needed in (need(vllm(str(folder))), need(vllm("someone/something"), folder)):
         assert needed is not None
-        assert needed.weights == 262208 * 2560 * 2 + 10240 * 320 * 4
-        assert needed.kv_bytes_per_token == 139_264
+        assert needed.weights == 262208 * 2560 * 2 + 10240 * 320 * 4 + kept_beside
+        assert needed.kv_bytes_per_token == 143_360
 
 
 def test_a_folder_of_mistrals_own_format_is_understood(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     program = folder / CONTROL
     source = Path(fake_mps_control.__file__).read_text("utf-8")
-    program.write_text(source.replace("#!/usr/bin/env python3", f"#!{sys.executable}", 1), "utf-8")
+    program.write_text(source.replace("#!/usr/bin/env python3", f"#!{sys.executable} -IS", 1), "utf-8")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(mps, "DEFAULT_PIPE", tmp_path / "default")

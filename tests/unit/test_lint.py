@@ -132,6 +132,16 @@ grpc_options: {{port: 9001}}
     assert accepted(tmp_path, text).schema.applications[0].deployments[0].name == "TutorLLM"
 
 
+def test_a_way_to_share_a_card_that_there_is_not_is_told_with_the_nearest(tmp_path: Path) -> None:
+    text = (CONFIGS / "local_stack.yaml").read_text("utf-8")
+    for wrong, right in {
+        "gpu: {sharing: mp}": "sharing: unknown sharing 'mp'; did you mean 'mps'?",
+        "gpu: {sharin: mps}": "sharin: unknown key 'sharin'; did you mean 'sharing'?",
+    }.items():
+        [fault] = faults(tmp_path, text.replace("      routes:", f"      {wrong}\n      routes:"))
+        assert fault.endswith(f"applications.parle.args.gpu.{right}")
+
+
 def test_all_faults_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = """\
 http_options: {port: eight}

@@ -7,9 +7,11 @@ keep the card's memory, so that the next replica could not start.
 from __future__ import annotations
 
 import multiprocessing
-import os
 import threading
 import time
+from contextlib import suppress
+
+import psutil
 
 from serve_app.gpu import mps
 
@@ -18,13 +20,15 @@ LOOK_S = 1.0
 
 def register() -> None:
     """Called by vLLM in each of its processes, perhaps more than once; does nothing in the replica itself."""
-    name = "parle-orphans"
-    if multiprocessing.parent_process() is None or any(thread.name == name for thread in threading.enumerate()):
+    name, parent = "parle-orphans", multiprocessing.parent_process()
+    if parent is None or parent.pid is None or any(thread.name == name for thread in threading.enumerate()):
         return
-    threading.Thread(target=_end_with, args=(os.getppid(),), name=name, daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent.pid,), name=name, daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(LOOK_S)
+    with suppress(psutil.NoSuchProcess):  # it may have gone before this process could look
+        replica = psutil.Process(parent)
+        while replica.is_running() and replica.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(LOOK_S)
     mps.leave()

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from serve_app.errors import StackError, first_line
-from serve_app.gpu.cards import CONTEXT_BYTES, present_cards, smallest
+from serve_app.gpu.cards import context_bytes, present_cards, smallest
 
 LIBRARIES = ("libcublasLt.so.12", "libcublas.so.12")
 """In load order: the second needs the first."""
@@ -81,8 +81,8 @@ def hold(share: float | None, weights_bytes: int) -> None:
 
 def cache_bytes(share: float, total: int, weights_bytes: int) -> int:
     """What of a share of a card with `total` bytes is left for CTranslate2's cache; StackError if nothing is."""
-    left = int(share * total) - weights_bytes - CONTEXT_BYTES
+    left = int(share * total) - weights_bytes - context_bytes(total)
     if left < 0:
-        needed = (weights_bytes + CONTEXT_BYTES) / total
+        needed = (weights_bytes + context_bytes(total)) / total
         raise StackError(f"stt: num_gpus {share:g} is too little for this Whisper; it needs {needed:.2f} at least.")
     return left
