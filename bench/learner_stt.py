@@ -33,7 +33,7 @@ from serve_app.package_data import data_file
 from serve_app.protocols import Audio
 from serve_app.weights.model_names import cache_folder, resolve
 
-from .stt_window import edits, words
+from .word_errors import edits, words
 
 SENTENCES = Path(__file__).parent / "data/learner_speech.txt"
 Accent = Literal["pt-br", "es", "it", "en-us"]

@@ -33,7 +33,7 @@ from serve_app.spoken_text.normalise import spoken
 from serve_app.teaching.openings import all_openings
 from serve_app.weights.model_names import resolve
 
-from .stt_window import edits, words
+from .word_errors import edits, words
 
 CASES = Path(__file__).parent.parent / "tests/data/spoken_text.json"
 VOICES = ("pf_dora", "pm_alex", "pm_santa")

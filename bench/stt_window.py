@@ -12,10 +12,8 @@ import argparse
 import asyncio
 import json
 import random
-import re
 import statistics
 import time
-import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from serve_app.protocols import STT_SAMPLE_RATE, Audio
 from serve_app.weights.model_names import resolve
 
 from .recordings import UTTERANCES
+from .word_errors import edits, words
 
 NOISE_DB = 12
 RUNAWAY = 1.5
@@ -61,21 +60,6 @@ class Result:
         self.errors += edits(wanted, got)
         self.words += len(wanted)
         self.runaways += len(got) > max(RUNAWAY * len(wanted), len(wanted) + 3)
-
-
-def words(text: str) -> list[str]:
-    plain = unicodedata.normalize("NFKD", text.lower()).encode("ascii", "ignore").decode()
-    return re.findall(r"[a-z0-9]+", plain)
-
-
-def edits(one: list[str], other: list[str]) -> int:
-    """Words to insert, delete or replace (Levenshtein)."""
-    row = list(range(len(other) + 1))
-    for i, mine in enumerate(one, start=1):
-        before, row[0] = row[0], i
-        for j, theirs in enumerate(other, start=1):
-            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (mine != theirs))
-    return row[-1]
 
 
 async def spoken() -> dict[tuple[str, str], Audio]:

@@ -159,6 +159,7 @@ def _hashed(secret: str) -> str:
 
 
 def _state(path: Path) -> tuple[int, int, int]:
+    """What is another when the file was changed or replaced: time of change, size, inode."""
     try:
         found = path.stat()
     except OSError as error:

@@ -20,6 +20,7 @@ TOKEN_S = 12 * 3600
 OWN = Key("parle", "")
 """Stands for `parle serve` itself: it asks its own server how busy it is, and warms it up."""
 _MARK = 16
+"""Characters of the key's hash that a token holds."""
 
 
 class Tokens:

@@ -36,7 +36,7 @@ def key(name: str, file: Path | None) -> None:
         return
     try:
         if file.exists():
-            keys.read(file)  # not into a file of something else
+            keys.read(file)  # refuses a file that holds something else
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "w") as lines:
             lines.write(f"{made.line}\n")
     except OSError as error:

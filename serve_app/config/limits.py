@@ -13,7 +13,7 @@ UTTERANCE_TOKENS = 256
 
 
 class Limits(Strict):
-    """Limits for one request, and for the whole server."""
+    """Limits of one request, of one client and of the whole server."""
 
     max_body_mb: Annotated[float, Field(gt=0, le=512)] = 15.0
     """Largest recording, in megabytes (1e6 bytes)."""

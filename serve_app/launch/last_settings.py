@@ -21,7 +21,7 @@ logger = logging.getLogger("ray.serve")
 
 @dataclass(frozen=True, slots=True)
 class LastSettings:
-    """For the replicas of one application; used inside a replica only."""
+    """The `user_config` of one application's deployments that was right last. Works inside a replica only."""
 
     def load(self, deployment: str) -> dict[str, Any] | None:
         try:

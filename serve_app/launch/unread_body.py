@@ -9,13 +9,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LINGER_S = 10.0
+"""Longest time to read on after an answer."""
 SILENCE_S = 2.0
+"""A client that sends nothing for so long has stopped."""
 MOST_LINGERING = 256
-"""More connections are closed at once."""
+"""Connections read on at a time; one more is closed at once."""
 
 
 class UnreadBody:
-    """ASGI middleware: after such an answer, reads on for a moment and then closes the connection.
+    """ASGI middleware: reads on for a moment after an answer that came before the end of the body, and then closes.
 
     Closed at once, the connection would be reset, and a client that is still sending would lose the answer (RFC 9112,
     9.6). Left open, it would belong to a client that sends a byte now and then for as long as that likes.

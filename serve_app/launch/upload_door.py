@@ -1,4 +1,4 @@
-"""Keeps uploads from delaying everything else on its way through Ray."""
+"""How many uploads at a time Ray hands to the ingress: too many would delay everything else."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from serve_app.errors import Busy
 from serve_app.launch.unread_body import has_body
 
 AT_A_TIME = 64
+"""Uploads that the ingress has and has not answered yet."""
 MOST_WAITING = 256
+"""Uploads that wait for one of these; one more is refused."""
 
 
 class UploadDoor:
-    """ASGI middleware: so many requests with a body at a time are with the ingress and have no answer yet.
+    """ASGI middleware: passes on so many requests with a body as may be without an answer at a time.
 
-    To hand one over costs Ray some milliseconds, in the order in which they came: a thousand at once would delay a
-    health check by many seconds. A few more wait here, and the rest is refused here, which costs next to nothing.
+    To hand one to the ingress costs Ray some milliseconds, in the order in which they came: a thousand at once would
+    delay a health check by many seconds. To wait here, or to be refused here, costs next to nothing.
     """
 
     def __init__(self, app: ASGIApp, at_a_time: int = AT_A_TIME, most_waiting: int = MOST_WAITING) -> None:

@@ -70,7 +70,7 @@ def _own_errors(response: DeploymentResponse[Any] | DeploymentResponseGenerator[
     except RAY_ERRORS as error:
         _cancel(response)
         raise as_parle_error(error, stage) from None
-    except BaseException:  # the reader closes the stream, for example
+    except BaseException:  # what ends the reading from outside, GeneratorExit above all; raised again
         _cancel(response)
         raise
 

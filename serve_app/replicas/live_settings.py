@@ -60,7 +60,7 @@ class LiveSettings(Generic[Wanted]):
         """
         try:
             await self._use(user_config)
-        except Exception as error:
+        except Exception as error:  # of any kind: raised to Serve, it would end a stage that serves
             if not self._configured and not await self._use_last():
                 raise
             if isinstance(error, ParleError):

@@ -7,12 +7,13 @@ import time
 from collections.abc import Awaitable, Callable
 
 KEPT_S = 1.0
+"""How long an answer holds."""
 
 
 class Readiness:
     """Asks the stages once for all who want to know at that time; the answer holds for a second.
 
-    Every probe used to ask every stage, and with 150 of them the answers came too late to count.
+    If each of 150 probes asked every stage, the answers would come too late to count.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[dict[str, bool]]], clock: Callable[[], float] = time.monotonic):

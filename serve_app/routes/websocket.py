@@ -6,12 +6,13 @@ import asyncio
 import json
 import logging
 import uuid
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, aclosing, asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
 from starlette.types import Message
-from starlette.websockets import WebSocketState
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping, shown
 from serve_app.lesson.events import websocket as message_of
@@ -88,14 +89,9 @@ class Connection:
         """Handle messages until the client leaves. Only `receive` notices that, so turns run in tasks beside it."""
         try:
             while (message := await self._socket.receive())["type"] == "websocket.receive":
-                try:
+                async with self._answering_errors():
                     with self._lessons.refusals(ROUTE):
                         await self._handle(message)
-                except ParleError as error:
-                    await self._send(_error(error))
-                except Exception:  # one message must not end the connection
-                    logger.exception("a WebSocket message failed")
-                    await self._send(_error(FAILED))
         finally:
             if self._choosing is not None:
                 self._choosing.cancel()
@@ -140,11 +136,9 @@ class Connection:
         """As `_choose`, after the settings that came before."""
         if before is not None:
             await asyncio.wait([before])
-        try:
+        async with self._answering_errors():
             with self._lessons.refusals(ROUTE):
                 await self._choose(command)
-        except ParleError as error:
-            await self._send(_error(error))
 
     async def _answer(self, recording: bytes, choice: Choice, choosing: asyncio.Task[None] | None) -> None:
         """One turn, from recording to `complete` or `error`; the connection stays open either way.
@@ -154,7 +148,7 @@ class Connection:
         if choosing is not None:
             await asyncio.wait([choosing])
             choice = self._choice
-        try:
+        async with self._answering_errors():
             with ExitStack() as slot:
                 with self._lessons.refusals(ROUTE):
                     slot.enter_context(self._lessons.shares.turn(self._client))
@@ -173,10 +167,16 @@ class Connection:
                 async with aclosing(self._lessons.events(utterance)) as events:
                     async for event in events:
                         await self._send(message_of(event))
+
+    @asynccontextmanager
+    async def _answering_errors(self) -> AsyncGenerator[None, None]:
+        """Tells the client what fails in the block, so that one message does not end the connection."""
+        try:
+            yield
         except ParleError as error:
             await self._send(_error(error))
-        except Exception:  # the turn's outermost edge: logged, and the client learns no details
-            logger.exception("a WebSocket turn failed")
+        except Exception:  # a fault of ours, of any kind: logged, and the client learns no details
+            logger.exception("a WebSocket message failed")
             await self._send(_error(FAILED))
 
     async def _stop_turn(self) -> bool:
@@ -200,10 +200,11 @@ class Connection:
     async def _send(self, message: str | bytes) -> None:
         if self._socket.application_state is not WebSocketState.CONNECTED:
             return
-        if isinstance(message, bytes):
-            await self._socket.send_bytes(message)
-        else:
-            await self._socket.send_text(message)
+        with suppress(WebSocketDisconnect):  # the client has just gone: `receive` tells
+            if isinstance(message, bytes):
+                await self._socket.send_bytes(message)
+            else:
+                await self._socket.send_text(message)
 
 
 def _command(text: str) -> dict[str, Any]:

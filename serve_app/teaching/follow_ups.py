@@ -42,9 +42,15 @@ _COMPANY = re.compile(r"\bcom (?:(?:o|a|os|as) )?(?:meu|minha|meus|minhas|uns|um
 
 _TO_LEARNER = re.compile(r"\b(?:você|seu|sua|seus|suas)\b", re.IGNORECASE)
 _SELF = re.compile(r"\b(?:eu|nós|a gente|comigo|mim|me|conosco)\b", re.IGNORECASE)
-_TOLD = tuple(
-    (re.compile(asks, re.IGNORECASE), re.compile(told, re.IGNORECASE))
-    for asks, told in (
+
+
+def _pairs(rows: tuple[tuple[str, str], ...]) -> tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]:
+    """For each row the pattern of a question, and that of what was said."""
+    return tuple((re.compile(asks, re.IGNORECASE), re.compile(said, re.IGNORECASE)) for asks, said in rows)
+
+
+_TOLD = _pairs(
+    (
         (r"como é a sua casa", r"\bcasa (?:é|tem|fica)\b"),
         (r"quando (?:isso )?começou|há quanto tempo isso", r"\b(?:ontem|passad[oa]|hoje|há|faz|desde|atrás)\b"),
         (r"há quanto tempo|desde quando", r"\b(?:há|faz|desde) (?:\w+ ){0,2}(?:anos?|m[eê]s|meses|semanas?|dias?)\b"),
@@ -68,9 +74,8 @@ _TOLD = tuple(
 )
 """What a question asks for, and the words that say it."""
 
-_NEEDS = tuple(
-    (re.compile(asks, re.IGNORECASE), re.compile(needed, re.IGNORECASE))
-    for asks, needed in (
+_NEEDS = _pairs(
+    (
         (r"comprou|foi caro|para quem é", r"\bcompr(?:ei|ou|amos|aram)\b"),
         (
             r"como foi a viagem|onde você ficou|viaja de novo|você mais gostou|foi a primeira vez",

@@ -84,7 +84,7 @@ window.addEventListener('pagehide', () => {
 if (!navigator.mediaDevices) notices.microphone(window.isSecureContext ? 'unsupported' : 'insecure');
 
 drawAll();
-view.toEnd();
+if (lesson.turns.length) view.toEnd(); // whoever comes for the first time reads the welcome from its beginning
 restoreSounds(lesson.turns);
 
 expose(state, player, lesson);
@@ -225,7 +225,7 @@ function takeAudio(file) {
 }
 
 function connectionChanged(now) {
-  notices.connection(now);
+  view.stayingAtEnd(() => notices.connection(now));
   if (now === 'noKey') keyDialog.ask();
   if (now !== 'open') refusals = 0;
   if (!CONNECTED.has(now)) for (const turn of lesson.lost()) show(turn);

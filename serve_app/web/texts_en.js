@@ -141,6 +141,8 @@ export const en = {
 
   'error.no_speech': 'I didn’t hear anyone speak. Come closer to the microphone, see that it is not muted, and try again.',
   'error.busy': 'Many people are speaking right now. Wait a few seconds and send it again.',
+  'error.too_many': 'You have spoken many times in a short time. Wait a little and send it again.',
+  'error.stopping': 'The server is being stopped. Send it again when it is back.',
   'error.empty_reply': 'I found nothing to answer. Say it another way, or send it again.',
   'error.context_full': 'This conversation has become too long for me. Begin another one in the settings.',
   'error.turn_timeout': 'The answer took too long and was stopped. Send it again.',

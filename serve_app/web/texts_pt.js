@@ -141,6 +141,8 @@ export const pt = {
 
   'error.no_speech': 'Não ouvi ninguém falar. Chegue mais perto do microfone, veja se ele não está mudo e tente de novo.',
   'error.busy': 'Muita gente está falando agora. Espere alguns segundos e envie de novo.',
+  'error.too_many': 'Você falou muitas vezes em pouco tempo. Espere um pouco e envie de novo.',
+  'error.stopping': 'O servidor está desligando. Envie de novo quando ele voltar.',
   'error.empty_reply': 'Não achei o que responder. Diga de outro jeito ou envie de novo.',
   'error.context_full': 'Esta conversa ficou longa demais para mim. Comece outra nos ajustes.',
   'error.turn_timeout': 'A resposta demorou demais e foi interrompida. Envie de novo.',

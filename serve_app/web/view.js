@@ -9,7 +9,8 @@ import { timingBar } from './timing.js';
 const NEAR_END = 240; // px: a learner who has scrolled further up is reading, so do not scroll
 // After these errors the same recording may succeed.
 const WORTH_RESENDING = new Set(
-  'busy empty_reply turn_timeout stage_timeout stage_lost stage_unavailable stage_failed internal'.split(' '),
+  ('busy too_many stopping empty_reply turn_timeout stage_timeout stage_lost stage_unavailable stage_failed '
+    + 'internal').split(' '),
 );
 
 export class View {
@@ -76,6 +77,13 @@ export class View {
 
   toEnd() {
     window.scrollTo({ top: document.documentElement.scrollHeight });
+  }
+
+  /** Make a change that takes room below the conversation: whoever was at its end stays there. */
+  stayingAtEnd(change) {
+    const atEnd = this.#nodes.size > 0 && nearEnd();
+    change();
+    if (atEnd) this.toEnd();
   }
 
   #drop(id, node) {

@@ -10,14 +10,12 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from support.waiting import at_rest, until_more
 
 from serve_app.config.user_config import TutorPrompt
-from serve_app.engines.cancel_scope import CancelScope
-from serve_app.errors import StackError, StageFailed
+from serve_app.errors import StageFailed
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.tutor_prompt import TutorRequest
@@ -255,34 +253,3 @@ async def test_a_conversation_longer_than_the_context_is_refused_with_what_to_ch
         await reply(engine, messages)
     assert (refusal.value.code, refusal.value.stage) == ("context_full", "llm")
     assert (await reply(engine, asking("Oi.")))[1].completion_tokens > 0
-
-
-@pytest.mark.parametrize("kind", [LookupError, StopIteration])
-async def test_a_fault_between_llama_cpp_and_the_reader_is_an_error_and_not_a_shorter_reply(
-    engine: ChatEngine, kind: type[Exception]
-) -> None:
-    """The library drops what its callback raises, and its reply just ends there."""
-    if not type(engine).__module__.endswith("llama_cpp"):
-        pytest.skip("vLLM has no callback")
-    from serve_app.engines.llm.llama_cpp import LlamaCpp, _request
-
-    assert isinstance(engine, LlamaCpp)
-
-    def put(chunk: object) -> None:
-        raise kind("lost")
-
-    with pytest.raises(StageFailed, match="failed: lost"):
-        await asyncio.to_thread(engine._generate, _request(asking("Oi."), GREEDY), CancelScope(), put)
-    assert (await reply(engine, asking("Oi.")))[1].completion_tokens > 0
-
-
-@pytest.mark.skipif(not importlib.util.find_spec("xllamacpp"), reason="llama.cpp is not installed")
-async def test_a_file_that_is_no_model_is_refused_by_name(tmp_path: Path) -> None:
-    from serve_app.engines.llm.llama_cpp import LlamaCpp
-
-    wrong = tmp_path / "model.gguf"
-    with pytest.raises(StackError, match=r"model\.gguf"):
-        LlamaCpp(wrong)
-    wrong.write_bytes(b"not a model")
-    with pytest.raises(StackError, match=r"model\.gguf"):
-        LlamaCpp(wrong)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from support.clients import Answer, ask, asking, talking
+from support.clients import Answer, Talk, ask, asking, talking
 from support.servers import Server
 from support.speech import Speaker
 
@@ -51,29 +51,28 @@ def leave_sse(server: Server, recording: bytes, at: str) -> dict[str, int]:
 
 def leave_websocket(server: Server, recording: bytes, at: str) -> dict[str, int]:
     with talking(server.url) as talk:
-        talk.tell({"type": "settings", "level": LEVEL})
-        talk.say(recording)
-        leaves = after(at)
-        talk.until(at)
-        while not next(leaves):
-            talk.until(at)
-        done = server.work()
+        done = work_at(at, talk, server, recording)
         talk.vanish()
     return done
 
 
 def cancel_websocket(server: Server, recording: bytes, at: str) -> dict[str, int]:
     with talking(server.url) as talk:
-        talk.tell({"type": "settings", "level": LEVEL})
-        talk.say(recording)
-        leaves = after(at)
-        talk.until(at)
-        while not next(leaves):
-            talk.until(at)
-        done = server.work()
+        done = work_at(at, talk, server, recording)
         talk.tell({"type": "cancel"})
         talk.until("cancelled")
     return done
+
+
+def work_at(at: str, talk: Talk, server: Server, recording: bytes) -> dict[str, int]:
+    """Begin a turn, and tell what the stages have done when it has come that far."""
+    talk.tell({"type": "settings", "level": LEVEL})
+    talk.say(recording)
+    leaves = after(at)
+    talk.until(at)
+    while not next(leaves):
+        talk.until(at)
+    return server.work()
 
 
 WAYS = [

@@ -44,6 +44,8 @@ class QuickExtras:
     async def voices(self) -> list[str]:
         if "tts" in self.house.away:
             await asyncio.Event().wait()
+        if self.house.tts.work.fails_with is not None:
+            raise self.house.tts.work.fails_with
         return list(VOICE_NAMES)
 
     async def warm(self, history: tuple[Exchange, ...]) -> None: ...

@@ -16,6 +16,7 @@ from typing import Literal
 import av
 import numpy as np
 
+from bench.word_errors import edits
 from serve_app.audio import decode, wav
 from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript
@@ -179,16 +180,6 @@ def total_word_error_rate(pairs: Iterable[tuple[str, str]]) -> float:
     """Word errors over all pairs (said, heard), per word said."""
     errors = spoken = 0
     for said, heard in pairs:
-        errors += _distance(words(said), words(heard))
+        errors += edits(words(said), words(heard))
         spoken += len(words(said))
     return errors / spoken
-
-
-def _distance(said: list[str], heard: list[str]) -> int:
-    """Levenshtein distance in words."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(said, start=1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(heard, start=1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
-    return row[-1]

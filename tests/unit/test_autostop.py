@@ -241,6 +241,21 @@ def test_a_terminal_that_is_gone_does_not_end_the_watch(night: Night, end: BaseE
     assert night.cloud.instances[UUID]["status"] == "stopped"
 
 
+def test_a_fault_of_ours_is_told_and_does_not_end_the_watch(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = [LookupError("secret")] * 3
+    seen = night.server.activity
+
+    def activity() -> Activity:
+        if faults:
+            raise faults.pop()
+        return seen()
+
+    monkeypatch.setattr(night.server, "activity", activity)
+    night.pass_by()
+    assert night.said[:3] == ["auto-stop: error (LookupError), still watching"] * 3
+    assert night.stops == 1
+
+
 def test_a_server_that_stops_meanwhile_is_not_killed_nor_opened_again(night: Night) -> None:
     stop = night.dog._machine.stop
 

@@ -129,6 +129,13 @@ async def test_a_reader_that_is_cancelled_or_leaves_stops_the_replica() -> None:
     assert left.cancelled == 1
 
 
+async def test_a_fault_of_another_kind_stops_the_replica_and_stays_what_it_is() -> None:
+    replica = Replica("one", end=ValueError("a reply that cannot be unpickled"))
+    with pytest.raises(ValueError, match="cannot be unpickled"):
+        await read(streamed(replica))
+    assert replica.cancelled == 1
+
+
 async def test_a_stream_that_was_read_to_its_end_is_not_cancelled() -> None:
     replica = Replica("one", "two", end=StopAsyncIteration())
     assert await read(streamed(replica)) == ["one", "two"]

@@ -85,15 +85,20 @@ async def test_old_settings_that_do_not_fit_are_no_help() -> None:
 
 
 @pytest.mark.parametrize("error", [InvalidField("There is no voice 'robot' here."), TypeError("a fault of ours")])
-async def test_settings_that_cannot_be_applied_are_refused_as_well(error: Exception) -> None:
+async def test_settings_that_cannot_be_applied_are_refused_as_well(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     async def apply(wanted: TtsSettings) -> None:
         if wanted.voice == "robot":
             raise error
 
     live = LiveSettings("TextToSpeech", TtsSettings, apply)
     await live.change({"voice": "pf_dora"})
-    await live.change({"voice": "robot"})
+    with caplog.at_level(logging.ERROR, "ray.serve"):
+        await live.change({"voice": "robot"})
     assert live.now.voice == "pf_dora"
     assert live.refused is not None
     said = error.message if isinstance(error, ParleError) else "TypeError"
     assert said in live.refused
+    assert caplog.messages[-1] == f"TextToSpeech keeps its old settings. {live.refused}"
+    assert ("a fault of ours" in caplog.text) is isinstance(error, TypeError)  # with its traceback

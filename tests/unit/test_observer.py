@@ -127,6 +127,17 @@ def test_a_refused_request_is_counted_and_still_refused(observer: Observer, seen
     assert seen.one("parle_errors_total", route="websocket", stage="request", code="internal") == 1
 
 
+async def test_a_turn_that_cannot_be_counted_is_logged_all_the_same(
+    seen: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "ray.serve"):
+        Observer(StackArgs()).turn_ended(await turn_of(busy_house()))  # this stack has no "cefr" to count
+    failed, line = caplog.records
+    assert (failed.message, failed.levelname) == ("a turn was not fully recorded", "WARNING")
+    assert "KeyError: 'cefr'" in caplog.text
+    assert line.message.startswith("turn t-1: complete")
+
+
 def test_turns_and_sessions_in_flight_are_told_from_the_start(observer: Observer, seen: Recorded) -> None:
     observer.in_flight(2)
     assert seen.of("parle_turns_in_flight") == [0, 2]

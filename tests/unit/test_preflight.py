@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
+from huggingface_hub import constants
 from support.cards import Present, nvml
 from support.paths import CONFIGS
 
@@ -69,8 +70,8 @@ def test_shares_that_add_up_to_one_in_floating_point_fit_one_card() -> None:
     assert "num_gpus" not in refusal(args, 1)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("transformers") is not None, reason="the library is installed here")
-def test_a_missing_library_is_named_with_the_extra_that_brings_it() -> None:
+def test_a_missing_library_is_named_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
     message = refusal(transformers_stt(num_gpus=0, device="cpu"), 0)
     assert message == "stt: the engine 'transformers' needs the library 'transformers': pip install 'parle-serve[gpu]'."
 
@@ -185,7 +186,6 @@ GATED = "google/gemma-3-4b-it"
 @pytest.fixture
 def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of the hub, and no token anywhere."""
-    constants = pytest.importorskip("huggingface_hub.constants")
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))

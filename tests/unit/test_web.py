@@ -153,5 +153,6 @@ def test_every_text_that_is_asked_for_exists() -> None:
 def test_every_error_of_the_wire_is_explained(request: pytest.FixtureRequest) -> None:
     wire = (request.config.rootpath / "docs/wire.md").read_text("utf-8")
     inside = wire[wire.index("Inside a turn") : wire.index("After any of them")]
-    codes = {*re.findall(r"`(\w+)`", inside), "no_audio", "bad_audio", "too_large", "too_long"} - {"error"}
+    refused = {"no_audio", "bad_audio", "too_large", "too_long", "too_many", "stopping"}
+    codes = ({*re.findall(r"`(\w+)`", inside)} | refused) - {"error"}
     assert codes <= {key.removeprefix("error.") for key in texts("en")}

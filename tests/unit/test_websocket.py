@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from support.clients import Answer, Talk, ask, talking
+from support.clients import Answer, Talk, ask, error_of, talking
 from support.containers import speech_like
 from support.known_speech import house_that_knows
 from support.site_without_ray import Site, site_of
@@ -82,6 +82,21 @@ def test_a_stage_that_does_not_say_its_voices_holds_up_neither_cancel_nor_the_co
         seen = talk.until("complete")
         assert seen.names[:2] == ["error", "settings"]
         assert seen.one("transcript")["session_id"] == "aula-2"
+
+
+def test_a_fault_of_ours_is_logged_and_answered_and_the_connection_stays(caplog: pytest.LogCaptureFixture) -> None:
+    house = house_that_knows(SOUNDS)
+    house.tts.work.fails_with = LookupError("a fault of ours")
+    with site_of(house) as site, talking(site.url) as talk:
+        for _ in range(2):
+            talk.tell({"type": "settings", "voice": "pm_santa"})
+            refused = talk.next()
+            assert error_of(Answer([refused])) == ("internal", "request")
+            assert "fault" not in refused.data["message"]
+        house.tts.work.fails_with = None
+        assert talk.ask(RECORDINGS[FIRST]).last.name == "complete"
+    assert [record.getMessage() for record in caplog.records].count("a WebSocket message failed") == 2
+    assert "LookupError: a fault of ours" in caplog.text
 
 
 def interrupted(talk: Talk, reached: str) -> tuple[Answer, Answer]:

@@ -11,6 +11,7 @@ The prompt that all conversations begin with is read once, by one slot. Its stat
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import secrets
 from collections.abc import AsyncGenerator, Sequence
@@ -31,6 +32,8 @@ from serve_app.engines.llm.llama_states import PromptStates
 from serve_app.engines.thread_stream import Put, thread_stream
 from serve_app.errors import StackError, StageFailed, first_line
 from serve_app.protocols import Message, Sampling, TextDelta, Usage
+
+logger = logging.getLogger("ray.serve")
 
 BATCH_TOKENS = 32
 """Prompt tokens evaluated at once. A generation can be stopped only between two batches, so
@@ -182,7 +185,7 @@ class LlamaCpp:
                         failure = _failure(part)
                     else:
                         put(part)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is raised below
+            except Exception as error:  # noqa: BLE001 - of any kind: the library would drop it; raised below
                 failure = error
             return scope.cancelled or failure is not None
 
@@ -190,11 +193,12 @@ class LlamaCpp:
             return
         try:
             self._server.handle_chat_completions(request, on_chunk)
-        except Exception as error:  # noqa: BLE001 - the edge to the library
+        except (RuntimeError, TypeError, ValueError) as error:  # of C++, and of the request's JSON
             failure = error
         if isinstance(failure, StageFailed):
             raise failure
         if failure is not None:
+            logger.error("llama.cpp refused a request or failed", exc_info=failure)
             raise StageFailed(f"The tutor's model failed: {first_line(failure)}", stage="llm") from failure
 
 

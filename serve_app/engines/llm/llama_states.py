@@ -25,7 +25,7 @@ class PromptStates:
     """
 
     KEPT = 8
-    """Number of files kept; the oldest are deleted. That of the default tutor has 12 MB."""
+    """Number of files kept; the oldest are deleted. One of the default tutor has 12 MB."""
 
     def __init__(self, model: Path, folder: Path | None, form: str) -> None:
         try:
@@ -46,10 +46,14 @@ class PromptStates:
         self._fits = f"{model.resolve()} {stat.st_size} {stat.st_mtime_ns} {library} {form}"
 
     def key(self, messages: Sequence[Message]) -> str:
+        """Names the state in which these messages are read."""
         return hashlib.sha256(f"{self._fits} {list(messages)}".encode()).hexdigest()[:32]
 
     def find(self, key: str) -> str | None:
-        """The complete file of that state. Its size is part of its name, since llama.cpp accepts a truncated file."""
+        """The file of that state, None without a complete one.
+
+        Its size is part of its name, since llama.cpp accepts a truncated file; that is removed here.
+        """
         for path in self.folder.glob(f"{key}.*.slot"):
             if path.stem == f"{key}.{path.stat().st_size}":
                 return path.name
@@ -57,6 +61,7 @@ class PromptStates:
         return None
 
     def drop(self, name: str) -> None:
+        """Remove a file that llama.cpp refused."""
         with suppress(OSError):
             (self.folder / name).unlink(missing_ok=True)
 
