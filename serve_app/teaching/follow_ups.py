@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from pydantic import TypeAdapter
 
 from serve_app.package_data import data_file
+from serve_app.teaching.plan import OPINION
 from serve_app.teaching.utterance_kind import Kind
 from serve_app.teaching.verbs import third_person
 
@@ -34,11 +35,23 @@ _PAST = re.compile(
     r"\b(?:ontem|anteontem|passad[oa]s?|era|eram|estava|tinha|foi|fui|fomos|foram|fiz|fez|tive|teve|vim|veio|vi|viu"
     r"|(?!sei|rei|lei)\w{2,}ei|\w{2,}(?:ou|aram|eram|iram|iu)|\w{2,}[bcdfgjlmnrtvz]eu)\b"
 )
-_OPINION = re.compile(
-    r"\b(?:acho|penso|acredito|opinião|concordo|discordo|deveria\w*|devia\w*|prefiro|importante|duvido|duvida)\b"
-)
 _COMPANY = re.compile(r"\bcom (?:(?:o|a|os|as) )?(?:meu|minha|meus|minhas|uns|umas|um|uma) \w+")
 """Who was there is not what it was about: "cozinhei com meus amigos"."""
+
+_WHEN = re.compile(
+    r"\b(?:n[ao]s?|neste|nesse|este|todo|toda|d[ao]|desde [ao]|durante [ao]) (?:\w+ )?"
+    r"(?:verão|inverno|outono|primavera|domingos?|sábados?|sextas?(?:-feira)?|fim de semana|manhã|natal|carnaval"
+    r"|páscoa)\b"
+)
+"""Nor is the time of it: "no verão eu trabalhei numa fazenda"."""
+
+_OTHER = re.compile(
+    r"^\W*(?:(?:e|mas|hoje|ontem|agora|então|sim|não)[\s,]+)*(?:o |a )?"
+    r"(?:(?:meu|o|nosso|esse) (?P<he>irmão|pai|avô|filho|tio|primo|marido|namorado|noivo|amigo|vizinho|colega|chefe"
+    r"|professor|sogro|cunhado|sobrinho|neto)|(?:minha|a|nossa|essa) (?P<she>irmã|mãe|avó|filha|tia|prima|mulher|esposa"
+    r"|namorada|noiva|amiga|vizinha|colega|chefe|professora|sogra|cunhada|sobrinha|neta))\b(?! e (?:eu|meu|minha|o|a)\b)"
+)
+"""What is told of one other person."""
 
 _TO_LEARNER = re.compile(r"\b(?:você|seu|sua|seus|suas)\b", re.IGNORECASE)
 _SELF = re.compile(r"\b(?:eu|nós|a gente|comigo|mim|me|conosco)\b", re.IGNORECASE)
@@ -84,7 +97,7 @@ _NEEDS = tuple(
             r"\b(?:meu|nosso|no|o|do) (?:trabalho|emprego|chefe)|\bminha chefe|\btrabalh(?:o|ei|amos|ava|ando)\b"
             r"|\b(?:sou|era|como) (?:um |uma )?\w+(?:or|ora|eir[oa]|ist[ao]|ad[oa]|ic[oa])\b",
         ),
-        (r"\bel[ea] (?:tem|gosta|dorme|é|chegou)|\bdele|cuida dele", r"\b(?:meu|minha|nosso|tenho|temos|tem|tinha)\b"),
+        (r"\bel[ea]\b|\bdele|cuida dele", r"\b(?:meu|minha|nosso|tenho|temos|tem|tinha)\b"),
         (r"\beles (?:têm|estudam|gostam|falam|aprendam|mais)", r"\b(?:meus|minhas|nossos|tenho|temos|tem)\b.*s\b"),
         (
             r"de estudar|você estuda|quer fazer depois",
@@ -104,7 +117,9 @@ _NEEDS = tuple(
 """What a question takes for granted, and words that show it: no "Foi caro?" where nothing was bought."""
 
 _IMAGINED = re.compile(r"^\W*(?:mas |e )?(?:se|caso|tomara que|queria que)\b", re.IGNORECASE)
-_WISH = re.compile(r"\b(?:quer(?:o|emos|ia)|gostaria|pretendo|preciso|precisar|vou) (?:de |muito )?(?:\w+[aei]r|que)\b")
+_WISH = re.compile(
+    r"\b(?<!não )(?:quer(?:o|emos|ia)|gostaria|pretendo|preciso|precisar|vou) (?:de |muito )?(?:\w+[aei]r|que)\b"
+)
 """What is imagined or wished for is not there yet: questions on how it is do not fit."""
 
 _OF = re.compile(
@@ -182,8 +197,11 @@ def _fitting(utterance: str, kind: Kind | Special, before: str) -> Iterator[Topi
         return
     moods = _MOODS.get(kind, ("any",))
     said = _COMPANY.sub(" ", utterance.lower())
+    said = without if len(_WORD.findall(without := _WHEN.sub(" ", said))) > SHORT else said
     if kind == "neutral" and (_IMAGINED.search(said) or _WISH.search(said)):
         yield _general()["imagined" if _IMAGINED.search(said) else "future"]
+    if kind == "neutral" and (other := _OTHER.search(said)):
+        yield _general()["he" if other["he"] else "she"]
     for mood in moods:
         yield from _on(said, mood)
     if kind in ("grave", "sad"):
@@ -228,7 +246,7 @@ def _fits(question: str, said: str, before: str) -> bool:
 
 
 def _time(said: str) -> str:
-    if _OPINION.search(said):
+    if OPINION.search(said):
         return "opinion"
     if _PAST.search(said):
         return "past"

@@ -18,6 +18,7 @@ from serve_app.protocols import ReplyForm
 from serve_app.teaching.answers import answer_about_word, answer_question, answered_with
 from serve_app.teaching.follow_ups import Special, follow_up
 from serve_app.teaching.general_knowledge import known_fact
+from serve_app.teaching.moods import mood_of
 from serve_app.teaching.openings import fresh, of_replies
 from serve_app.teaching.plan import Plan, Said, opening_for, question_form
 from serve_app.teaching.recast import recast_beside, shown_right
@@ -160,6 +161,14 @@ def _fixed(said: Said, kind: Kind) -> Plan:
     )
 
 
+def _goodbye(said: Said, kind: Kind) -> Plan:
+    """Who tells something on leaving hears that it was heard: "Que bom! Tchau, até a próxima!"."""
+    mood = mood_of(said.utterance)
+    if mood == "neutral":
+        return _fixed(said, kind)
+    return Plan(kind, opening_for(mood, said), opening_for(kind, said), whole=True)
+
+
 def _repeated(said: Said, kind: Kind) -> Plan:
     last = said.replies[-1] if said.replies else ""
     for opening in of_replies([last]):
@@ -168,17 +177,18 @@ def _repeated(said: Said, kind: Kind) -> Plan:
 
 
 _PLANS: dict[Kind, Callable[[Said, Kind], Plan]] = {
-    "goodbye": _fixed,
+    "goodbye": _goodbye,
     "greeting": _fixed,
     "thanks": _fixed,
     "thinking": _fixed,
+    "understood": _fixed,
     "off_task": _fixed,
     "foreign": _fixed,
     "repeat": _repeated,
 }
 
 
-_RECAST_BESIDE: tuple[Kind, ...] = ("question", "goodbye", "greeting", "thanks")
+_RECAST_BESIDE: tuple[Kind, ...] = ("question", "goodbye", "greeting", "thanks", "understood")
 """Kinds whose reply says nothing back by itself. Not "repeat": who did not understand needs no more to listen to."""
 
 

@@ -23,11 +23,13 @@ Kind = Literal[
     "thanks",
     "repeat",
     "thinking",
+    "understood",
     "foreign",
     "off_task",
 ]
 """grave: death, illness, violence. sad: other bad news. neutral: any other statement. repeat: the learner did not
-understand. thinking: they want time. foreign: not Portuguese. off_task: asks the tutor to be or do something else."""
+understand. thinking: they want time. understood: no more than "ah, entendi". foreign: not Portuguese. off_task: asks
+the tutor to be or do something else."""
 
 
 def _words(*patterns: str) -> re.Pattern[str]:
@@ -41,7 +43,20 @@ _GOODBYE = re.compile(
     r"|\bvou indo\b|\baté a próxima\b|^\W*falou\W",
     re.IGNORECASE,
 )
-_THANKS = re.compile(r"^\W*(?:muito )?(?:obrigad[oa]|valeu)\b[^?]{0,25}$", re.IGNORECASE)
+_UNDERSTOOD = re.compile(
+    r"^\W*(?:(?:ah|oh|hum+|sim|ok|okay|nossa|agora|tá|(?:tá|está) (?:bom|bem|certo)|certo|beleza|bom|é|eu|bem|que"
+    r"|(?:muito )?(?:legal|bom|interessante|bem)|entend(?:i|o)|compreendi|faz sentido|saquei|claro|perfeito|exatamente"
+    r"|é isso(?: mesmo)?|bom saber)\b[\s,.!…]*)+$",
+    re.IGNORECASE,
+)
+_SAYS_UNDERSTOOD = re.compile(
+    r"\b(?:entend|compreend|legal|tá b|está b|ok|beleza|sentido|saquei|interess|saber)", re.IGNORECASE
+)
+_THANKS = re.compile(
+    r"^\W*(?:(?:ah|ok|tá|(?:tá|está) (?:bom|bem|certo)|sim|certo|legal|entendi|que legal|é isso|bom|perfeito)[\s,.!]+)*"
+    r"(?:muito )?(?:obrigad[oa]|valeu)\b[^?]{0,25}$",
+    re.IGNORECASE,
+)
 _REPEAT = _words(
     r"(?:pode|podia|poderia)(?: você)? (?:repetir|falar (?:mais )?devagar|dizer de novo)",
     r"não (?:te )?(?:entendi|compreendi)",
@@ -96,6 +111,8 @@ def kind_of(utterance: str) -> Kind:
         return "goodbye"
     if _THANKS.search(utterance):
         return "thanks"
+    if _UNDERSTOOD.search(utterance) and _SAYS_UNDERSTOOD.search(utterance):
+        return "understood"
     if _REPEAT.search(utterance):
         return "repeat"
     if _THINKING.search(utterance):
