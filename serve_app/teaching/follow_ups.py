@@ -49,7 +49,8 @@ _OTHER = re.compile(
     r"^\W*(?:(?:e|mas|hoje|ontem|agora|então|sim|não)[\s,]+)*(?:o |a )?"
     r"(?:(?:meu|o|nosso|esse) (?P<he>irmão|pai|avô|filho|tio|primo|marido|namorado|noivo|amigo|vizinho|colega|chefe"
     r"|professor|sogro|cunhado|sobrinho|neto)|(?:minha|a|nossa|essa) (?P<she>irmã|mãe|avó|filha|tia|prima|mulher|esposa"
-    r"|namorada|noiva|amiga|vizinha|colega|chefe|professora|sogra|cunhada|sobrinha|neta))\b(?! e (?:eu|meu|minha|o|a)\b)"
+    r"|namorada|noiva|amiga|vizinha|colega|chefe|professora|sogra|cunhada|sobrinha|neta))\b"
+    r"(?! e (?:eu|meu|minha|[oa])\b)"
 )
 """What is told of one other person."""
 

@@ -16,6 +16,9 @@ _WORD = r"[a-zà-ú]+"
 _CLAUSE = re.compile(r"(?:^|[,.!?]|\b(?:e|mas|então|hoje|ontem|agora|oi|porque))\s*$", re.IGNORECASE)
 """What may stand before the first word of a clause."""
 _MAY_BE_SUBJUNCTIVE = re.compile(r"\b(?:que|caso|talvez|embora|quando|se|para que)\b[^,.]{0,20}$", re.IGNORECASE)
+_TWO = re.compile(r"(?:^|[.,!?] )(?:(?:[oa] )?(?:meu|minha|meus|minhas) [a-zà-ú]+|ele|ela|você) e $", re.IGNORECASE)
+"""Somebody else before "e eu" at the start of a clause: of two people."""
+
 _PAST = re.compile(r"\b(?:ontem|anteontem|passad[oa]s?|domingo|sábado|atrás)\b", re.IGNORECASE)
 
 
@@ -24,6 +27,8 @@ def _eu(text: str) -> Iterator[Correction]:
         word, before = match[1].lower(), text[: match.start()]
         if (len(word) < 2 and word != "é") or (word.endswith("mos") and re.search(r"\be $", before)):
             continue  # "você e eu somos"
+        if _TWO.search(before):
+            continue  # "meu marido e eu": see agreement_errors
         if is_infinitive(word) and (not _CLAUSE.search(before) or word in NO_INFINITIVE):
             continue  # "para eu fazer", "vale a pena eu ficar"
         subjunctive = bool(_MAY_BE_SUBJUNCTIVE.search(before))

@@ -26,6 +26,13 @@ _INFINITIVE_FOLLOWS = re.compile(
 def _fixed(text: str) -> Iterator[Correction]:
     for match in re.finditer(r"\b(haviam) (?=muit|pouc|vári|mais|pessoas|algu|dois|duas|três|\d)", text, re.IGNORECASE):
         yield corrected(match, 1, "havia", "impersonal")
+    impersonal = {"haverão": "haverá", "houveram": "houve"}
+    for match in re.finditer(
+        r"\b(haverão|houveram) (?=muit|pouc|vári|mais|pessoas|algu|dois|duas|três|tant|problemas|\d)",
+        text,
+        re.IGNORECASE,
+    ):
+        yield corrected(match, 1, impersonal[match[1].lower()], "impersonal")
     for match in re.finditer(rf"\b(fazem) (?={MANY} (?:anos|meses|dias|horas|semanas))", text, re.IGNORECASE):
         yield corrected(match, 1, "faz", "impersonal")
     for match in re.finditer(rf"\b(desde) (?={MANY} (?:anos?|meses|mês|dias?|horas?|semanas?)\b)", text, re.IGNORECASE):

@@ -27,6 +27,8 @@ def _adjective(text: str) -> Iterator[Correction]:
     for match in _ADJECTIVE.finditer(text):
         noun, many = match["noun"].lower(), match["verb"].lower() in _PLURAL_VERBS
         known = _PRONOUNS.get(noun) if match["det"] is None else nouns().get(noun)
+        if known is None and many and noun.endswith("s") and (match["det"] or "").lower() in ("os", "as"):
+            known = match["det"][:1].lower(), True  # "os brasileiros são"
         forms = _forms(match["adjective"].lower())
         if known is None or forms is None or known[1] != many or noun in ("gente", "parte", "maioria", "cor"):
             continue  # "a gente está cansado", "a maioria é pequeno"
