@@ -108,6 +108,12 @@ def _after_noun(text: str) -> Iterator[Correction]:
         gender, many = nouns().get(noun, ("", False))
         if gender and not many and not adjective.endswith(gender) and noun != "gente":
             yield corrected(match, 2, _turned(adjective, gender), "adjective", 0.85, noun=noun)
+    for match in re.finditer(
+        rf"\b(?:os|as|uns|umas|meus|minhas) ({_WORD}s) ((?:{adjectives})[oa]s)\b", text, re.IGNORECASE
+    ):
+        gender, many = nouns().get(match[1].lower(), ("", False))
+        if gender and many and match[2].lower()[-2] != gender:
+            yield corrected(match, 2, _turned(match[2].lower(), gender), "adjective", 0.85, noun=match[1].lower())
 
 
 def _two_people(text: str) -> Iterator[Correction]:
@@ -133,10 +139,10 @@ def _two_people(text: str) -> Iterator[Correction]:
 def _which(text: str) -> Iterator[Correction]:
     """ "Filmes que faz pensar": the verb after "que" agrees with what stands before it."""
     verbs = "mora|trabalha|vive|chega|ajuda|está|faz(?= (?:pensar|rir|chorar|sucesso|mal|bem|parte)\\b)"
-    for match in re.finditer(rf"\b(?P<noun>{_WORD}s) que (?:não )?(?P<verb>{verbs})\b", text, re.IGNORECASE):
+    for match in re.finditer(rf"\b(?P<noun>{_WORD}s) que (?:não |mais )?(?P<verb>{verbs})\b", text, re.IGNORECASE):
         noun, before = match["noun"].lower(), text[: match.start()]
         alone = noun not in _SPANS and not re.search(
-            r"\b(?:de|do|da|dos|das|mais|menos|em|com)(?: \w+)?\s*$", before, re.IGNORECASE
+            r"\b(?:de|do|da|dos|das|mais|menos|em|com)(?: \w+)?\s*$", re.sub(r"gost\w+ de $", "", before), re.IGNORECASE
         )
         better = third_person_plural(match["verb"].lower())
         if nouns().get(noun, ("", False))[1] and alone and better and better not in ("têm", "vêm"):

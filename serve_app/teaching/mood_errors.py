@@ -20,22 +20,35 @@ def _subjunctive(text: str) -> Iterator[Correction]:
     insisting = r"(?:exig[eo]|exijo|permite|permito|deix[ao]|(?:tenho|tem) medo(?: de)?|basta|fico feliz)"
     wish = (
         rf"(?:espero|quero|desejo|tomara|duvido|prefiro|peço|preciso|precisar|{wanting}|{insisting}"
-        rf"|é (?:{important}|ótimo|normal|estranho|(?:uma )?pena)) que"
+        rf"|conseguir|(?:me )?surpreend(?:e|eu)|é (?:{important}|incrível|ótimo|normal|estranho|(?:uma )?pena)) que"
     )
-    wished = r"(?:queria|esperava|gostaria|duvidava|pediu|pedi|pediram|quis|preferia|era (?:importante|preciso)) que"
+    wished = (
+        r"(?:queria|esperava|gostaria|duvidava|pediu|pedi|pediram|exigi(?:u|ram)|quis|quiseram|preferia"
+        r"|era (?:importante|preciso)) que"
+    )
     subject = r"(?:[a-zà-ú]+ ){0,4}?"
-    for trigger, table in ((wish, now), (r"embora|talvez|caso|não é que", now), (wished, past | rule_data()["wished"])):
+    for trigger, table in (
+        (wish, now),
+        (r"embora|talvez|caso|não é que|ainda que|(?<!o )(?<!a )mesmo que|a menos que|a não ser que|contanto que", now),
+        (wished, past | rule_data()["wished"]),
+    ):
         verbs = "|".join(table)
         for match in re.finditer(rf"\b({trigger}) {subject}({verbs})\b", text, re.IGNORECASE):
             if not _NEW_CLAUSE.search(_between(match)):
                 yield corrected(match, 2, table[match[2].lower()], "subjunctive", trigger=match[1].lower())
-    someone = r"(?:eu|você|ele|ela|nós|eles|elas|vocês|(?:o|a|os|as|meu|minha|meus|minhas) [a-zà-ú]+)"
+    someone = (
+        r"(?:eu|você|ele|ela|nós|alguém|ninguém|todo mundo|eles|elas|vocês"
+        r"|(?:o|a|os|as|meu|minha|meus|minhas) [a-zà-ú]+)"
+    )
+    wishes = rf"{wish}|caso|talvez|embora|ainda que|para que"
     for match in re.finditer(
-        rf"\b({wish}|caso|talvez) (?:{someone} )(?:(?:não|me|te|se|já) ){{0,2}}({_WORD})\b", text, re.IGNORECASE
+        rf"\b({wishes}) (?:(?:um dia|amanhã|hoje|logo) )?(?:{someone} )(?:(?:não|me|te|se|já) ){{0,2}}({_WORD})\b",
+        text,
+        re.IGNORECASE,
     ):
         word = match[2].lower()
         after_pronoun = re.search(r"\b(?:eu|você|el[ea]s?|nós)\b", _between(match), re.IGNORECASE) is not None
-        if word not in now and (after_pronoun or word not in nouns()) and (better := _regular_subjunctive(word)):
+        if word not in now and (after_pronoun or word not in nouns()) and (better := _present_subjunctive(word)):
             yield corrected(match, 2, better, "subjunctive", trigger=match[1].lower())
     for match in re.finditer(
         rf"\b({wished}) {someone} (?:(?:não|me|te|se|já) ){{0,2}}({_WORD})\b", text, re.IGNORECASE
@@ -58,8 +71,8 @@ def _regular_subjunctive(word: str) -> str | None:
     if word.endswith(("amos", "emos", "imos")):
         verb = f"{word[:-3]}r"
         frequent = likely_verb(verb) and word not in ("vamos", "temos", "somos", "estamos", "sejamos")
-        one = _regular_subjunctive(f"{word[:-4]}{'a' if verb.endswith('ar') else 'e'}") if frequent else None
-        return f"{one}mos" if one else None
+        ours = conjugate(verb, "subjunctive") if frequent else None
+        return ours[2] if ours else None
     many = word.endswith("m")
     stem, vowel = (word[:-2], word[-2:-1]) if many else (word[:-1], word[-1:])
     verbs = {"a": ("ar",), "e": ("er", "ir"), "o": ("ar",)}.get(vowel, ())
@@ -73,6 +86,15 @@ def _regular_subjunctive(word: str) -> str | None:
     return f"{stem}a{'m' * many}"
 
 
+def _present_subjunctive(word: str) -> str | None:
+    """ "Sinta" for "sinto", of irregular verbs too."""
+    for verb in forms().verbs:
+        present, subjunctive = conjugate(verb, "present"), conjugate(verb, "subjunctive")
+        if present and subjunctive and word in present and word not in subjunctive:
+            return subjunctive[present.index(word)]
+    return _regular_subjunctive(word)
+
+
 def _imperfect_subjunctive(word: str) -> str | None:
     """ "Fosse" for "seja" or "é", "entregasse" for "entrego" or "entregue": after a wish in the past."""
     for verb in forms().verbs:
@@ -80,6 +102,10 @@ def _imperfect_subjunctive(word: str) -> str | None:
         for known in filter(None, (present, subjunctive)):
             if past is not None and word in known and word not in past:
                 return past[3].removesuffix("ram") + ("ssem" if known.index(word) == 3 else "sse")
+    for ending, verbs in (("ava", ("ar",)), ("ia", ("er", "ir"))):
+        stem = word.removesuffix(ending)
+        if word.endswith(ending) and (verb := likely_verb(*(stem + other for other in verbs))):
+            return f"{verb[:-1]}sse"
     many = word.endswith("m")
     stem, vowel = (word[:-2], word[-2:-1]) if many else (word[:-1], word[-1:])
     if vowel not in ("o", "a", "e") or len(stem) < 3 or word in nouns():
@@ -95,8 +121,11 @@ def _if(text: str) -> Iterator[Correction]:
     table = rule_data()["imperfect subjunctive"]
     irregular = "|".join(form for form in table if form.endswith("ria"))
     known = re.compile(r"\b(?:sei|sabe|sabia|saber|perguntou|pergunto|perguntei|dúvida|ver)\b[^,.]*$", re.IGNORECASE)
+    who = r"eu|você|ele|ela|a gente|nós|(?:a |o )?(?:meu|minha|o|a) [a-zà-ú]+"
     for match in re.finditer(
-        rf"\bse (eu|você|ele|ela|a gente|nós) (?:não )?({irregular}|[a-zà-ú]+ria)\b", text, re.IGNORECASE
+        rf"\bse ({who}) (?:não )?({irregular}|[a-zà-ú]+ria)\b",
+        text,
+        re.IGNORECASE,
     ):
         if known.search(text[: match.start()]):
             continue

@@ -111,7 +111,11 @@ def _others(text: str) -> Iterator[Correction]:
         if not after_preposition and (better := rule_data()["ele"].get(match[2].lower())):
             yield corrected(match, 2, better, "person", subject=match[1].lower())
     plurals = r"eles|elas|vocês|(?:as|os|meus|minhas|seus|suas) (?!mesm|outr)[a-zà-ú]+s"
-    for match in re.finditer(rf"\b({plurals}) {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
+    for match in re.finditer(
+        rf"\b({plurals}) (?:por exemplo |normalmente |geralmente |às vezes |quase )?{_ADVERBS}({_WORD})\b",
+        text,
+        re.IGNORECASE,
+    ):
         word = match[2].lower()
         if re.search(r"\b(?:entre|de|com|para|pra|por|sobre|sem|contra) $", text[: match.start()], re.IGNORECASE):
             continue  # "o desemprego entre os jovens aumentou"

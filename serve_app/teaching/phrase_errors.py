@@ -44,8 +44,8 @@ def _fixed(text: str) -> Iterator[Correction]:
         if is_infinitive(match[2].lower()) and match[2].lower() not in NO_INFINITIVE:
             yield corrected(match, 0, f"{match[1]} {match[2]}", "preposition")
     for country, gender in rule_data()["countries"].items():
-        for match in re.finditer(rf"\b(de|em|para) ({country})\b", text):
-            with_article = {"de": f"d{gender}", "em": f"n{gender}", "para": f"para {gender}"}[match[1]]
+        for match in re.finditer(rf"\b([Dd]e|[Ee]m|[Pp]ara) ({country})\b", text):
+            with_article = {"de": f"d{gender}", "em": f"n{gender}", "para": f"para {gender}"}[match[1].lower()]
             yield corrected(match, 0, f"{with_article} {country}", "country", 0.85)
     for match in re.finditer(rf"\b(de|em) (o|os|a|as) (?=({_WORD})\b)", text, re.IGNORECASE):
         verb = _INFINITIVE_FOLLOWS.match(text, match.end(3))  # "apesar de as provas serem"

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from functools import cache
 
 from serve_app.teaching.correction import Correction, corrected, nouns, rule_data
+from serve_app.teaching.verb_tenses import conjugate
+from serve_app.teaching.verbs import is_infinitive
 
 _WORD = r"[a-zà-ú]+"
 _JOINED = {
@@ -23,6 +25,9 @@ _JOINED = {
 } | {
     word: word for word in ("esse", "essa", "esses", "essas", "este", "esta", "aquele", "aquela", "aqueles", "aquelas")
 }
+
+
+_WITH_ARTICLE = {"de": "d", "em": "n", "para": "para "}
 
 
 @cache
@@ -50,8 +55,8 @@ def _contraction(text: str) -> Iterator[Correction]:
 def _place(text: str) -> Iterator[Correction]:
     """ "Em Rio": with its article."""
     for place, article in rule_data()["places with an article"].items():
-        for match in re.finditer(rf"\b(de|em) {place}\b(?! (?:Branco|Preto|Claro|Verde|Grande))", text):
-            yield corrected(match, 0, f"{'d' if match[1] == 'de' else 'n'}{article} {place}", "country", 0.85)
+        for match in re.finditer(rf"\b([Dd]e|[Ee]m|[Pp]ara) {place}\b(?! (?:Branco|Preto|Claro|Verde|Grande))", text):
+            yield corrected(match, 0, f"{_WITH_ARTICLE[match[1].lower()]}{article} {place}", "country", 0.85)
 
 
 def _missing(text: str) -> Iterator[Correction]:
@@ -96,6 +101,39 @@ def _profession(text: str) -> Iterator[Correction]:
         yield corrected(match, "said", f"{who_said} {verb} {match['what']}", "being", 0.85)
 
 
+def _origin(text: str) -> Iterator[Correction]:
+    """ "Estou da Inglaterra": with "ser"."""
+    being = {"estou": "sou", "está": "é", "estamos": "somos"}
+    countries = "|".join(rule_data()["countries"])
+    for match in re.finditer(
+        rf"\b(estou|está|estamos) d[aeo]s? (?:{countries})(?=[.,!?;]|$| e\b)", text, re.IGNORECASE
+    ):
+        yield corrected(match, 1, being[match[1].lower()], "being", 0.85)
+
+
+def _infinitive(text: str) -> Iterator[Correction]:
+    """ "Ele vender sapatos": not after "para" and the like."""
+    for match in re.finditer(rf"(?:^|[.!?,;] )(?:ele|ela) (?:não )?({_WORD}(?:ar|er|ir))\b", text, re.IGNORECASE):
+        present = (
+            conjugate(match[1].lower(), "present")
+            if is_infinitive(match[1].lower()) and match[1].lower() not in ("quer", "requer")
+            else None
+        )
+        if present:
+            yield corrected(match, 1, present[1], "person", 0.85, subject="ele")
+
+
+def _liked(text: str) -> Iterator[Correction]:
+    """ "Eu gosto música": of it."""
+    for match in re.finditer(
+        rf"\b(?:eu|ele|ela|você|a gente|nós) (?:não |também )?gost(?:o|a|amos) (?:muito )?({_WORD})\b",
+        text,
+        re.IGNORECASE,
+    ):
+        if match[1].lower() in nouns() and match[1].lower() not in ("vez", "tempo", "gente"):
+            yield corrected(match, 1, f"de {match[1]}", "gostar", 0.85)
+
+
 def _bare_noun(text: str) -> Iterator[Correction]:
     """ "Abro porta": one door has its article."""
     verbs = "abr(?:o|e|i|iu|imos|em)|abrir|fech(?:o|a|ei|ou|am|amos)|fechar|deslig(?:o|a|uei|ou)|desligar"
@@ -125,4 +163,15 @@ def _participle(text: str) -> Iterator[Correction]:
         yield corrected(match, 1, better, "participle")
 
 
-TRANSFER_RULES = (_carried_over, _contraction, _place, _missing, _profession, _bare_noun, _participle)
+TRANSFER_RULES = (
+    _carried_over,
+    _contraction,
+    _place,
+    _missing,
+    _profession,
+    _origin,
+    _infinitive,
+    _liked,
+    _bare_noun,
+    _participle,
+)
