@@ -38,6 +38,7 @@ _BEFORE_NOUN = (
     "pequen",
     "cert",
 )
+_OWNERS = "meus?|minhas?|seus?|suas?|nossos?|nossas?"
 _SPANS = frozenset(("anos", "meses", "dias", "semanas", "horas", "minutos", "vezes"))
 _START = r"(?:^|[.,!?;:] ?|\b(?:mas|que|porque|então|hoje|ontem|depois|e) )"
 
@@ -87,10 +88,24 @@ def _three(text: str) -> Iterator[Correction]:
             )
 
 
+def _first_two(match: re.Match[str], text: str) -> re.Match[str]:
+    """The match of its first two words alone."""
+    return re.compile(rf"{match[1]} {match[2]}").match(text, match.start()) or match
+
+
 def _owner(text: str) -> Iterator[Correction]:
     """ "O minha família": of "a meu ver" and "dei a meu pai" nothing is said."""
     for match in re.finditer(r"\b(o|do|no|ao|pelo|os|dos|nos) (minhas?|suas?|nossas?)\b", text, re.IGNORECASE):
         yield corrected(match, 1, {"ao": "à"}.get(match[1].lower()) or _FEMININE[match[1].lower()], "gender")
+    for match in re.finditer(
+        rf"\b(o|a|os|as|do|da|no|na|dos|das|nos|nas) ({_OWNERS}) ({_WORD})\b", text, re.IGNORECASE
+    ):
+        gender = _gender(match[3].lower())
+        turn = _FEMININE if gender == "a" else _MASCULINE
+        article, owner = match[1].lower(), match[2].lower()
+        if gender and match[3].lower() != "avós" and article in turn and (owner in turn or owner.rstrip("s") in turn):
+            better = turn.get(owner) or f"{turn[owner.rstrip('s')]}s"
+            yield corrected(_first_two(match, text), 0, f"{turn[article]} {better}", "gender")
     for match in re.finditer(r"\b(da|na|pela|das|nas) (meus?|seus?|nossos?)\b", text, re.IGNORECASE):
         yield corrected(match, 1, _MASCULINE[match[1].lower()], "gender")
 

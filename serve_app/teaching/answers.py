@@ -28,24 +28,6 @@ _ABOUT_TUTOR = (
     ),
     (re.compile(r"\bcomo você (?:se )?chama\b|\bqual é o seu nome\b", re.IGNORECASE), "Eu me chamo"),
 )
-_TUTOR = {
-    re.compile(
-        r"\bvocê já (?:foi|viu|leu|comeu|esteve|visitou|viajou|experimentou|provou)\b", re.IGNORECASE
-    ): "Eu ainda não.",
-    re.compile(
-        r"\bo que (?:é que )?você faz(?: da vida)?\W*$|\bqual é o seu trabalho\b", re.IGNORECASE
-    ): "Eu ensino português.",
-    re.compile(r"\bquantos anos você tem\b", re.IGNORECASE): "Eu não tenho idade, sou um programa.",
-    re.compile(
-        r"\bvocê (?:tem|é) (?:\w+ )?(?:filh[oa]s?|casad[oa]|namorad[oa]|solteir[oa]|marido|família|irmãos?)\b",
-        re.IGNORECASE,
-    ): "Não, eu sou um programa.",
-    re.compile(
-        r"\bvocê é (?:um robô|uma máquina|humana|de verdade|real|uma pessoa|uma ia)\b", re.IGNORECASE
-    ): "Eu sou um programa que ensina português.",
-}
-"""What the tutor says of herself."""
-
 _AND_YOU = re.compile(r"\be você\W*$", re.IGNORECASE)
 _ABOUT_WORDS = re.compile(
     r"\b(?:quer dizer|significa|diferença|como se (?:diz|fala|escreve)|quando se usa|(?:que|qual) palavra|plural"
@@ -56,7 +38,7 @@ _OPINION = "Eu acho que"
 """How any other question is answered: a small model would say the question back."""
 
 _FACT_ASKED = re.compile(
-    r"^\W*(?:(?:e|mas|então|lia|professora)[\s,]+)*(?:qual|quais|quem|quando|onde|aonde|quant\w+"
+    r"(?:^|[:,.!?] )\W*(?:(?:e|mas|então|lia|professora)[\s,]+)*(?:qual|quais|quem|quando|onde|aonde|quant\w+"
     r"|(?:em|de|com|para|há|por) (?:que|qual|quem|onde|quant\w+)|como (?:se )?chama|como é o nome)\b"
     r"(?=.*\b(?:eu|meus?|minhas?|comigo)\b)"
     r"(?!.*\b(?:posso|devo|deveria|devia|preciso|faço|fazer|dizer|digo|falo|uso)\b)",
@@ -74,12 +56,14 @@ def answer_about_word(found: WordAnswer, said: Said, *, follow_ups: bool) -> Pla
     return Plan("question", fresh(openings()["unknown_word"], said.replies), "", question_form(said))
 
 
+def answers_from_before(said: Said) -> bool:
+    """Whether the learner told it earlier in the conversation."""
+    return bool(answer_from(said.utterance, said.utterances))
+
+
 def answer_question(said: Said, kind: Kind, *, follow_ups: bool) -> Plan:
     if known := answer_from(said.utterance, said.utterances):
         return Plan(kind, opening_for(kind, said), f"{known}.", question_form(said))
-    for asked, told in _TUTOR.items():
-        if asked.search(said.utterance):
-            return Plan(kind, opening_for(kind, said), told, question_form(said))
     for asked, begin in _ABOUT_TUTOR:
         if asked.search(said.utterance):
             return Plan(kind, opening_for(kind, said), begin, question_form(said, sentence=True))
@@ -103,4 +87,4 @@ def answered_with(made: Plan, said: Said, of_word: WordAnswer | None) -> Special
     if made.begin == _OPINION:
         return "opined"
     written = made.form is not None and made.form.sentence
-    return "asked" if written or made.begin in _TUTOR.values() else None
+    return "asked" if written else None

@@ -20,8 +20,9 @@ from serve_app.teaching.utterance_kind import Kind
 from serve_app.teaching.verbs import third_person
 
 Mood = Literal["good", "bad", "any"]
-Special = Literal["word", "unknown_word", "asked", "opined", "fact"]
-"""The tutor explained a word, did not know one, said something of herself, or gave an opinion, or told a fact."""
+Special = Literal["word", "unknown_word", "asked", "opined", "fact", "advised", "recommended"]
+"""The tutor explained a word, did not know one, said something of herself, or gave an opinion, told a fact, gave advice
+or recommended something."""
 
 SHORT = 4
 """An utterance of so many words or fewer ("Não sei.") goes on with the topic before."""

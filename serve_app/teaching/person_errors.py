@@ -117,7 +117,9 @@ def _others(text: str) -> Iterator[Correction]:
         re.IGNORECASE,
     ):
         word = match[2].lower()
-        if re.search(r"\b(?:entre|de|com|para|pra|por|sobre|sem|contra) $", text[: match.start()], re.IGNORECASE):
+        if re.search(
+            r"\b(?:entre|de|d[oa]s|com|para|pra|por|sobre|sem|contra) $", text[: match.start()], re.IGNORECASE
+        ):
             continue  # "o desemprego entre os jovens aumentou"
         better = third_person_plural(word) if _is_third_singular(word) else None
         if better and better not in (word, "têm", "vêm"):  # which sound the same

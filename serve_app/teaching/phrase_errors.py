@@ -83,9 +83,12 @@ def _age(text: str) -> Iterator[Correction]:
 
 def _duration(text: str) -> Iterator[Correction]:
     """ "Moro aqui dois meses", "moro em Recife de um ano": since when."""
-    lasting = "moro|mora|moramos|trabalho|trabalha|trabalhamos|estudo|estuda|estudamos|aprendo|vivo|vive|vivemos"
+    lasting = (
+        "(?:estou|está|estamos) (?:morando|vivendo|trabalhando|estudando|aprendendo)|moro|mora|moramos"
+        "|trabalho|trabalha|trabalhamos|estudo|estuda|estudamos|aprendo|vivo|vive|vivemos"
+    )
     for match in re.finditer(
-        rf"\b(?:{lasting}) (?:{_HERE})( (?:desde |de )?)(?={_SPAN}(?:[.,!?;]|$| e\b))", text, re.IGNORECASE
+        rf"\b(?:{lasting}) (?:{_HERE})( (?:desde |de |por )?)(?={_SPAN}(?:[.,!?;]|$| e\b))", text, re.IGNORECASE
     ):
         yield corrected(match, 1, " há ", "since")
     for match in re.finditer(r"\b(desde) (?=um(?:a)? (?:ano|mês|dia|hora|semana)\b)", text, re.IGNORECASE):

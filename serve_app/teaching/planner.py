@@ -15,9 +15,10 @@ from functools import cache
 
 from serve_app.package_data import data_file
 from serve_app.protocols import ReplyForm
-from serve_app.teaching.answers import answer_about_word, answer_question, answered_with
+from serve_app.teaching.answers import answer_about_word, answer_question, answered_with, answers_from_before
 from serve_app.teaching.follow_ups import Special, follow_up
 from serve_app.teaching.general_knowledge import known_fact
+from serve_app.teaching.known_answers import known_answer
 from serve_app.teaching.moods import mood_of
 from serve_app.teaching.openings import fresh, of_replies
 from serve_app.teaching.plan import Plan, Said, opening_for, question_form
@@ -44,12 +45,14 @@ def plan(
     `questions` decides how the model's question may begin, `follow_ups` takes the question from a list by topic.
     """
     kind = kind_of(said.utterance)
-    fact = None
+    fact = told = None
     of_word = None if kind == "off_task" else answer(said.utterance, said.level)
     if of_word is not None:  # before "foreign": the question may be in English
         kind, made = "question", answer_about_word(of_word, said, follow_ups=follow_ups)
     elif kind == "question" and (fact := known_fact(said.utterance)):
         made = answer_about_word(WordAnswer(fact), said, follow_ups=follow_ups)
+    elif kind == "question" and not answers_from_before(said) and (told := known_answer(said.utterance)):
+        made = answer_about_word(WordAnswer(told[0]), said, follow_ups=follow_ups)
     else:
         made = _planned(said, kind, recast=recast, follow_ups=follow_ups)
     if recast and follow_ups and said.style == "recast":
@@ -57,7 +60,8 @@ def plan(
     if not (openings_on or recast or questions or follow_ups) or (made.whole and not openings_on):
         return Plan(kind)
     if follow_ups and not made.whole:
-        made = _with_follow_up(made, said, "fact" if fact else answered_with(made, said, of_word) or kind)
+        special = "fact" if fact else told[1] if told else answered_with(made, said, of_word)
+        made = _with_follow_up(made, said, special or kind)
     opening = made.opening if openings_on else ""
     form = made.form if questions or made.end else None
     return Plan(kind, opening, f"{opening} {made.begin}".strip(), form, made.whole, made.end)

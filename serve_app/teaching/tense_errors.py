@@ -17,7 +17,7 @@ _PLACES = {"eu": 0, "você": 1, "ele": 1, "ela": 1, "a gente": 1, "nós": 2, "vo
 
 _SUBJECT = rf"(?P<subject>eu|você|ele|ela|a gente|nós|vocês|eles|elas|{_OWNERS} [a-zà-ú]+)"
 _YESTERDAY = (
-    r"(?:(?:ontem|anteontem)(?: (?:à noite|de noite|de manhã|à tarde|de tarde))?"
+    r"(?:(?:ontem|anteontem)(?: (?:à noite|a noite|de noite|de manhã|à tarde|de tarde))?"
     r"|(?:n[ao] |a |o )?(?:semana|mês|ano|verão|inverno|domingo|sábado|sexta|segunda|terça|quarta|quinta)(?:-feira)?"
     r" passad[oa])"
 )
@@ -26,6 +26,7 @@ _THINKING = frozenset(
 )
 """What is thought now of yesterday; "como" may be "like"."""
 
+_FOOD = re.compile(r" (?:um|uma|o|a|os|as|muit[oa]|pizza|carne|peixe|arroz|pão|salada|frango|bolo|sopa|feijoada)\b")
 _PARTICIPLES = {
     "feito": "fazer",
     "visto": "ver",
@@ -77,7 +78,7 @@ def _yesterday(text: str) -> Iterator[Correction]:
         re.IGNORECASE,
     ):
         subject, word = match["subject"].lower(), match["verb"].lower()
-        if word in _THINKING:
+        if word in _THINKING and not (word == "como" and _FOOD.match(text, match.end())):
             continue
         place = _place(subject)
         verb = _infinitive(word, place)
@@ -89,6 +90,20 @@ def _yesterday(text: str) -> Iterator[Correction]:
         past = conjugate(verb, "past")
         if past is not None and past[place] != word:
             yield corrected(match, "verb", past[place], "past", 0.85)
+
+
+def _childhood(text: str) -> Iterator[Correction]:
+    """ "Quando eu era criança, eu moro": how it used to be."""
+    for match in re.finditer(
+        r"\bquando eu (?:era (?:criança|pequen[oa]|jovem|adolescente|menin[oa])|tinha \w+ anos),? eu "
+        rf"(?:não |sempre )?({_WORD})\b",
+        text,
+        re.IGNORECASE,
+    ):
+        verb = _infinitive(match[1].lower(), 0)
+        imperfect = conjugate(verb, "imperfect") if verb else None
+        if imperfect and match[1].lower() not in _THINKING:
+            yield corrected(match, 1, imperfect[0], "past", 0.85)
 
 
 def _perfect(text: str) -> Iterator[Correction]:
@@ -225,4 +240,4 @@ def _unreal(text: str) -> Iterator[Correction]:
             yield corrected(match, "verb", past[match["verb"].lower()], "if", 0.85)
 
 
-TENSE_RULES = (_yesterday, _perfect, _future_subjunctive, _perception, _unreal)
+TENSE_RULES = (_yesterday, _childhood, _perfect, _future_subjunctive, _perception, _unreal)

@@ -59,6 +59,16 @@ def _place(text: str) -> Iterator[Correction]:
             yield corrected(match, 0, f"{_WITH_ARTICLE[match[1].lower()]}{article} {place}", "country", 0.85)
 
 
+def _wrong_article(text: str) -> Iterator[Correction]:
+    """ "No Alemanha", "na Brasil"."""
+    turned = {"no": "na", "do": "da", "ao": "à", "pelo": "pela", "o": "a"}
+    turned |= {other: one for one, other in turned.items()}
+    for country, gender in rule_data()["countries"].items():
+        wrong = {"a": "no|do|ao|pelo", "o": "na|da|à|pela"}.get(gender)
+        for match in re.finditer(rf"\b({wrong}) {country}\b", text) if wrong else ():
+            yield corrected(match, 1, turned[match[1]], "country", 0.85)
+
+
 def _missing(text: str) -> Iterator[Correction]:
     """ "Sinto falta a minha família", "sinto falta lá"."""
     for match in re.finditer(
@@ -126,7 +136,7 @@ def _infinitive(text: str) -> Iterator[Correction]:
 def _liked(text: str) -> Iterator[Correction]:
     """ "Eu gosto música": of it."""
     for match in re.finditer(
-        rf"\b(?:eu|ele|ela|você|a gente|nós) (?:não |também )?gost(?:o|a|amos) (?:muito )?({_WORD})\b",
+        rf"\b(?:eu|ele|ela|você|a gente|nós) (?:não |também )?gost(?:o|a|amos) (?:muito |mais )?({_WORD})\b",
         text,
         re.IGNORECASE,
     ):
@@ -167,6 +177,7 @@ TRANSFER_RULES = (
     _carried_over,
     _contraction,
     _place,
+    _wrong_article,
     _missing,
     _profession,
     _origin,

@@ -59,7 +59,11 @@ _THANKS = re.compile(
 )
 _REPEAT = _words(
     r"(?:pode|podia|poderia)(?: você)? (?:repetir|falar (?:mais )?devagar|dizer de novo)",
-    r"não (?:te )?(?:entendi|compreendi)",
+    r"não (?:te )?(?:entendi|compreendi|ouvi|escutei)",
+    r"o que (?:é que )?você (?:disse|falou|perguntou)(?! (?:antes|ontem|sobre))",
+    r"qual (?:foi|era) a (?:sua )?pergunta|mais devagar, por favor",
+    r"(?:você )?repete(?: isso)?(?=,? ?(?:por favor)?\?)|mais uma vez, por favor",
+    r"diz(?:er)? (?:isso )?(?:de novo|outra vez)",
     r"repet(?:e|ir),? por favor|fal(?:a|e) mais devagar|como assim",
 )
 _GREETING = re.compile(
@@ -73,7 +77,7 @@ _THINKING = re.compile(
 _OFF_TASK = _words(
     r"(?:ignor[ea]|esqueç[ao]|esquece) (?:\w+ ){0,3}(?:instruç\w+|regras?|ordens|comandos?)",
     r"(?:system|sistema) prompt|suas instruções|instruções anteriores",
-    r"(?:respond[ae]|fal[ae]|escrev[ae]) (?:\w+ ){0,3}(?:em )?(?:inglês|espanhol|francês|alemão|código)",
+    r"(?<!você )(?:respond[ae]|fal[ae]|escrev[ae]) (?:\w+ ){0,3}(?:em )?(?:inglês|espanhol|francês|alemão|código)",
     r"você (?:não é mais|agora é|é agora|vai ser)|finj[ae] (?:que|ser)|fal[ae] como (?:um|uma)",
     r"código python|em python|escrev[ae] (?:um|uma|o) (?:código|programa|lista|poema|redação|e-?mail)",
     r"(?:mud[ae]|aument[ae]|coloqu[ae]|ponh[ae]|defin[ae]) (?:o )?(?:meu|seu) nível",

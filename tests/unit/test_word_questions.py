@@ -41,7 +41,7 @@ ANSWERS = {
     "O que significa 'estar com a pulga atrás da orelha'?": (
         '"Com a pulga atrás da orelha" quer dizer com uma dúvida, sem confiar.'
     ),
-    "O que quer dizer 'para inglês ver'?": '"Pra inglês ver" quer dizer só para parecer bom, mas não de verdade.',
+    "O que quer dizer 'para inglês ver'?": '"Pra inglês ver" quer dizer só para mostrar, sem ser de verdade.',
     "Qual a diferença entre 'cozinha' e 'cozinhar'?": (
         '"Cozinha", "kitchen", é um substantivo, e "cozinhar", "cook", é o verbo.'
     ),
