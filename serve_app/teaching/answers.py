@@ -46,6 +46,15 @@ _FACT_ASKED = re.compile(
 )
 """Asks for something about the learner."""
 
+_OF_THE_WORLD = re.compile(
+    r"(?:^|[:,.!?] )\W*(?:(?:e|mas|então|aliás|lia|professora)[\s,]+)*(?:quem|quando|quant[oa]s|onde fica"
+    r"|(?:em|de) que (?:ano|século|data|dia|país|estado|cidade)|quanto (?:custa|mede|pesa|tempo|dura|vale)"
+    r"|qual (?:é|foi|era) (?:mesmo )?(?:o|a) (?:maior|menor|nome|data|população|altura|distância|primeir[oa]|número))\b"
+    r"(?!.*\b(?:você|eu|meus?|minhas?|comigo|a gente|nós|nosso|nossa|devo|posso)\b)",
+    re.IGNORECASE,
+)
+"""Asks for a fact: a small model invents it, so what no data holds is not known."""
+
 
 def answer_about_word(found: WordAnswer, said: Said, *, follow_ups: bool) -> Plan:
     """The answer from data; what the data lacks a small model would invent."""
@@ -73,6 +82,8 @@ def answer_question(said: Said, kind: Kind, *, follow_ups: bool) -> Plan:
         return Plan(kind, fresh(openings()["unknown_word"], said.replies), "", question_form(said))
     if _FACT_ASKED.search(said.utterance):
         return Plan(kind, fresh(openings()["not_remembered"], said.replies), "", question_form(said))
+    if _OF_THE_WORLD.search(said.utterance):
+        return Plan(kind, fresh(openings()["not_known"], said.replies), "", question_form(said))
     return Plan(kind, opening_for(kind, said), _OPINION, question_form(said, sentence=True))
 
 
@@ -82,6 +93,8 @@ def answered_with(made: Plan, said: Said, of_word: WordAnswer | None) -> Special
         return "word" if of_word.whole else "unknown_word"
     if made.opening in openings()["unknown_word"]:
         return "unknown_word"
+    if made.opening in openings()["not_known"]:
+        return "not_known"
     if made.kind != "question" or _AND_YOU.search(said.utterance):
         return None
     if made.begin == _OPINION:

@@ -20,7 +20,7 @@ from serve_app.teaching.utterance_kind import Kind
 from serve_app.teaching.verbs import third_person
 
 Mood = Literal["good", "bad", "any"]
-Special = Literal["word", "unknown_word", "asked", "opined", "fact", "advised", "recommended"]
+Special = Literal["word", "unknown_word", "asked", "opined", "fact", "advised", "recommended", "not_known"]
 """The tutor explained a word, did not know one, said something of herself, or gave an opinion, told a fact, gave advice
 or recommended something."""
 

@@ -28,13 +28,15 @@ _LIVING = re.compile(r"\b(?:mor|viv)(?:o|ava|ia|ando|endo|amos|emos)\b", re.IGNO
 _CALLED = re.compile(r", (?:o |a )?[A-ZÀ-Ú][a-zà-ú]+,")
 """A name beside what it belongs to: "O mais velho, o Théo, está na idade"."""
 
+_OWN_NAME = re.compile(r"\bmeu nome\b|\bcomo (?:eu )?me chamo\b|\bquem (?:eu )?sou\b", re.IGNORECASE)
+_MY_NAME = re.compile(r"\b(?:(?i:me chamo|meu nome é|eu sou|sou|aqui é)(?: [oa])?) [A-ZÀ-Ú]")
 _OWN = re.compile(r"\b(?:meus?|minhas?) ([a-zà-ú]{3,})", re.IGNORECASE)
 _HEAD = re.compile(
     r"\b(?:em que|de que|que|qual é (?:mesmo )?o|qual é (?:mesmo )?a|qual) ([a-zà-ú]{4,})\b", re.IGNORECASE
 )
 _HOW_MANY = re.compile(r"\bquant[oa]s?\b", re.IGNORECASE)
 _NUMBER = re.compile(
-    r"\d|\b(?:um|uma|dois|duas|três|quatro|cinco|seis|sete|oito|nove|dez|onze|doze|treze|quatorze|catorze|quinze|vinte"
+    r"\d|\b(?:dois|duas|três|quatro|cinco|seis|sete|oito|nove|dez|onze|doze|treze|quatorze|catorze|quinze|vinte"
     r"|trinta|quarenta|cinquenta|sessenta|setenta|oitenta|noventa|cem|cento|mil|meia|metade)\b",
     re.IGNORECASE,
 )
@@ -61,6 +63,8 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
     """
     if not _ABOUT_LEARNER.search(question) or _ASKS_TUTOR.search(question):
         return ""
+    if _OWN_NAME.search(question):
+        return next((_quoted(part) for said in utterances for part in _told(said) if _MY_NAME.search(part)), "")
     wanted = _subjects(question)
     where = _WHERE.search(question) is not None
     best, best_score = "", 0.0
@@ -101,7 +105,8 @@ def _fits_the_question(question: str, sentence: str, said: set[str]) -> float:
     if asked := _HEAD.search(question):
         return 1.0 if any(_same_word(asked[1].lower(), word) for word in said) else 0.0
     if _HOW_MANY.search(question):
-        return 0.8 if _NUMBER.search(sentence) else -0.6
+        one = re.search(r"\b(?:um|uma)\b", sentence, re.IGNORECASE)
+        return 1.0 if _NUMBER.search(sentence) else 0.2 if one else -0.6
     return 0.0
 
 
@@ -132,9 +137,11 @@ def _names_a_place(sentence: str, verbs: set[str]) -> bool:
 
 def _about(question: str, answer: str, telling: float) -> bool:
     """A question for a name needs one; any other must be about the learner: not "your husband works" for "my work"."""
-    if _NAME.search(question):
-        return _NAME.search(answer) is not None or (telling >= 1 and _CALLED.search(answer) is not None)
     own = _OWN.search(question)
+    if _NAME.search(question):
+        if own and re.search(rf"\b{own[1]} [A-ZÀ-Ú]", answer):  # "nosso cachorro Bobik"
+            return True
+        return _NAME.search(answer) is not None or (telling >= 1 and _CALLED.search(answer) is not None)
     if own and re.search(rf"\b(?:seus?|suas?|meus?|minhas?) {own[1]}", answer, re.IGNORECASE):
         return True
     return telling >= 2 or re.search(r"\b(?:vocês?|eu|me|nós|a gente)\b", answer, re.IGNORECASE) is not None

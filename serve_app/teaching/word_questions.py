@@ -92,7 +92,7 @@ _EITHER = re.compile(r"\"([^\"]+)\",? (?:ou|or|o) (?:é |digo |diz )?\"([^\"]+)\
 _ABOUT_USE = re.compile(
     r"\b(?:quando|como|onde|por qu?e|para que|o que é)\b.*"
     r"\b(?:us[aoe]\w*|funciona|forma|faz|é|digo|diz|coloc\w+|serve|põe)\b"
-    r"|\bo que (?:é|são) (?:(?:um|uma|uns|umas|o|a|os|as) )?\w|\b(?:regra|when|how|diferença)\b",
+    r"|\bo que (?:é|são) (?:(?:um|uma|uns|umas|o|a|os|as) )?\w[^\"]*$|\b(?:regra|when|how|diferença)\b",
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(r"\s+(?:e|and|y|ou|or|para|from)\s+|\s*[/,]\s*", re.IGNORECASE)

@@ -14,7 +14,7 @@ from serve_app.teaching.how_to_say import is_portuguese
 from serve_app.teaching.spoken_signs import spelt
 from serve_app.teaching.utterance_kind import has_foreign_words, is_foreign
 from serve_app.teaching.word_answer import WordAnswer, fold
-from serve_app.teaching.word_forms import masculine
+from serve_app.teaching.word_forms import feminine, masculine
 
 _WORD = r"(?:a (?:palavra|expressão) |o verbo )?(?:\"(?P<quoted>[^\"]{2,40})\"|(?P<word>[\w-]{3,}))"
 _EXAMPLE = (
@@ -105,7 +105,9 @@ def _synonym(text: str) -> WordAnswer | None:
     if found is None:
         return None
     word = _asked(found).lower()
-    known = _synonyms().get(word) or _synonyms().get(masculine(word) or "")
+    known = _synonyms().get(word)
+    if known is None and (same := _synonyms().get(masculine(word) or "")):
+        known = [feminine(other) or other for other in same]
     if known is None:
         known = [other for other, same in _synonyms().items() if word in same]
     return (
