@@ -20,6 +20,7 @@ from serve_app.teaching.glossary import (
 )
 from serve_app.teaching.meanings import has_meaning, meaning_of
 from serve_app.teaching.spoken_signs import in_words
+from serve_app.teaching.translation import into_english, into_portuguese
 from serve_app.teaching.word_answer import WordAnswer, fold
 from serve_app.teaching.word_forms import forms
 
@@ -189,7 +190,11 @@ def _in_portuguese(words: list[str], order: tuple[Language, ...], *, quoted: boo
     if portuguese and is_portuguese(word):
         return WordAnswer(f'A gente diz "{word.lower()}".') if quoted and len(word.split()) <= 3 else None
     if len(word.split()) > 3:
+        if portuguese and quoted and (told := into_portuguese(word)):
+            return WordAnswer(f'Em português, a gente diz "{told}".')
         return WordAnswer('Em português, a gente diz "', whole=False)
+    if portuguese and (told := into_portuguese(word)):
+        return WordAnswer(f'Em português, "{word}" é "{told}".')
     return WordAnswer(f'Em português, "{word}" é "', whole=False)
 
 
@@ -239,6 +244,8 @@ def _explained(word: str, *, quoted: bool, phrase: bool = False) -> WordAnswer |
         return WordAnswer(f"Em português, {_said(translation)}.")
     if (base := base_form(word)) and (foreign := _in_english_and_spanish(base)):
         return foreign
+    if not several and is_portuguese(word) and (english := into_english(word)):
+        return WordAnswer(f'"{_capital(word)}" é "{english}" em inglês.')
     return None if several else WordAnswer(f'"{_capital(word)}" quer dizer', whole=False)
 
 
