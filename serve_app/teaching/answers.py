@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from serve_app.teaching.follow_ups import Special
+from serve_app.teaching.known_answers import asks_advice
 from serve_app.teaching.openings import fresh, openings
 from serve_app.teaching.plan import Plan, Said, opening_for, question_form
 from serve_app.teaching.said_before import answer_from
@@ -37,6 +38,9 @@ _ABOUT_WORDS = re.compile(
 _OPINION = "Eu acho que"
 """How any other question is answered: a small model would say the question back."""
 
+_ADVICE = "Você pode"
+"""How a question of what to do is answered; with `_OPINION` a small model says what it would do itself."""
+
 _FACT_ASKED = re.compile(
     r"(?:^|[:,.!?] )\W*(?:(?:e|mas|então|lia|professora)[\s,]+)*(?:qual|quais|quem|quando|onde|aonde|quant\w+"
     r"|(?:em|de|com|para|há|por) (?:que|qual|quem|onde|quant\w+)|como (?:se )?chama|como é o nome)\b"
@@ -58,7 +62,7 @@ _OF_THE_WORLD = re.compile(
 
 def answer_about_word(found: WordAnswer, said: Said, *, follow_ups: bool) -> Plan:
     """The answer from data; what the data lacks a small model would invent."""
-    if found.whole or not follow_ups:
+    if found.whole or found.easy or not follow_ups:
         return Plan(
             "question", opening_for("question", said), found.text, question_form(said, sentence=not found.whole)
         )
@@ -84,20 +88,21 @@ def answer_question(said: Said, kind: Kind, *, follow_ups: bool) -> Plan:
         return Plan(kind, fresh(openings()["not_remembered"], said.replies), "", question_form(said))
     if _OF_THE_WORLD.search(said.utterance):
         return Plan(kind, fresh(openings()["not_known"], said.replies), "", question_form(said))
-    return Plan(kind, opening_for(kind, said), _OPINION, question_form(said, sentence=True))
+    begin = _ADVICE if asks_advice(said.utterance) else _OPINION
+    return Plan(kind, opening_for(kind, said), begin, question_form(said, sentence=True))
 
 
 def answered_with(made: Plan, said: Said, of_word: WordAnswer | None) -> Special | None:
     """What a question was answered with, where that decides what the tutor asks then."""
     if of_word is not None:
-        return "word" if of_word.whole else "unknown_word"
+        return "word" if of_word.whole or of_word.easy else "unknown_word"
     if made.opening in openings()["unknown_word"]:
         return "unknown_word"
     if made.opening in openings()["not_known"]:
         return "not_known"
     if made.kind != "question" or _AND_YOU.search(said.utterance):
         return None
-    if made.begin == _OPINION:
-        return "opined"
+    if made.begin in (_OPINION, _ADVICE):
+        return "opined" if made.begin == _OPINION else "advised"
     written = made.form is not None and made.form.sentence
     return "asked" if written else None

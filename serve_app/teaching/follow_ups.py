@@ -99,7 +99,10 @@ _NEEDS = tuple(
             r"\b(?:meu|nosso|no|o|do) (?:trabalho|emprego|chefe)|\bminha chefe|\btrabalh(?:o|ei|amos|ava|ando)\b"
             r"|\b(?:sou|era|como) (?:um |uma )?\w+(?:or|ora|eir[oa]|ist[ao]|ad[oa]|ic[oa])\b",
         ),
-        (r"\bel[ea]\b|\bdele|cuida dele", r"\b(?:meu|minha|nosso|tenho|temos|tem|tinha)\b"),
+        (
+            r"\bel[ea]\b|\bdele|cuida dele",
+            r"\b(?:meu|minha|nosso|nossa|tenho|temos|tive|(?:eu|el[ea]|gente|irmã|irmão) (?:tem|tinha))\b",
+        ),
         (r"\beles (?:têm|estudam|gostam|falam|aprendam|mais)", r"\b(?:meus|minhas|nossos|tenho|temos|tem)\b.*s\b"),
         (
             r"de estudar|você estuda|quer fazer depois",

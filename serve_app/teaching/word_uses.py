@@ -65,7 +65,9 @@ def _example(text: str) -> WordAnswer | None:
     word = _asked(found)
     if example := example_of(word):
         return WordAnswer(f'Por exemplo: "{example}".')
-    return WordAnswer(f'Por exemplo: "{word[:1].upper()}{word[1:]}', whole=False) if is_portuguese(word) else None
+    if not is_portuguese(word):
+        return None
+    return WordAnswer(f"Por exemplo: {word[:1].upper()}{word[1:]}", whole=False, easy=True)
 
 
 def example_of(word: str) -> str | None:

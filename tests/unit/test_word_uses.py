@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from serve_app.teaching.plan import Said
+from serve_app.teaching.planner import plan
 from serve_app.teaching.word_questions import answer
 from serve_app.teaching.word_uses import example_of
 
@@ -35,6 +37,15 @@ def test_an_example_holds_the_word(word: str) -> None:
         assert found is not None
         assert found.text.startswith("Por exemplo: ")
         assert word in found.text.lower()
+
+
+def test_a_model_may_write_an_example_that_the_data_lacks() -> None:
+    said = "Faz uma frase com a palavra 'guindaste'."
+    made = plan(Said(said, said, "A2"), follow_ups=True)
+    assert made.begin.endswith("Por exemplo: Guindaste")
+    assert made.form is not None
+    assert made.form.sentence
+    assert made.end.endswith("?")
 
 
 def test_a_word_without_an_example_has_none() -> None:
