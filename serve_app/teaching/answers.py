@@ -102,6 +102,8 @@ def answered_with(made: Plan, said: Said, of_word: WordAnswer | None) -> Special
         return "not_known"
     if made.kind != "question" or _AND_YOU.search(said.utterance):
         return None
+    if made.begin.endswith(".") and answers_from_before(said):
+        return "recalled"
     if made.begin in (_OPINION, _ADVICE):
         return "opined" if made.begin == _OPINION else "advised"
     written = made.form is not None and made.form.sentence

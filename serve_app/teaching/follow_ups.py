@@ -20,7 +20,7 @@ from serve_app.teaching.utterance_kind import Kind
 from serve_app.teaching.verbs import third_person
 
 Mood = Literal["good", "bad", "any"]
-Special = Literal["word", "unknown_word", "asked", "opined", "fact", "advised", "recommended", "not_known"]
+Special = Literal["word", "unknown_word", "asked", "opined", "fact", "advised", "recommended", "not_known", "recalled"]
 """The tutor explained a word, did not know one, said something of herself, or gave an opinion, told a fact, gave advice
 or recommended something."""
 
@@ -31,16 +31,18 @@ LATELY = 4
 """A question does not begin with the first word of one of so many questions before, as far as there are others."""
 
 _MOODS: dict[str, tuple[Mood, ...]] = {"grave": ("bad",), "sad": ("bad",), "glad": ("good", "any")}
-_FUTURE = re.compile(r"\b(?:vou|vai|vamos|vão|amanhã|próxim[oa]s?|quero|queremos|pretendo|\w+r(?:ei|á|emos|ão))\b")
+_FUTURE = re.compile(
+    r"\b(?:vou|vai|vamos|vão|amanhã|próxim[oa]s?|(?<!não )quero|(?<!não )queremos|pretendo|\w+r(?:ei|á|emos|ão))\b"
+)
 _PAST = re.compile(
     r"\b(?:ontem|anteontem|passad[oa]s?|era|eram|estava|tinha|foi|fui|fomos|foram|fiz|fez|tive|teve|vim|veio|vi|viu"
-    r"|(?!sei|rei|lei)\w{2,}ei|\w{2,}(?:ou|aram|eram|iram|iu)|\w{2,}[bcdfgjlmnrtvz]eu)\b"
+    r"|(?!sei|rei|lei|terei|serei|estarei|irei|farei|direi|poderei|verei|vou)\w{2,}ei|\w{2,}(?:ou|aram|eram|iram|iu)|\w{2,}[bcdfgjlmnrtvz]eu)\b"
 )
 _COMPANY = re.compile(r"\bcom (?:(?:o|a|os|as) )?(?:meu|minha|meus|minhas|uns|umas|um|uma) \w+")
 """Who was there is not what it was about: "cozinhei com meus amigos"."""
 
 _WHEN = re.compile(
-    r"\b(?:n[ao]s?|neste|nesse|este|todo|toda|d[ao]|desde [ao]|durante [ao]) (?:\w+ )?"
+    r"\b(?:n[ao]s?|até(?: [ao])?|para|neste|nesse|este|todo|toda|d[ao]|desde [ao]|durante [ao]) (?:\w+ )?"
     r"(?:verão|inverno|outono|primavera|domingos?|sábados?|sextas?(?:-feira)?|fim de semana|manhã|natal|carnaval"
     r"|páscoa)\b"
 )
@@ -91,6 +93,9 @@ _NEEDS = tuple(
             r"como foi a viagem|onde você ficou|viaja de novo|você mais gostou|foi a primeira vez",
             r"\b(?:fui|fomos|foi|estive|\w{2,}(?:ei|amos|emos|imos|ou|eu|iu))\b",
         ),
+        (r"fazer compras|pela internet", r"\b(?:compr\w+|lojas?|mercado|feira|roupas?|preços?|presentes?)\b"),
+        (r"você relaxa|descansar|faz bem", r"\b(?:eu|estou|tenho|minha|meu|dormir|estresse|dieta|exercício)\b"),
+        (r"com eles", r"\b(?:filh[oa]s?|crianças|net[oa]s?)\b"),
         (r"da história|personagem|recomendaria", r"\b(?:livro|filme|romance|série|novela|história|peça)s?\b"),
         (r"os clientes|vende mais|horas abre", r"\b(?:loja|padaria|restaurante|negócio|cliente|vendas?|vend\w+)s?\b"),
         (r"curso|professores|as aulas", r"\b(?:curso|faculdade|universidade|aula|mestrado|doutorado|estud\w+)s?\b"),
@@ -202,6 +207,7 @@ def _fitting(utterance: str, kind: Kind | Special, before: str) -> Iterator[Topi
         return
     moods = _MOODS.get(kind, ("any",))
     said = _COMPANY.sub(" ", utterance.lower())
+    said = re.sub(r"\bdesde (?:criança|pequen[oa])\b", " ", said)
     said = without if len(_WORD.findall(without := _WHEN.sub(" ", said))) > SHORT else said
     if kind == "neutral" and (_IMAGINED.search(said) or _WISH.search(said)):
         yield _general()["imagined" if _IMAGINED.search(said) else "future"]
