@@ -72,7 +72,8 @@ def warm() -> None:
 
     Not the translator: 170 MB, for words that no list holds.
     """
-    for said in ("Eu moro em Recife.", "Como se diz 'window'?", "¿Cómo se dice 'zorbing'?", "O que quer dizer 'zorba'?"):
+    words = ("Como se diz 'window'?", "¿Cómo se dice 'zorbing'?", "O que quer dizer 'correram'?")
+    for said in ("Eu moro em Recife.", *words, "Você tem uma dica?"):
         plan(Said(said, said, "A2"), follow_ups=True)
 
 
