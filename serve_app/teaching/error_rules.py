@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from serve_app.teaching.agreement_errors import AGREEMENT_RULES
 from serve_app.teaching.correction import Correction, corrected, rule_data
 from serve_app.teaching.mood_errors import MOOD_RULES
 from serve_app.teaching.noun_errors import NOUN_RULES
 from serve_app.teaching.person_errors import PERSON_RULES
 from serve_app.teaching.phrase_errors import PHRASE_RULES
 from serve_app.teaching.predicate_errors import PREDICATE_RULES
+from serve_app.teaching.tense_errors import TENSE_RULES
+from serve_app.teaching.transfer_errors import TRANSFER_RULES
 from serve_app.teaching.utterance_kind import is_foreign
 from serve_app.teaching.word_choice_errors import WORD_CHOICE_RULES
 
@@ -66,4 +69,7 @@ _RULES = (
     *PHRASE_RULES,
     *PREDICATE_RULES,
     *WORD_CHOICE_RULES,
+    *TENSE_RULES,
+    *AGREEMENT_RULES,
+    *TRANSFER_RULES,
 )

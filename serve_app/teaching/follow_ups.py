@@ -15,12 +15,14 @@ from typing import Literal, get_args
 from pydantic import TypeAdapter
 
 from serve_app.package_data import data_file
+from serve_app.teaching.plan import OPINION
 from serve_app.teaching.utterance_kind import Kind
 from serve_app.teaching.verbs import third_person
 
 Mood = Literal["good", "bad", "any"]
-Special = Literal["word", "unknown_word", "asked", "opined", "fact"]
-"""The tutor explained a word, did not know one, said something of herself, or gave an opinion, or told a fact."""
+Special = Literal["word", "unknown_word", "asked", "opined", "fact", "advised", "recommended", "not_known", "recalled"]
+"""The tutor explained a word, did not know one, said something of herself, or gave an opinion, told a fact, gave advice
+or recommended something."""
 
 SHORT = 4
 """An utterance of so many words or fewer ("Não sei.") goes on with the topic before."""
@@ -29,16 +31,31 @@ LATELY = 4
 """A question does not begin with the first word of one of so many questions before, as far as there are others."""
 
 _MOODS: dict[str, tuple[Mood, ...]] = {"grave": ("bad",), "sad": ("bad",), "glad": ("good", "any")}
-_FUTURE = re.compile(r"\b(?:vou|vai|vamos|vão|amanhã|próxim[oa]s?|quero|queremos|pretendo|\w+r(?:ei|á|emos|ão))\b")
+_FUTURE = re.compile(
+    r"\b(?:vou|vai|vamos|vão|amanhã|próxim[oa]s?|(?<!não )quero|(?<!não )queremos|pretendo|\w+r(?:ei|á|emos|ão))\b"
+)
 _PAST = re.compile(
     r"\b(?:ontem|anteontem|passad[oa]s?|era|eram|estava|tinha|foi|fui|fomos|foram|fiz|fez|tive|teve|vim|veio|vi|viu"
-    r"|(?!sei|rei|lei)\w{2,}ei|\w{2,}(?:ou|aram|eram|iram|iu)|\w{2,}[bcdfgjlmnrtvz]eu)\b"
-)
-_OPINION = re.compile(
-    r"\b(?:acho|penso|acredito|opinião|concordo|discordo|deveria\w*|devia\w*|prefiro|importante|duvido|duvida)\b"
+    r"|(?!sei|rei|lei|terei|serei|estarei|irei|farei|direi|poderei|verei|vou)\w{2,}ei|\w{2,}(?:ou|aram|eram|iram|iu)|\w{2,}[bcdfgjlmnrtvz]eu)\b"
 )
 _COMPANY = re.compile(r"\bcom (?:(?:o|a|os|as) )?(?:meu|minha|meus|minhas|uns|umas|um|uma) \w+")
 """Who was there is not what it was about: "cozinhei com meus amigos"."""
+
+_WHEN = re.compile(
+    r"\b(?:n[ao]s?|até(?: [ao])?|para|neste|nesse|este|todo|toda|d[ao]|desde [ao]|durante [ao]) (?:\w+ )?"
+    r"(?:verão|inverno|outono|primavera|domingos?|sábados?|sextas?(?:-feira)?|fim de semana|manhã|natal|carnaval"
+    r"|páscoa)\b"
+)
+"""Nor is the time of it: "no verão eu trabalhei numa fazenda"."""
+
+_OTHER = re.compile(
+    r"^\W*(?:(?:e|mas|hoje|ontem|agora|então|sim|não)[\s,]+)*(?:o |a )?"
+    r"(?:(?:meu|o|nosso|esse) (?P<he>irmão|pai|avô|filho|tio|primo|marido|namorado|noivo|amigo|vizinho|colega|chefe"
+    r"|professor|sogro|cunhado|sobrinho|neto)|(?:minha|a|nossa|essa) (?P<she>irmã|mãe|avó|filha|tia|prima|mulher|esposa"
+    r"|namorada|noiva|amiga|vizinha|colega|chefe|professora|sogra|cunhada|sobrinha|neta))\b"
+    r"(?! e (?:eu|meu|minha|[oa])\b)"
+)
+"""What is told of one other person."""
 
 _TO_LEARNER = re.compile(r"\b(?:você|seu|sua|seus|suas)\b", re.IGNORECASE)
 _SELF = re.compile(r"\b(?:eu|nós|a gente|comigo|mim|me|conosco)\b", re.IGNORECASE)
@@ -81,6 +98,9 @@ _NEEDS = _pairs(
             r"como foi a viagem|onde você ficou|viaja de novo|você mais gostou|foi a primeira vez",
             r"\b(?:fui|fomos|foi|estive|\w{2,}(?:ei|amos|emos|imos|ou|eu|iu))\b",
         ),
+        (r"fazer compras|pela internet", r"\b(?:compr\w+|lojas?|mercado|feira|roupas?|preços?|presentes?)\b"),
+        (r"você relaxa|descansar|faz bem", r"\b(?:eu|estou|tenho|minha|meu|dormir|estresse|dieta|exercício)\b"),
+        (r"com eles", r"\b(?:filh[oa]s?|crianças|net[oa]s?)\b"),
         (r"da história|personagem|recomendaria", r"\b(?:livro|filme|romance|série|novela|história|peça)s?\b"),
         (r"os clientes|vende mais|horas abre", r"\b(?:loja|padaria|restaurante|negócio|cliente|vendas?|vend\w+)s?\b"),
         (r"curso|professores|as aulas", r"\b(?:curso|faculdade|universidade|aula|mestrado|doutorado|estud\w+)s?\b"),
@@ -89,7 +109,10 @@ _NEEDS = _pairs(
             r"\b(?:meu|nosso|no|o|do) (?:trabalho|emprego|chefe)|\bminha chefe|\btrabalh(?:o|ei|amos|ava|ando)\b"
             r"|\b(?:sou|era|como) (?:um |uma )?\w+(?:or|ora|eir[oa]|ist[ao]|ad[oa]|ic[oa])\b",
         ),
-        (r"\bel[ea] (?:tem|gosta|dorme|é|chegou)|\bdele|cuida dele", r"\b(?:meu|minha|nosso|tenho|temos|tem|tinha)\b"),
+        (
+            r"\bel[ea]\b|\bdele|cuida dele",
+            r"\b(?:meu|minha|nosso|nossa|tenho|temos|tive|(?:eu|el[ea]|gente|irmã|irmão) (?:tem|tinha))\b",
+        ),
         (r"\beles (?:têm|estudam|gostam|falam|aprendam|mais)", r"\b(?:meus|minhas|nossos|tenho|temos|tem)\b.*s\b"),
         (
             r"de estudar|você estuda|quer fazer depois",
@@ -109,7 +132,9 @@ _NEEDS = _pairs(
 """What a question takes for granted, and words that show it: no "Foi caro?" where nothing was bought."""
 
 _IMAGINED = re.compile(r"^\W*(?:mas |e )?(?:se|caso|tomara que|queria que)\b", re.IGNORECASE)
-_WISH = re.compile(r"\b(?:quer(?:o|emos|ia)|gostaria|pretendo|preciso|precisar|vou) (?:de |muito )?(?:\w+[aei]r|que)\b")
+_WISH = re.compile(
+    r"\b(?<!não )(?:quer(?:o|emos|ia)|gostaria|pretendo|preciso|precisar|vou) (?:de |muito )?(?:\w+[aei]r|que)\b"
+)
 """What is imagined or wished for is not there yet: questions on how it is do not fit."""
 
 _OF = re.compile(
@@ -187,8 +212,12 @@ def _fitting(utterance: str, kind: Kind | Special, before: str) -> Iterator[Topi
         return
     moods = _MOODS.get(kind, ("any",))
     said = _COMPANY.sub(" ", utterance.lower())
+    said = re.sub(r"\bdesde (?:criança|pequen[oa])\b", " ", said)
+    said = without if len(_WORD.findall(without := _WHEN.sub(" ", said))) > SHORT else said
     if kind == "neutral" and (_IMAGINED.search(said) or _WISH.search(said)):
         yield _general()["imagined" if _IMAGINED.search(said) else "future"]
+    if kind == "neutral" and (other := _OTHER.search(said)):
+        yield _general()["he" if other["he"] else "she"]
     for mood in moods:
         yield from _on(said, mood)
     if kind in ("grave", "sad"):
@@ -233,7 +262,7 @@ def _fits(question: str, said: str, before: str) -> bool:
 
 
 def _time(said: str) -> str:
-    if _OPINION.search(said):
+    if OPINION.search(said):
         return "opinion"
     if _PAST.search(said):
         return "past"

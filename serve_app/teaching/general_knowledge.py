@@ -26,6 +26,8 @@ _ABOUT_COUNTRY = (
 )
 _ABOUT_LEARNER = re.compile(r"\b(?:eu|meus?|minhas?|comigo)\b", re.IGNORECASE)
 
+_OPINION = re.compile(r"\b(?:você (?:não )?(?:acha|pensa|concorda)|na sua opinião)\b", re.IGNORECASE)
+
 
 @cache
 def _data() -> dict[str, Any]:
@@ -43,6 +45,8 @@ def known_fact(utterance: str) -> str | None:
         return None
     if not _ABOUT_LEARNER.search(utterance) and (told := _of_place(utterance)):
         return told
+    if _OPINION.search(utterance):
+        return None
     return next((text for asked, text in _facts() if asked.search(utterance)), None)
 
 

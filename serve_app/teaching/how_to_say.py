@@ -20,6 +20,7 @@ from serve_app.teaching.glossary import (
 )
 from serve_app.teaching.meanings import has_meaning, meaning_of
 from serve_app.teaching.spoken_signs import in_words
+from serve_app.teaching.translation import into_english, into_portuguese
 from serve_app.teaching.word_answer import WordAnswer, fold
 from serve_app.teaching.word_forms import forms
 
@@ -52,6 +53,9 @@ _SAY = re.compile(
     r"|c[oó]mo (?:se|le) (?:dice|dise|diría)|c[oó]mo digo|c[oó]mo (?:puedo |se puede )?decir"
     r"|how (?:(?:do|would|can|could|should|to) )?(?:you|i|we|one|they|people) (?:say|translate)"
     r"|how to (?:say|translate)"
+    r"|what (?:do|would) (?:you|they|people|brazilians) call"
+    r"|como (?:é que )?(?:você |se |a gente |eu )?traduz(?:iria|ir|o|em)?(?= \")"
+    r"|qual (?:é |seria )?a (?:melhor )?(?:tradução (?:de|para)|(?:forma|maneira) (?:\w+ ){0,3}de (?:dizer|traduzir))"
     r"|(?:que|qual) palavra (?:é que )?(?:eu |se |você |a gente )?(?:us[aoe]r?|posso usar|existe) para"
     r"|como (?:se )?chama(?:m)?(?= (?:isso|esse|essa|este|esta)?[^?\"]*\"[^\"]+\")"
     r"|comment (?:dit-on|dire|est-ce qu'on dit|on dit)|come si dice|wie (?:sagt man|hei(?:ß|ss)t)"
@@ -186,7 +190,11 @@ def _in_portuguese(words: list[str], order: tuple[Language, ...], *, quoted: boo
     if portuguese and is_portuguese(word):
         return WordAnswer(f'A gente diz "{word.lower()}".') if quoted and len(word.split()) <= 3 else None
     if len(word.split()) > 3:
+        if portuguese and quoted and (told := into_portuguese(word)):
+            return WordAnswer(f'Em português, a gente diz "{told}".')
         return WordAnswer('Em português, a gente diz "', whole=False)
+    if portuguese and (told := into_portuguese(word)):
+        return WordAnswer(f'Em português, "{word}" é "{told}".')
     return WordAnswer(f'Em português, "{word}" é "', whole=False)
 
 
@@ -236,6 +244,8 @@ def _explained(word: str, *, quoted: bool, phrase: bool = False) -> WordAnswer |
         return WordAnswer(f"Em português, {_said(translation)}.")
     if (base := base_form(word)) and (foreign := _in_english_and_spanish(base)):
         return foreign
+    if not several and is_portuguese(word) and (english := into_english(word)):
+        return WordAnswer(f'"{_capital(word)}" é "{english}" em inglês.')
     return None if several else WordAnswer(f'"{_capital(word)}" quer dizer', whole=False)
 
 

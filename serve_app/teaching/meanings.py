@@ -12,7 +12,7 @@ from serve_app.teaching.base_forms import verb_forms
 from serve_app.teaching.word_answer import fold
 from serve_app.teaching.word_forms import masculine
 
-_LIGHT_VERB = re.compile(r"^(?:esta[r]?|estou|estao|estava|ser|e|ter|tem|ficar|fiquei|ficou) ")
+_LIGHT_VERB = re.compile(r"^(?:esta[r]?|estou|estao|estava|ser|e|ter|tem|ficar|fiquei|ficou) (?:com )?|^com (?=a |o )")
 
 
 def has_meaning(word: str) -> bool:

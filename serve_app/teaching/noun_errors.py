@@ -40,7 +40,8 @@ def _gender(text: str) -> Iterator[Correction]:
         if noun == "avó":
             yield corrected(match, 0, f"{match[1]} avô", "gender", 0.8)
         elif _is_feminine(noun):
-            yield corrected(match, 0, f"{_TURNED[match[1].lower()]} {match[2]}", "gender")
+            many = match[1].lower().endswith("s") and not nouns()[noun][1]  # "os criança"
+            yield corrected(match, 0, f"{_TURNED[match[1].lower()]} {plural(noun) if many else match[2]}", "gender")
     for match in re.finditer(rf"\bmuit[oa] ({_WORD}s)\b", text, re.IGNORECASE):
         gender, many = nouns().get(match[1].lower(), ("", False))
         if many:

@@ -16,6 +16,9 @@ _WORD = r"[a-zà-ú]+"
 _CLAUSE = re.compile(r"(?:^|[,.!?]|\b(?:e|mas|então|hoje|ontem|agora|oi|porque))\s*$", re.IGNORECASE)
 """What may stand before the first word of a clause."""
 _MAY_BE_SUBJUNCTIVE = re.compile(r"\b(?:que|caso|talvez|embora|quando|se|para que)\b[^,.]{0,20}$", re.IGNORECASE)
+_TWO = re.compile(r"(?:^|[.,!?] )(?:(?:[oa] )?(?:meu|minha|meus|minhas) [a-zà-ú]+|ele|ela|você) e $", re.IGNORECASE)
+"""Somebody else before "e eu" at the start of a clause: of two people."""
+
 _PAST = re.compile(r"\b(?:ontem|anteontem|passad[oa]s?|domingo|sábado|atrás)\b", re.IGNORECASE)
 
 
@@ -24,6 +27,8 @@ def _eu(text: str) -> Iterator[Correction]:
         word, before = match[1].lower(), text[: match.start()]
         if (len(word) < 2 and word != "é") or (word.endswith("mos") and re.search(r"\be $", before)):
             continue  # "você e eu somos"
+        if _TWO.search(before):
+            continue  # "meu marido e eu": see agreement_errors
         if is_infinitive(word) and (not _CLAUSE.search(before) or word in NO_INFINITIVE):
             continue  # "para eu fazer", "vale a pena eu ficar"
         subjunctive = bool(_MAY_BE_SUBJUNCTIVE.search(before))
@@ -106,9 +111,15 @@ def _others(text: str) -> Iterator[Correction]:
         if not after_preposition and (better := rule_data()["ele"].get(match[2].lower())):
             yield corrected(match, 2, better, "person", subject=match[1].lower())
     plurals = r"eles|elas|vocês|(?:as|os|meus|minhas|seus|suas) (?!mesm|outr)[a-zà-ú]+s"
-    for match in re.finditer(rf"\b({plurals}) {_ADVERBS}({_WORD})\b", text, re.IGNORECASE):
+    for match in re.finditer(
+        rf"\b({plurals}) (?:por exemplo |normalmente |geralmente |às vezes |quase )?{_ADVERBS}({_WORD})\b",
+        text,
+        re.IGNORECASE,
+    ):
         word = match[2].lower()
-        if re.search(r"\b(?:entre|de|com|para|pra|por|sobre|sem|contra) $", text[: match.start()], re.IGNORECASE):
+        if re.search(
+            r"\b(?:entre|de|d[oa]s|com|para|pra|por|sobre|sem|contra) $", text[: match.start()], re.IGNORECASE
+        ):
             continue  # "o desemprego entre os jovens aumentou"
         better = third_person_plural(word) if _is_third_singular(word) else None
         if better and better not in (word, "têm", "vêm"):  # which sound the same

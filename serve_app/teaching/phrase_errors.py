@@ -26,6 +26,13 @@ _INFINITIVE_FOLLOWS = re.compile(
 def _fixed(text: str) -> Iterator[Correction]:
     for match in re.finditer(r"\b(haviam) (?=muit|pouc|vári|mais|pessoas|algu|dois|duas|três|\d)", text, re.IGNORECASE):
         yield corrected(match, 1, "havia", "impersonal")
+    impersonal = {"haverão": "haverá", "houveram": "houve"}
+    for match in re.finditer(
+        r"\b(haverão|houveram) (?=muit|pouc|vári|mais|pessoas|algu|dois|duas|três|tant|problemas|\d)",
+        text,
+        re.IGNORECASE,
+    ):
+        yield corrected(match, 1, impersonal[match[1].lower()], "impersonal")
     for match in re.finditer(rf"\b(fazem) (?={MANY} (?:anos|meses|dias|horas|semanas))", text, re.IGNORECASE):
         yield corrected(match, 1, "faz", "impersonal")
     for match in re.finditer(rf"\b(desde) (?={MANY} (?:anos?|meses|mês|dias?|horas?|semanas?)\b)", text, re.IGNORECASE):
@@ -37,8 +44,8 @@ def _fixed(text: str) -> Iterator[Correction]:
         if is_infinitive(match[2].lower()) and match[2].lower() not in NO_INFINITIVE:
             yield corrected(match, 0, f"{match[1]} {match[2]}", "preposition")
     for country, gender in rule_data()["countries"].items():
-        for match in re.finditer(rf"\b(de|em|para) ({country})\b", text):
-            with_article = {"de": f"d{gender}", "em": f"n{gender}", "para": f"para {gender}"}[match[1]]
+        for match in re.finditer(rf"\b([Dd]e|[Ee]m|[Pp]ara) ({country})\b", text):
+            with_article = {"de": f"d{gender}", "em": f"n{gender}", "para": f"para {gender}"}[match[1].lower()]
             yield corrected(match, 0, f"{with_article} {country}", "country", 0.85)
     for match in re.finditer(rf"\b(de|em) (o|os|a|as) (?=({_WORD})\b)", text, re.IGNORECASE):
         verb = _INFINITIVE_FOLLOWS.match(text, match.end(3))  # "apesar de as provas serem"
@@ -76,9 +83,12 @@ def _age(text: str) -> Iterator[Correction]:
 
 def _duration(text: str) -> Iterator[Correction]:
     """ "Moro aqui dois meses", "moro em Recife de um ano": since when."""
-    lasting = "moro|mora|moramos|trabalho|trabalha|trabalhamos|estudo|estuda|estudamos|aprendo|vivo|vive|vivemos"
+    lasting = (
+        "(?:estou|está|estamos) (?:morando|vivendo|trabalhando|estudando|aprendendo)|moro|mora|moramos"
+        "|trabalho|trabalha|trabalhamos|estudo|estuda|estudamos|aprendo|vivo|vive|vivemos"
+    )
     for match in re.finditer(
-        rf"\b(?:{lasting}) (?:{_HERE})( (?:desde |de )?)(?={_SPAN}(?:[.,!?;]|$| e\b))", text, re.IGNORECASE
+        rf"\b(?:{lasting}) (?:{_HERE})( (?:desde |de |por )?)(?={_SPAN}(?:[.,!?;]|$| e\b))", text, re.IGNORECASE
     ):
         yield corrected(match, 1, " há ", "since")
     for match in re.finditer(r"\b(desde) (?=um(?:a)? (?:ano|mês|dia|hora|semana)\b)", text, re.IGNORECASE):

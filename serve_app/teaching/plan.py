@@ -16,6 +16,12 @@ QUESTION_WORDS = (
 """With "você", since a small model likes to ask "Como posso ajudar?" and "O que mais gostaria de saber?"."""
 LATELY = 4
 """A question does not begin with a word that began one of so many questions before."""
+OPINION = re.compile(
+    r"\b(?:acho|penso|acredito|opinião|concordo|discordo|deveria\w*|devia\w*|prefiro|importante|duvido|duvida)\b",
+    re.IGNORECASE,
+)
+"""Words of one who gives an opinion: "I see your point" fits then, and hardly anywhere else."""
+
 _QUESTION = re.compile(r"[^.!?…]*\?")
 
 
@@ -54,7 +60,8 @@ class Said:
 
 
 def opening_for(kind: Kind, said: Said) -> str:
-    return fresh(openings_for(kind, said.level), said.replies, said=said.utterance)
+    of_kind = "opinion" if kind == "neutral" and OPINION.search(said.utterance) else kind
+    return fresh(openings_for(of_kind, said.level), said.replies, said=said.utterance)
 
 
 def question_form(said: Said, *, sentence: bool = False) -> ReplyForm:

@@ -15,9 +15,11 @@ from functools import cache
 
 from serve_app.package_data import data_file
 from serve_app.protocols import ReplyForm
-from serve_app.teaching.answers import answer_about_word, answer_question, answered_with
+from serve_app.teaching.answers import answer_about_word, answer_question, answered_with, answers_from_before
 from serve_app.teaching.follow_ups import Special, follow_up
 from serve_app.teaching.general_knowledge import known_fact
+from serve_app.teaching.known_answers import known_answer
+from serve_app.teaching.moods import mood_of
 from serve_app.teaching.openings import fresh, of_replies
 from serve_app.teaching.plan import Plan, Said, opening_for, question_form
 from serve_app.teaching.recast import recast_beside, shown_right
@@ -43,12 +45,14 @@ def plan(
     `questions` decides how the model's question may begin, `follow_ups` takes the question from a list by topic.
     """
     kind = kind_of(said.utterance)
-    fact = None
+    fact = told = None
     of_word = None if kind == "off_task" else answer(said.utterance, said.level)
     if of_word is not None:  # before "foreign": the question may be in English
         kind, made = "question", answer_about_word(of_word, said, follow_ups=follow_ups)
     elif kind == "question" and (fact := known_fact(said.utterance)):
         made = answer_about_word(WordAnswer(fact), said, follow_ups=follow_ups)
+    elif kind == "question" and not answers_from_before(said) and (told := known_answer(said.utterance)):
+        made = answer_about_word(WordAnswer(told[0]), said, follow_ups=follow_ups)
     else:
         made = _planned(said, kind, recast=recast, follow_ups=follow_ups)
     if recast and follow_ups and said.style == "recast":
@@ -56,15 +60,20 @@ def plan(
     if not (openings_on or recast or questions or follow_ups) or (made.whole and not openings_on):
         return Plan(kind)
     if follow_ups and not made.whole:
-        made = _with_follow_up(made, said, "fact" if fact else answered_with(made, said, of_word) or kind)
+        special = "fact" if fact else told[1] if told else answered_with(made, said, of_word)
+        made = _with_follow_up(made, said, special or kind)
     opening = made.opening if openings_on else ""
     form = made.form if questions or made.end else None
     return Plan(kind, opening, f"{opening} {made.begin}".strip(), form, made.whole, made.end)
 
 
 def warm() -> None:
-    """Load the word lists, half a second of work, before the first turn needs them."""
-    for said in ("Eu moro em Recife.", "Como se diz 'window'?", "Como se diz 'zorbing'?", "O que quer dizer 'zorba'?"):
+    """Load the word lists, half a second of work, before the first turn needs them.
+
+    Not the translator: 170 MB, for words that no list holds.
+    """
+    words = ("Como se diz 'window'?", "¿Cómo se dice 'zorbing'?", "O que quer dizer 'correram'?")
+    for said in ("Eu moro em Recife.", *words, "Você tem uma dica?"):
         plan(Said(said, said, "A2"), follow_ups=True)
 
 
@@ -160,6 +169,14 @@ def _fixed(said: Said, kind: Kind) -> Plan:
     )
 
 
+def _goodbye(said: Said, kind: Kind) -> Plan:
+    """Who tells something on leaving hears that it was heard: "Que bom! Tchau, até a próxima!"."""
+    mood = mood_of(said.utterance)
+    if mood == "neutral":
+        return _fixed(said, kind)
+    return Plan(kind, opening_for(mood, said), opening_for(kind, said), whole=True)
+
+
 def _repeated(said: Said, kind: Kind) -> Plan:
     last = said.replies[-1] if said.replies else ""
     for opening in of_replies([last]):
@@ -168,17 +185,18 @@ def _repeated(said: Said, kind: Kind) -> Plan:
 
 
 _PLANS: dict[Kind, Callable[[Said, Kind], Plan]] = {
-    "goodbye": _fixed,
+    "goodbye": _goodbye,
     "greeting": _fixed,
     "thanks": _fixed,
     "thinking": _fixed,
+    "understood": _fixed,
     "off_task": _fixed,
     "foreign": _fixed,
     "repeat": _repeated,
 }
 
 
-_RECAST_BESIDE: tuple[Kind, ...] = ("question", "goodbye", "greeting", "thanks")
+_RECAST_BESIDE: tuple[Kind, ...] = ("question", "goodbye", "greeting", "thanks", "understood")
 """Kinds whose reply says nothing back by itself. Not "repeat": who did not understand needs no more to listen to."""
 
 

@@ -13,13 +13,24 @@ _START = r"(?:^|[.,!?;:] ?|\b(?:mas|que|porque|então|hoje|ontem|agora|quando) )
 _OWNERS = r"(?:meu|minha|meus|minhas|seu|sua|seus|suas|nosso|nossa|nossos|nossas)"
 _ENDS = r"(?=[.,!?;]|$| (?:e|mas|porque|hoje|aqui|agora|demais|pra|para)\b)"
 _ADJECTIVE = re.compile(
-    rf"{_START}(?P<subject>(?:(?P<det>os?|as?|ess[ea]s?|est[ea]s?|{_OWNERS}) )?(?:{_OWNERS} )?(?P<noun>[^\W\d_]+)) "
+    rf"{_START}(?P<subject>(?:(?P<det>os?|as?|ess[ea]s?|est[ea]s?|outr[oa]s?|uma?|{_OWNERS}) )?(?:{_OWNERS} )?"
+    r"(?P<noun>[^\W\d_]+)) "
     r"(?P<verb>é|está|era|estava|foi|ficou|parece|são|estão|eram|estavam|foram|parecem) "
     rf"(?:(?:muito|bem|tão|um pouco|bastante|mais|sempre|não|super) )?(?P<adjective>[^\W\d_]+){_ENDS}",
     re.IGNORECASE,
 )
 _SECOND = re.compile(r" (?:e|mas) (?:(?:muito|bem|tão) )?([^\W\d_]+)(?=[.,!?;]|$)", re.IGNORECASE)
 _PLURAL_VERBS = ("são", "estão", "eram", "estavam", "foram", "parecem")
+_GENDER = {"o": "o", "a": "a", "um": "o", "uma": "a", "meu": "o", "minha": "a", "seu": "o", "sua": "a"} | {
+    "nosso": "o",
+    "nossa": "a",
+    "esse": "o",
+    "essa": "a",
+    "este": "o",
+    "esta": "a",
+    "outro": "o",
+    "outra": "a",
+}
 _PRONOUNS = {"ele": ("o", False), "ela": ("a", False), "eles": ("o", True), "elas": ("a", True)}
 
 
@@ -27,10 +38,12 @@ def _adjective(text: str) -> Iterator[Correction]:
     for match in _ADJECTIVE.finditer(text):
         noun, many = match["noun"].lower(), match["verb"].lower() in _PLURAL_VERBS
         known = _PRONOUNS.get(noun) if match["det"] is None else nouns().get(noun)
+        if known is None and many and noun.endswith("s") and (match["det"] or "").lower() in ("os", "as"):
+            known = match["det"][:1].lower(), True  # "os brasileiros são"
         forms = _forms(match["adjective"].lower())
         if known is None or forms is None or known[1] != many or noun in ("gente", "parte", "maioria", "cor"):
             continue  # "a gente está cansado", "a maioria é pequeno"
-        gender = known[0] or {"o": "o", "a": "a"}.get((match["det"] or "")[:1].lower())
+        gender = known[0] or _GENDER.get((match["det"] or "").lower().rstrip("s"))
         if gender:
             better = forms[("o", "a").index(gender) + 2 * many]
             yield corrected(match, "adjective", better, "adjective", 0.85, noun=match["subject"].lower())

@@ -11,9 +11,9 @@ from serve_app.teaching.error_rules import find_errors, mended
 from serve_app.teaching.second_person import said_back, sentences
 
 _WORD = re.compile(r"[^\W\d_]+")
-_ABOUT_LEARNER = re.compile(r"\b(eu|meus?|minhas?|comigo|me|nós|a gente|mim)\b", re.IGNORECASE)
+_ABOUT_LEARNER = re.compile(r"\b(eu|meus?|minhas?|comigo|me|nós|nos|noss[oa]s?|a gente|mim|conosco)\b", re.IGNORECASE)
 _ASKS_TUTOR = re.compile(r"\b(você|a senhora) (pode|poderia|quer|sabe|conhece|acha|gosta|tem|já)\b", re.IGNORECASE)
-_NAME = re.compile(r"\b(?:chama[mr]?|nome)\b", re.IGNORECASE)
+_NAME = re.compile(r"\b(?:chama\w*|nome)\b", re.IGNORECASE)
 _WHERE = re.compile(r"\b(?:cidade|bairro|país|onde)\b", re.IGNORECASE)
 _LIVES = re.compile(
     r"\b(?:mor(?:o|ar|ando|amos)|viv(?:o|er|emos)|mud(?:ei|ar|amos))\b[^.]*\b(?:em|no|na|para(?: o| a)?) [A-ZÀ-Ú]"
@@ -24,6 +24,22 @@ _SPOKEN_OF = re.compile(r"\beu (?:falei|disse|contei|mencionei)\b", re.IGNORECAS
 _COMES_FROM = re.compile(r"\b(?:de que|de qual|de onde)\b.*\beu (?:sou|venho)\b", re.IGNORECASE)
 _FROM = re.compile(r"\b(?:sou|soy|venho) d[aeo]s? [A-ZÀ-Ú]")
 _LIVING = re.compile(r"\b(?:mor|viv)(?:o|ava|ia|ando|endo|amos|emos)\b", re.IGNORECASE)
+
+_CALLED = re.compile(r", (?:o |a )?[A-ZÀ-Ú][a-zà-ú]+,")
+"""A name beside what it belongs to: "O mais velho, o Théo, está na idade"."""
+
+_OWN_NAME = re.compile(r"\bmeu nome\b|\bcomo (?:eu )?me chamo\b|\bquem (?:eu )?sou\b", re.IGNORECASE)
+_MY_NAME = re.compile(r"\b(?:(?i:me chamo|meu nome é|eu sou|sou|aqui é)(?: [oa])?) [A-ZÀ-Ú]")
+_OWN = re.compile(r"\b(?:meus?|minhas?) ([a-zà-ú]{3,})", re.IGNORECASE)
+_HEAD = re.compile(
+    r"\b(?:em que|de que|que|qual é (?:mesmo )?o|qual é (?:mesmo )?a|qual) ([a-zà-ú]{4,})\b", re.IGNORECASE
+)
+_HOW_MANY = re.compile(r"\bquant[oa]s?\b", re.IGNORECASE)
+_NUMBER = re.compile(
+    r"\d|\b(?:dois|duas|três|quatro|cinco|seis|sete|oito|nove|dez|onze|doze|treze|quatorze|catorze|quinze|vinte"
+    r"|trinta|quarenta|cinquenta|sessenta|setenta|oitenta|noventa|cem|cento|mil|meia|metade)\b",
+    re.IGNORECASE,
+)
 
 _WHO = re.compile(r"\bquem (?:é|era|foi) (?:o|a|meu|minha|o meu|a minha) (\w+)", re.IGNORECASE)
 _NAMED = re.compile(r"[\wà-ú,] [A-ZÀ-Ú][a-zà-ú]{2,}")
@@ -47,6 +63,8 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
     """
     if not _ABOUT_LEARNER.search(question) or _ASKS_TUTOR.search(question):
         return ""
+    if _OWN_NAME.search(question):
+        return next((_quoted(part) for said in utterances for part in _told(said) if _MY_NAME.search(part)), "")
     wanted = _subjects(question)
     where = _WHERE.search(question) is not None
     best, best_score = "", 0.0
@@ -63,6 +81,7 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
         ):
             telling += 3  # more than the words shared with what else was told of it
         introduced = any(re.search(rf"\b(?:um|uma|uns|umas) {word}", sentence, re.IGNORECASE) for word in shared)
+        telling += _fits_the_question(question, sentence, said_words)
         score = telling + number * 1e-3 + 0.3 * introduced
         if telling >= 1 and score > best_score:
             right = mended(sentence, find_errors(sentence))
@@ -79,6 +98,16 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
         return _quoted(named[-1]) if named else ""
     called = [part for part in named if _NAME.search(part)] if _NAME.search(question) else []
     return _quoted(called[-1]) if called else ""
+
+
+def _fits_the_question(question: str, sentence: str, said: set[str]) -> float:
+    """More where the sentence holds what is asked for: the floor for "em que andar", a number for "quantos"."""
+    if asked := _HEAD.search(question):
+        return 1.0 if any(_same_word(asked[1].lower(), word) for word in said) else 0.0
+    if _HOW_MANY.search(question):
+        one = re.search(r"\b(?:um|uma)\b", sentence, re.IGNORECASE)
+        return 1.0 if _NUMBER.search(sentence) else 0.2 if one else -0.6
+    return 0.0
 
 
 def _quoted(sentence: str) -> str:
@@ -108,15 +137,21 @@ def _names_a_place(sentence: str, verbs: set[str]) -> bool:
 
 def _about(question: str, answer: str, telling: float) -> bool:
     """A question for a name needs one; any other must be about the learner: not "your husband works" for "my work"."""
+    own = _OWN.search(question)
     if _NAME.search(question):
-        return _NAME.search(answer) is not None
+        if own and re.search(rf"\b{own[1]} [A-ZÀ-Ú]", answer):  # "nosso cachorro Bobik"
+            return True
+        return _NAME.search(answer) is not None or (telling >= 1 and _CALLED.search(answer) is not None)
+    if own and re.search(rf"\b(?:seus?|suas?|meus?|minhas?) {own[1]}", answer, re.IGNORECASE):
+        return True
     return telling >= 2 or re.search(r"\b(?:vocês?|eu|me|nós|a gente)\b", answer, re.IGNORECASE) is not None
 
 
 def _subjects(text: str) -> set[str]:
     """The words that tell what a text is about."""
     words = (word.lower() for word in _WORD.findall(text))
-    return {word for word in words if len(word) > 2 and zipf_frequency(word, "pt") < _FREQUENT}
+    names = {name.lower() for name in re.findall(r"(?<=\w )[A-ZÀ-Ú][a-zà-ú]{2,}", text)}
+    return names | {word for word in words if len(word) > 2 and zipf_frequency(word, "pt") < _FREQUENT}
 
 
 def _same_word(one: str, other: str) -> bool:

@@ -14,7 +14,7 @@ from serve_app.teaching.verbs import third_person, third_person_plural
 
 _LEAD = re.compile(
     r"^\W*(?:(?:oi|olá|ah|oh|bom dia|boa (?:tarde|noite)|pois é|mas|e|então|sim|não,|entendi|bem|hum|hmm|tá|ok"
-    r"|obrigad[oa]|assim|tipo|well|yes|(?:é|bom)(?=[,.!…]))\b[\s,.!…]*)+",
+    r"|obrigad[oa]|assim(?! que)|tipo|well|yes|(?:é|bom)(?=[,.!…]))\b[\s,.!…]*)+",
     re.IGNORECASE,
 )
 """Words that open an utterance and are not said back."""
@@ -127,6 +127,8 @@ class _Turned:
             self._unsure(token)
         elif self._subject and word not in _BETWEEN and re.match(r"\w", word):
             self._verb(token, word)
+        elif token[0].isupper() and self.words:
+            self._say(token)
         elif not self._subject and (turned := third_person(word, after_eu=False)):
             self._bare_verb(turned)
         elif self._opens and self._first_verb(word):

@@ -10,6 +10,8 @@ from typing import Literal
 
 from wordfreq import zipf_frequency
 
+from serve_app.teaching.moods import mood_of
+
 Kind = Literal[
     "grave",
     "sad",
@@ -21,66 +23,19 @@ Kind = Literal[
     "thanks",
     "repeat",
     "thinking",
+    "understood",
     "foreign",
     "off_task",
 ]
 """grave: death, illness, violence. sad: other bad news. neutral: any other statement. repeat: the learner did not
-understand. thinking: they want time. foreign: not Portuguese. off_task: asks the tutor to be or do something else."""
+understand. thinking: they want time. understood: no more than "ah, entendi". foreign: not Portuguese. off_task: asks
+the tutor to be or do something else."""
 
 
 def _words(*patterns: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(patterns)})\b", re.IGNORECASE)
 
 
-_GRAVE = _words(
-    r"morr(?:eu|eram|endo|er)",
-    r"mort[oae]s?",
-    r"falec\w+",
-    r"enterro|velório|funeral|luto",
-    r"câncer|cancro|tumor|infarto|derrame|avc",
-    r"(?:está|estão|estava|foi|fui|internad[oa]s?|ficou) (?:internad[oa] )?(?:no|ao|para o|pro|em um) hospital",
-    r"internad[oa]s?|alzheimer|demência|parkinson|quimioterapia|doença grave|em coma|derrubaram|demoli\w+",
-    r"(?:dias?|semanas?|mês|meses|fiquei|ficou|mãe|pai|filh[oa]|avó|avô|irmão|irmã) (?:\w+ ){0,2}no hospital",
-    r"demissão|demissões|mandad[oa] embora|sem (?:emprego|trabalho|chão)|não tenho (?:trabalho|emprego)",
-    r"cort(?:ou|aram) (?:\w+ ){1,2}equipe",
-    r"acidente",
-    r"assalt(?:ad\w+|aram|ou|o)",
-    r"demitid[oa]s?|demitiram|desempregad[oa]s?|perd\w+ (?:o|meu|o meu) (?:emprego|trabalho)",
-    r"divórcio|divorci\w+|se separ\w+|me separei|separação|terminou comigo|traiu",
-    r"guerra|aborto|suicídio|depressão|deprimid[oa]",
-    r"nos deixou|não sobreviv\w+|assassinad\w+|falência|licença médica|já não me reconhece|tiro(?:s|teio)?|sequestr\w+",
-    r"abandon(?:ou|aram)|incêndio|enchente|terremoto",
-)
-_SAD = _words(
-    r"doentes?|gripad[oa]|febre|dor(?:es)? de \w+|dói|doem|doendo|machuc\w+|cirurgia|operação não",
-    r"trist\w+|sozinh[oa]s?|solidão|chor(?:o|ei|ou|ando|ar)|infelizmente|saudades?|medo|preocupad[oa]s?|nervos[oa]s?",
-    r"(?:muito|tão|estou|está|fiquei|super|bem) (?:muito )?(?:cansad|estressad|chatead|ansios|frustrad)[oa]",
-    r"(?:tão|estou|me sinto|senti) mal",
-    r"perd(?:i|eu|emos|eram) (?:o|a|os|as|um|uma|meu|minha|meus|minhas|todo|muito|dinheiro|tudo|no)",
-    r"roub(?:ou|aram|ad[oa]s?)|furt(?:aram|ou|ad[oa])",
-    r"quebr(?:ei|ou|ada|ado)|brig(?:uei|ou|amos|aram|a)|discuti(?:mos)? com|ca(?:í|iu) (?:da|do|na|no|e)",
-    r"reprov(?:ei|ou|ad[oa])|não (?:passei|consegui|deu certo|d[ou]rm\w+|ajud\w+|consigo|gostei)|fracass\w+",
-    r"problemas? (?:com|no|na|de)|péssim[oa]|horrível|terrível|pior (?:dia|semana)|ninguém|atras(?:ei|ad[oa])",
-    r"deu errado|cancel(?:aram|ou|ad[oa])|estrag(?:ou|ada|ado|uei)|exigente|barulh\w+|difíc(?:il|eis) (?:para|pra) mim",
-    r"não (?:vai|vão) ser renovad\w+|não (?:posso|pude) (?:ir|voltar|ver|vê)|piorou|faliu|multa|dívidas?|licença",
-    r"desaparec\w+|não (?:me|nos) aceit\w+|sumiu|fugiu|lev(?:ou|aram) (?:o |a )?(?:meu|minha|tudo)|desisti\w*"
-    r"|desanimad[oa]|sem cabeça|com cabeça para",
-    r"sinto falta|senti falta|com raiva|irritad[oa]|esqueci (?:a|o|as|os|minha|meu)",
-)
-_GLAD = _words(
-    r"ador(?:o|ei|amos|ou)|am(?:o|ei)|feliz(?:es)?|content\w+|(?<!porto )alegr\w+|animad[oa]s?|orgulhos[oa]",
-    r"(?:gost(?:o|a|ei|amos)|gostando) (?:muito|demais|bastante|tanto)",
-    r"ganh(?:ei|ou|amos)|pass(?:ei|ou|amos) (?:na|no|em|de ano|nas)|consegui(?:u|mos)? (?:um|o|a|uma|emprego)",
-    r"férias|festa|casamento|aniversário|nasc(?:eu|imento)|bebê|namor\w+|noiv\w+|cas(?:ei|ar|amos)|grávida"
-    r"|promovid[oa]",
-    r"delíci\w+|delicios[oa]s?|divertid[oa]s?|maravilh\w+|sensacional|ótim[oa]s?|incrível|incríveis"
-    r"|lind[oa]s?|perfeit[oa]",
-    r"(?:fui|vou|fomos|vamos|viaj\w+) (?:\w+ )?(?:viajar|à praia|na praia|para a praia|ao cinema|ao show)",
-    r"melhor(?:es)? (?:dia|viagem|amig[oa]|noite|coisa|festa|presente|notícia|férias|fim)|me convid(?:ou"
-    r"|aram) para|(?<!não )me aceitaram|fui aceit[oa]"
-    r"|já (?:posso|consigo) \w+ (?:[\w ]+ )?de novo|sonho|primeira vez|comemor\w+|apaixonad[oa]",
-)
-_NEGATION = _words("não", "nunca", "nem", "ninguém", "nada", "se eu", "sem", "infelizmente", "mas", "queria")
 _GOODBYE = re.compile(
     r"^\W*(?:(?:então|bom|ok|obrigad[oa]|tá|certo|bem)[\s,.!]+)*"
     r"(?:tchau|adeus|até (?:logo|amanhã|mais|breve|a próxima|segunda|depois)|preciso ir|tenho que ir|boa noite e|bye)"
@@ -88,10 +43,27 @@ _GOODBYE = re.compile(
     r"|\bvou indo\b|\baté a próxima\b|^\W*falou\W",
     re.IGNORECASE,
 )
-_THANKS = re.compile(r"^\W*(?:muito )?(?:obrigad[oa]|valeu)\b[^?]{0,25}$", re.IGNORECASE)
+_UNDERSTOOD = re.compile(
+    r"^\W*(?:(?:ah|oh|hum+|sim|ok|okay|nossa|agora|tá|(?:tá|está) (?:bom|bem|certo)|certo|beleza|bom|é|eu|bem|que"
+    r"|(?:muito )?(?:legal|bom|interessante|bem)|entend(?:i|o)|compreendi|faz sentido|saquei|claro|perfeito|exatamente"
+    r"|é isso(?: mesmo)?|bom saber)\b[\s,.!…]*)+$",
+    re.IGNORECASE,
+)
+_SAYS_UNDERSTOOD = re.compile(
+    r"\b(?:entend|compreend|legal|tá b|está b|ok|beleza|sentido|saquei|interess|saber)", re.IGNORECASE
+)
+_THANKS = re.compile(
+    r"^\W*(?:(?:ah|ok|tá|(?:tá|está) (?:bom|bem|certo)|sim|certo|legal|entendi|que legal|é isso|bom|perfeito)[\s,.!]+)*"
+    r"(?:muito )?(?:obrigad[oa]|valeu)\b[^?]{0,25}$",
+    re.IGNORECASE,
+)
 _REPEAT = _words(
     r"(?:pode|podia|poderia)(?: você)? (?:repetir|falar (?:mais )?devagar|dizer de novo)",
-    r"não (?:te )?(?:entendi|compreendi)",
+    r"não (?:te )?(?:entendi|compreendi|ouvi|escutei)",
+    r"o que (?:é que )?você (?:disse|falou|perguntou)(?! (?:antes|ontem|sobre))",
+    r"qual (?:foi|era) a (?:sua )?pergunta|mais devagar, por favor",
+    r"(?:você )?repete(?: isso)?(?=,? ?(?:por favor)?\?)|mais uma vez, por favor",
+    r"diz(?:er)? (?:isso )?(?:de novo|outra vez)",
     r"repet(?:e|ir),? por favor|fal(?:a|e) mais devagar|como assim",
 )
 _GREETING = re.compile(
@@ -105,7 +77,7 @@ _THINKING = re.compile(
 _OFF_TASK = _words(
     r"(?:ignor[ea]|esqueç[ao]|esquece) (?:\w+ ){0,3}(?:instruç\w+|regras?|ordens|comandos?)",
     r"(?:system|sistema) prompt|suas instruções|instruções anteriores",
-    r"(?:respond[ae]|fal[ae]|escrev[ae]) (?:\w+ ){0,3}(?:em )?(?:inglês|espanhol|francês|alemão|código)",
+    r"(?<!você )(?:respond[ae]|fal[ae]|escrev[ae]) (?:\w+ ){0,3}(?:em )?(?:inglês|espanhol|francês|alemão|código)",
     r"você (?:não é mais|agora é|é agora|vai ser)|finj[ae] (?:que|ser)|fal[ae] como (?:um|uma)",
     r"código python|em python|escrev[ae] (?:um|uma|o) (?:código|programa|lista|poema|redação|e-?mail)",
     r"(?:mud[ae]|aument[ae]|coloqu[ae]|ponh[ae]|defin[ae]) (?:o )?(?:meu|seu) nível",
@@ -117,6 +89,14 @@ _QUESTION_WORD = re.compile(
     r"|você (?:acha|gosta|conhece|tem|sabe|pode|lembra|já|prefere))\b",
     re.IGNORECASE,
 )
+_TAG = re.compile(r",? (?:né|certo|viu|sabe|não é)\?$", re.IGNORECASE)
+_PHATIC = re.compile(
+    r"\b(?:tudo (?:bem|bom)|como (?:vai|está|vão as coisas|você está)|sabe(?: o que| de uma coisa)?"
+    r"|adivinh\w+[\w ]*|o que aconteceu|(?:você )?acredita(?: nisso)?|quer saber|e (?:o|a|eu|daí))\W*$",
+    re.IGNORECASE,
+)
+"""Questions that want no answer: greetings, and what only leads to a story."""
+
 _QUOTED = re.compile(r"[\"'“‘«].*?[\"'”’»]")
 _WORD = re.compile(r"[^\W\d_]+")
 _SMALL = frozenset(
@@ -135,6 +115,8 @@ def kind_of(utterance: str) -> Kind:
         return "goodbye"
     if _THANKS.search(utterance):
         return "thanks"
+    if _UNDERSTOOD.search(utterance) and _SAYS_UNDERSTOOD.search(utterance):
+        return "understood"
     if _REPEAT.search(utterance):
         return "repeat"
     if _THINKING.search(utterance):
@@ -145,21 +127,24 @@ def kind_of(utterance: str) -> Kind:
         return "greeting"
     if asks(utterance):
         return "question"
-    if re.match(r"\W*se\b", utterance, re.IGNORECASE):  # what is only imagined is no news
-        return "neutral"
-    if _GRAVE.search(utterance):
-        return "grave"
-    if _SAD.search(utterance):
-        return "sad"
-    return "glad" if _GLAD.search(utterance) and not _NEGATION.search(utterance) else "neutral"
+    return mood_of(utterance)
 
 
 def asks(utterance: str) -> bool:
-    """Whether the utterance ends with a question; speech is often written without its mark."""
-    last = re.split(r"(?<=[.!?…])\s+", utterance.strip())[-1]
-    if re.search(r",? (?:né|certo|viu|sabe|não é)\?$", last, re.IGNORECASE):
-        return False
-    return last.endswith("?") or (last[-1:].isalnum() and _QUESTION_WORD.match(last) is not None)
+    """Whether the utterance asks something; speech is often written without its mark.
+
+    A question before the last sentence counts where the rest is no news: "Como se diz isto? Em inglês é 'crutches'."
+    """
+    *before, last = re.split(r"(?<=[.!?…])\s+", utterance.strip())
+    if _ends_asking(last) or (last[-1:].isalnum() and _QUESTION_WORD.match(last) is not None):
+        return True
+    asked = any(_ends_asking(sentence) and not _PHATIC.search(sentence) for sentence in before)
+    return asked and mood_of(_QUOTED.sub(" ", last)) == "neutral"
+
+
+def _ends_asking(sentence: str) -> bool:
+    """Whether the sentence is a question, and no statement with "não é?" after it."""
+    return sentence.rstrip("\"'”’").endswith("?") and not _TAG.search(sentence)
 
 
 def is_foreign(utterance: str) -> bool:

@@ -20,6 +20,9 @@ KNOWN = 2.0
 _UNLIKE_FIRST_PERSON = frozenset(("visto", "era", "disse", "trouxe", "houve", "rio", "consigo", "sinto", "vá"))
 """Forms in the table that are other words as well: taken as verbs only where "eu" stands before them."""
 
+_OF_OTHERS = frozenset(("cai", "sai", "trai", "atrai", "distrai", "dói", "possui", "inclui", "conclui", "destrói"))
+"""Forms of "ele" that end as those of "eu" do in the past: "cai poeira do teto"."""
+
 _THE_SAME = ("a", "e", "am", "em", "eu", "iu", "ou")
 """Endings of forms that are those of "você" already: "morava", "fosse", and "eu mora", which a learner says."""
 
@@ -73,6 +76,8 @@ def third_person(form: str, *, after_eu: bool = True) -> str | None:
         if is_infinitive(word[:-2]):  # future: morarei
             return word[:-2] + "á"
         return _preterite_ei(word)
+    if not after_eu and word in _OF_OTHERS:
+        return None
     if word.endswith(("i", "í")) and not word.endswith("ei") and len(word) > 2:
         stem = word[:-1]
         known = KNOWN if after_eu else FREQUENT  # "pai" is no form of a verb "pair"

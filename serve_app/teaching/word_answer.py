@@ -12,10 +12,14 @@ _SINGLE = re.compile(r"(?<!\w)'([^\"]+?)'(?!\w)")
 
 @dataclass(frozen=True, slots=True)
 class WordAnswer:
-    """What the tutor says. `whole` False: only its beginning, where the data lacks the word and a model goes on."""
+    """What the tutor says. `whole` False: only its beginning, where the data lacks the word and a model goes on.
+
+    `easy`: a small model goes on well, as with an example sentence; what a word means it would invent.
+    """
 
     text: str
     whole: bool = True
+    easy: bool = False
 
 
 def plain_quotes(text: str) -> str:

@@ -16,6 +16,7 @@ from serve_app.teaching.spoken_signs import spelt
 from serve_app.teaching.verb_tenses import PERSONS, Tense, conjugate
 from serve_app.teaching.word_answer import WordAnswer, fold, plain_quotes
 from serve_app.teaching.word_forms import article, feminine, forms, masculine, plural
+from serve_app.teaching.word_uses import use_of
 
 __all__ = ["WordAnswer", "answer"]
 
@@ -26,7 +27,9 @@ _A_WORD = r"(?:a palavra|the word|la palabra|palavra|o verbo|the verb|verbo|[oa]
 _OF = rf"\s+(?:(?:d[eoa]s?|del|of|for|to)\s+)?(?:{_A_WORD}\s+)?"
 _WORD = r"\"?(?P<word>[\w-]+(?: (?:de|do|da) \w+)?)\"?"
 _HOW = r"\b(?:como|qual|how|what|what's|c[oó]mo|cuál)\b.*?"
-_ASKS = re.compile(r"\?|\b(?:como|qual|que|quando|how|what|sei|sabe|saber|c[oó]mo|cuál|qué)\b", re.IGNORECASE)
+_ASKS = re.compile(
+    r"\?|\b(?:como|qual|que|quando|how|what|sei|sabe|saber|c[oó]mo|cuál|qué|exemplo|frase)\b", re.IGNORECASE
+)
 _IN_PORTUGUESE = re.compile(r"[\s,]+(?:em|in|en) portugu\w+", re.IGNORECASE)
 
 _TENSES: dict[str, Tense] = {
@@ -75,6 +78,11 @@ _SPELL = _patterns(
     rf"{_OF}{_WORD}(?:,? por favor)?\s*(?:[?.!,]|$)",
 )
 _DIFFERENCE = re.compile(r"\b(?:diferenças?|diferencia|difference)(?: de uso)? (?:entre|between|de)\b", re.IGNORECASE)
+_SAME = re.compile(
+    r"\"?(\w[\w -]{1,25}?)\"? (?:e|ou) \"?(\w[\w -]{1,25}?)\"? (?:são|é|significam|querem dizer)"
+    r" (?:a mesma coisa|igua(?:l|is)|o mesmo|sinônimos|diferentes)\b",
+    re.IGNORECASE,
+)
 _WHICH = re.compile(
     r"\b(?:quando (?:eu |a gente |se )?(?:devo |posso )?(?:us[oae]r?|diz|digo)"
     r"|when (?:do|should) (?:i|you|we) (?:use|say)|cu[aá]ndo (?:se )?us[oae])\b(?=.*\?)",
@@ -84,7 +92,7 @@ _EITHER = re.compile(r"\"([^\"]+)\",? (?:ou|or|o) (?:é |digo |diz )?\"([^\"]+)\
 _ABOUT_USE = re.compile(
     r"\b(?:quando|como|onde|por qu?e|para que|o que é)\b.*"
     r"\b(?:us[aoe]\w*|funciona|forma|faz|é|digo|diz|coloc\w+|serve|põe)\b"
-    r"|\b(?:regra|when|how)\b",
+    r"|\bo que (?:é|são) (?:(?:um|uma|uns|umas|o|a|os|as) )?\w[^\"]*$|\b(?:regra|when|how|diferença)\b",
     re.IGNORECASE,
 )
 _BETWEEN = re.compile(r"\s+(?:e|and|y|ou|or|para|from)\s+|\s*[/,]\s*", re.IGNORECASE)
@@ -110,6 +118,7 @@ def answer(utterance: str, level: str | None = None) -> WordAnswer | None:
         or _opposite(here)
         or _grammar(here)
         or _tense(here, short=level == "A1")
+        or use_of(here)
         or _article(here)
         or _spelling(here)
         or meaning(text)
@@ -162,6 +171,8 @@ def _capital(word: str) -> str:
 def _difference(text: str) -> WordAnswer | None:
     if (either := _EITHER.search(text)) and (told := _told_apart(either[1], either[2])):
         return WordAnswer(told)
+    if (same := _SAME.search(text)) and (told := _told_apart(same[1], same[2])):
+        return WordAnswer(told)
     lead = _DIFFERENCE.search(text) or _WHICH.search(text)
     if lead is None:
         return None
@@ -200,7 +211,7 @@ def _known_article(word: str) -> str | None:
 
 def _plural(text: str) -> WordAnswer | None:
     word = _word(_PLURAL, text)
-    if word is None or word in (*_BEFORE_OPERAND, "isso"):
+    if word is None or word in (*_BEFORE_OPERAND, "isso", "palavras", "nomes", "substantivos"):
         return None
     word = _in_tables(word)
     first, space, rest = word.partition(" ")

@@ -28,6 +28,45 @@ def test_sentences_written_without_a_look_at_the_rules_are_seldom_made_wrong() -
     assert figures["recall"] >= 0.6, figures["missed"]
 
 
+def test_what_is_right_is_left_as_it_is_also_beside_the_newer_rules() -> None:
+    lines = json.loads((ROOT / "bench/data/learner_sentences_more.json").read_text("utf-8"))
+    figures = score(lines)
+    assert figures["utterances"] >= 200
+    assert figures["precision"] >= 0.95, figures["wrong"]
+    assert figures["recall"] >= 0.85, figures["missed"]
+    right = [line["said"] for line in lines if line["said"] == line["right"]]
+    assert [said for said in right if find_errors(said)] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "better", "rule"),
+    [
+        ("Ontem eu vou ao mercado.", "fui", "past"),
+        ("Semana passada eu tenho visto um filme.", "vi", "past"),
+        ("Quando eu era criança, eu moro na Índia.", "morava", "past"),
+        ("Se eu terei tempo, vou viajar.", "tiver", "if"),
+        ("Assim que eu saber, eu te ligo.", "souber", "if"),
+        ("Se eu manter o ritmo, consigo.", "mantiver", "if"),
+        ("Ela quer que nós fazemos tudo.", "façamos", "subjunctive"),
+        ("Eu queria que ele seja educado.", "fosse", "subjunctive"),
+        ("Tomara que um dia eu me sinto em casa.", "sinta", "subjunctive"),
+        ("O vizinho toca piano todo noite.", "toda", "gender"),
+        ("Não é no mesma loja.", "na mesma", "gender"),
+        ("Comprei um apartamento pequena.", "pequeno", "adjective"),
+        ("Meu marido e eu gosta de filmes.", "gostamos", "person"),
+        ("A viola do nosso amigo foi roubado.", "roubada", "adjective"),
+        ("Minha esposa está professora.", "é", "being"),
+        ("Os animais foram salvados.", "salvos", "participle"),
+        ("Meu marido realizou que é caro.", "percebeu", "choice"),
+        ("Em Rio o sotaque é diferente.", "No Rio", "country"),
+        ("Eu abro porta.", "a porta", "article"),
+        ("Eu gosto de isso.", "disso", "preposition"),
+    ],
+)
+def test_errors_of_many_kinds_are_found(said: str, better: str, rule: str) -> None:
+    assert [(error.better, error.rule) for error in find_errors(said)] == [(better, rule)]
+
+
 def test_where_an_error_was_said_is_where_it_is_marked() -> None:
     lines = json.loads((ROOT / "tests/data/learner_errors_spoken.json").read_text("utf-8"))
     figures = score(lines)

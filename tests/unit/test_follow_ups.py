@@ -133,3 +133,19 @@ def test_no_question_has_a_gap() -> None:
 @pytest.mark.parametrize("level", LEVELS)
 def test_what_a_question_takes_for_granted_was_said(said: str, question: str, level: str) -> None:
     assert question not in asked_in_turn(said, level)
+
+
+def test_what_is_told_of_another_person_is_asked_of_them() -> None:
+    assert re.search(r"\bela\b|assim|disso", asked("Minha esposa é professora."))
+    assert re.search(r"\bele\b|assim|disso", asked("Meu vizinho toca piano toda noite."))
+    assert "você gosta do seu trabalho" not in asked("Minha esposa é professora.").lower()
+
+
+def test_when_it_was_is_not_what_it_was_about() -> None:
+    assert asked("No verão eu trabalhei como voluntária numa fazenda.", level="B1") not in {
+        question for topic in of("weather") for question in topic.questions["B"]
+    }
+
+
+def test_somebody_elses_animals_are_not_asked_about_as_the_learners_own() -> None:
+    assert " ele " not in asked("Tinha muitos animais lá, galinhas, cabras e um burro.", level="B1")

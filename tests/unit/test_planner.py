@@ -40,6 +40,16 @@ KINDS = {
     "Tchau, até amanhã!": "goodbye",
     "Obrigado, preciso ir agora.": "goodbye",
     "Muito obrigada!": "thanks",
+    "Tá bom, obrigado.": "thanks",
+    "Ah, legal. Entendi.": "understood",
+    "Entendi que a vida é assim.": "neutral",
+    "O que você disse?": "repeat",
+    "Não ouvi a última palavra, você repete?": "repeat",
+    "Você fala inglês?": "question",
+    "Assim que eu souber as datas, peço férias no trabalho.": "neutral",
+    "A nossa maestrina é exigente, mas sabe tirar o melhor de cada voz.": "neutral",
+    "Percebi que tinha apagado o cartão de memória inteiro.": "sad",
+    "Hoje descobri que o celeiro pegou fogo.": "grave",
     "Não entendi. Pode repetir, por favor?": "repeat",
     "I don't understand what you want from me.": "foreign",
     "Yo quiero hablar con mis amigos mañana.": "foreign",
@@ -118,6 +128,29 @@ def test_from_b1_on_not_every_sentence_is_said_back() -> None:
     assert "Você mora em Recife." in first.begin
     second = of("Eu trabalho em casa.", level="B1", replies=(f"{first.begin} Por que?",))
     assert second.begin == second.opening
+
+
+def test_who_tells_something_on_leaving_is_heard() -> None:
+    glad = of("Opa, me contrataram! Tenho que ir, um abraço!")
+    assert glad.opening in openings_for("glad", "A2")
+    assert any(goodbye in glad.begin for goodbye in openings()["goodbye"])
+    sad = of("Perdi o emprego hoje. Preciso ir, tchau!")
+    assert sad.opening in openings_for("grave", "A2") + openings_for("sad", "A2")
+    assert of("Até amanhã!").opening in openings()["goodbye"]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_only_an_opinion_is_called_a_point_of_view(level: str) -> None:
+    opinions = set(openings_for("opinion", level)) - set(openings_for("neutral", level))
+    assert of("Eu acho que a escola devia ser grátis.", level=level).opening in openings_for("opinion", level)
+    assert opinions
+    assert of("Fiquei três horas esperando um tucano.", level=level).opening not in opinions
+
+
+def test_a_fact_that_no_data_holds_is_not_invented() -> None:
+    made = plan(Said("Em que ano nasceu o prefeito de Lyon?", "", "B1"), follow_ups=True)
+    assert made.opening in openings()["not_known"]
+    assert made.whole
 
 
 def test_a_name_is_greeted() -> None:

@@ -31,6 +31,36 @@ CASES = [
     ("Em que cidade eu moro?", ["Eu moro em Porto Alegre.", "Tenho um irmão."], "Você mora em Porto Alegre"),
     ("Qual é o nome do meu cachorro?", ["Eu moro na Rússia.", "No inverno a Rússia é muito fria."], ""),
     ("Em que cidade eu moro?", ["Você mora em Recife?"], ""),
+    (
+        "Em que andar fica o meu apartamento novo?",
+        ["Achei um apartamento novo.", "O apartamento é no terceiro andar e tem varanda."],
+        'Você disse: "O apartamento é no terceiro andar e tem varanda"',
+    ),
+    (
+        "Quantas semanas eu fico com o gesso? Eu falei, não é?",
+        ["Caí de bicicleta.", "Agora eu estou com gesso, por seis semanas."],
+        "Agora você está com gesso, por seis semanas",
+    ),
+    (
+        "Há quantos anos eu moro no Brasil?",
+        ["Depois de doze anos no Brasil, já não sei onde é a minha casa.", "Adoro a minha casa."],
+        "Depois de doze anos no Brasil, você já não sabe onde é a sua casa",
+    ),
+    (
+        "Em que cidade mesmo nos pediram três bis?",
+        ["Em Ouro Preto, o público nos pediu três bis.", "Depois fomos dormir."],
+        'Você disse: "Em Ouro Preto, o público nos pediu três bis"',
+    ),
+    (
+        "Você lembra o nome do meu cachorro?",
+        ["Eu moro com minha esposa e nosso cachorro Bobik.", "O cachorro desapareceu."],
+        'Você disse: "Eu moro com minha esposa e nosso cachorro Bobik"',
+    ),
+    (
+        "Como eu me chamo?",
+        ["Eu me chamo Hans.", "Minha filha se chama Clara."],
+        'Você disse: "Eu me chamo Hans"',
+    ),
 ]
 
 

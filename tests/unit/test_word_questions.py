@@ -41,7 +41,7 @@ ANSWERS = {
     "O que significa 'estar com a pulga atrás da orelha'?": (
         '"Com a pulga atrás da orelha" quer dizer com uma dúvida, sem confiar.'
     ),
-    "O que quer dizer 'para inglês ver'?": '"Pra inglês ver" quer dizer só para parecer bom, mas não de verdade.',
+    "O que quer dizer 'para inglês ver'?": '"Pra inglês ver" quer dizer só para mostrar, sem ser de verdade.',
     "Qual a diferença entre 'cozinha' e 'cozinhar'?": (
         '"Cozinha", "kitchen", é um substantivo, e "cozinhar", "cook", é o verbo.'
     ),
@@ -248,8 +248,8 @@ ANSWERS = {
 }
 BEGINNINGS = {
     "¿Cómo se dice berro en portugués?": 'Em português, "berro" é "',
-    "Como se diz skyscraper em português?": 'Em português, "skyscraper" é "',
-    'How do you say "skyscraper" em português?': 'Em português, "skyscraper" é "',
+    "Como se diz zorbing em português?": 'Em português, "zorbing" é "',
+    'How do you say "zorbing" em português?': 'Em português, "zorbing" é "',
     "How do you say I would like to go to the beach with my friends in Portuguese?": 'Em português, a gente diz "',
     "O que significa xodozinho?": '"Xodozinho" quer dizer',
     "Qual é a diferença entre 'xodó' e 'carinho'?": 'A gente diz "xodó"',
