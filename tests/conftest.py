@@ -40,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     config.stash[RAY_FOLDER] = os.environ["RAY_TMPDIR"] = folder
+    os.environ["PARLE_STORE_URL"] = "memory"  # no conversation of a test in the user's folder
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

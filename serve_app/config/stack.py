@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from serve_app.config.limits import Limits
+from serve_app.config.store import StoreSettings
 from serve_app.config.strict import Strict
 from serve_app.errors import did_you_mean
 from serve_app.protocols import CefrLevel
@@ -207,6 +208,8 @@ class StackArgs(Strict):
     tts: TtsConfig = KokoroOnnxConfig(engine="kokoro-onnx")
     gpu: GpuConfig = GpuConfig()
     limits: Limits = Limits()
+    store: StoreSettings = StoreSettings()
+    """Where conversations are kept."""
     cors_origins: list[str] = Field(default=[])
     """Origins of web pages that may use the server besides its own; "*" for any, "null" for a page opened as a file."""
     keys_file: Path | None = None

@@ -19,11 +19,12 @@ from starlette.types import ASGIApp
 from serve_app.config.stack import StackArgs
 from serve_app.config.user_config import IngressSettings, TeachingSettings
 from serve_app.launch import proxy
-from serve_app.lesson.conversation import Exchange, MemoryStore
+from serve_app.lesson.conversation import Exchange
 from serve_app.observe.observer import Observer
 from serve_app.routes import app_for
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.presence import Presence
+from serve_app.store.memory import MemoryStore
 from support.servers import free_port
 from support.speech import VOICE_NAMES
 from support.stages import House
