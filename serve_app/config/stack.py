@@ -38,8 +38,8 @@ UserFolder = Annotated[Path, AfterValidator(_from_home)]
 GpuShare = Annotated[float, Field(ge=0, le=8), AfterValidator(_placeable)]
 """A share of one card, for example 0.25, or whole cards. Ray places by it, and the engine's memory is limited to it."""
 HEAD_NODE = "node:__internal_head__"
-"""Ray's resource that only the head node has. The Ingress needs a little of it: another node may die without taking
-the conversations along."""
+"""Ray's resource that only the head node has. The Ingress needs a little of it, unless the stack says otherwise: so
+another node may die without taking connections along, and a SQLite file stays on one machine."""
 OnCpu = Literal[0]
 """An engine that runs on the CPU only."""
 Device = Literal["cuda", "cpu"]

@@ -95,6 +95,12 @@ def address_of(settings: StoreSettings, environment: Mapping[str, str] = os.envi
     return StoreAddress("sqlite", path=data_folder(environment) / FILE_NAME)
 
 
+def kind_of(settings: StoreSettings, environment: Mapping[str, str] = os.environ) -> Kind:
+    """The kind of store that `address_of` would find, wherever that is."""
+    given = environment.get(URL_VARIABLE, "").strip().partition(":")[0]
+    return KINDS[given if given in KINDS else settings.url.get_secret_value().partition(":")[0]]
+
+
 def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """The user's folder for Parle's data, as the XDG specification has it."""
     home = environment.get("XDG_DATA_HOME", "")
