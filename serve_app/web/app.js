@@ -263,6 +263,7 @@ function changed(name) {
 function restart() {
   hush();
   lesson.clear();
+  byId('announcer').replaceChildren();
   sounds.forget(session);
   session = newKey();
   connection.tell({ type: 'settings', session_id: session });
