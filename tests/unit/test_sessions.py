@@ -73,6 +73,25 @@ def test_a_reply_that_was_interrupted_is_kept_as_far_as_it_was_heard() -> None:
     assert kept["reply"] != REPLY
 
 
+def test_a_turn_is_kept_from_its_transcript_on_and_grows_with_what_is_spoken() -> None:
+    house = House()
+    house.cefr.takes_s, house.llm.word_s = 2, 0.3
+    with site_of(house) as site:
+
+        def kept() -> dict[str, str]:
+            [turn] = site.get("/api/sessions/aula").json()["turns"]
+            return turn
+
+        with asking(site.url, RECORDING, session_id="aula", order="eager") as events:
+            while next(events).name != "transcript":
+                pass
+            assert (kept()["state"], kept()["transcript"], kept()["reply"]) == ("running", SAID, "")
+            while (event := next(events)).name != "audio":
+                pass
+            house.llm.word_s = 30
+            assert (kept()["state"], kept()["reply"]) == ("running", event.data["text"])
+
+
 def test_a_turn_that_failed_is_kept_with_its_error() -> None:
     house = House()
     house.llm.work.fails_with = RuntimeError("broken")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, replace
@@ -23,7 +24,8 @@ from serve_app.lesson.kept import ConversationStore, KeptTurn
 from serve_app.protocols import Word
 from serve_app.store.memory import MemoryStore
 from serve_app.store.opening import open_store
-from serve_app.store.sql import SqlStore
+from serve_app.store.sql import RENEW_S, SqlStore
+from serve_app.store.statements import LEASE_S
 from serve_app.store.tables import metadata
 
 KINDS = ["memory", "sqlite", "postgresql"]
@@ -402,3 +404,41 @@ async def test_a_store_of_a_newer_version_is_refused_in_one_line(place: Place) -
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StackError, match="newer version of Parle"):
         await place.open()
+
+
+HELD = """
+import asyncio, sys
+from dataclasses import replace
+from serve_app.config.store import StoreSettings
+from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.kept import KeptTurn
+from serve_app.store.opening import open_store
+
+async def main():
+    store = await open_store(StoreSettings.model_validate({"url": sys.argv[1]}), "", {})
+    async with store.turn("a") as turn:
+        turn.write(KeptTurn("t-1", 0.0, "fala 1", reply="Que legal!"))
+        while store.health().unwritten:
+            await asyncio.sleep(0.01)
+        print("speaking", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+"""A process that is in the middle of a turn."""
+
+
+@each(SHARED)
+async def test_a_process_killed_in_mid_turn_keeps_nobody_waiting_and_loses_no_word_it_spoke(place: Place) -> None:
+    store = await place.open()
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", HELD, place.url, stdout=asyncio.subprocess.PIPE)
+    assert other.stdout is not None
+    assert await other.stdout.readline() == b"speaking\n"
+    next_turn = asyncio.create_task(conversation_in(store, "a"))
+    await asyncio.sleep(0.3)
+    assert not next_turn.done(), "the other process has the conversation"
+    other.kill()
+    await other.wait()
+    ends = time.time() + LEASE_S - RENEW_S  # the lease, at the earliest
+    assert (await next_turn).exchanges == (Exchange("fala 1", "Que legal!"),)
+    assert time.time() < ends, "whose process is dead, that is not waited for"
