@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from serve_app.config.store import StoreAddress
-from serve_app.errors import StackError, first_line
+from serve_app.store.unreachable import unreachable
 
 CONNECT_S = 3.0
 """Longest wait for a connection to PostgreSQL."""
@@ -56,23 +56,6 @@ def postgresql_url(url: str) -> URL:
     if "sslmode" in query:
         query["ssl"] = query.pop("sslmode")
     return made.set(query=query)
-
-
-def unreachable(address: StoreAddress, error: BaseException) -> StackError:
-    """The line for a start that fails because of its store. Has no secret of the address in it."""
-    cause = getattr(error, "orig", None) or error
-    cause = getattr(cause, "__cause__", None) or cause
-    why = type(cause).__name__
-    if address.kind == "sqlite":
-        return StackError(
-            f"Conversations cannot be kept in the {address} ({why}: {first_line(cause)}): make it writable, name "
-            "another with PARLE_STORE_URL=sqlite:///FILE, or keep them only while the server runs: "
-            "PARLE_STORE_URL=memory."
-        )
-    return StackError(
-        f"The {address} cannot be used ({why}): start it, or correct args.store.url or PARLE_STORE_URL; "
-        "PARLE_STORE_URL=memory keeps conversations only while the server runs."
-    )
 
 
 def is_lost(error: BaseException) -> bool:

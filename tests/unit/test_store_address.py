@@ -11,7 +11,8 @@ from support.servers import free_port
 
 from serve_app.config.store import StoreSettings, address_of
 from serve_app.errors import StackError
-from serve_app.store.opening import check, open_store
+from serve_app.store.check import check
+from serve_app.store.opening import open_store
 
 SECRET = "postgresql://ana:geheim@db.example:6543/aulas?sslmode=require&password=geheim"
 
