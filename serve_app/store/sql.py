@@ -30,6 +30,7 @@ logger = logging.getLogger("ray.serve")
 BEGIN_S = 2.0
 """Longest wait for the database before a turn; after one that took longer none waits until it is back."""
 READ_S = 5.0
+CLOSING_S = 0.1
 LOOK_AGAIN_S = 0.05
 """How often a turn asks whether another replica is done with its conversation."""
 RENEW_S = 3.0
@@ -51,8 +52,8 @@ class SqlTurn:
     def write(self, turn: KeptTurn, after: Conversation | None = None) -> None:
         if self.deleted:
             return
-        self._pending.turn, self._pending.after = turn, after or self._pending.after
-        self._store.put(self._pending)
+        self._pending.turn = turn
+        self._store.put(self._pending, after)
 
 
 class SqlStore:
@@ -64,6 +65,8 @@ class SqlStore:
         self._keep_days = keep_days
         self._holder = new_name()
         self._recent: Recent[Conversation] = Recent()
+        self._blind: set[str] = set()
+        """Conversations that went on without what the database has of them; what they are is read from it later."""
         self._running: dict[str, SqlTurn] = {}
         self._leases: set[str] = set()
         self._one_at_a_time = OneAtATime()
@@ -93,7 +96,12 @@ class SqlStore:
         """Take the lease and load the conversation."""
         dead = ""
         while self._writer.reachable:
-            remembered = self._recent.get(conversation_id) if self._writer.waits_for(conversation_id) else None
+            remembered = None
+            if self._writer.waits_for(conversation_id):
+                if conversation_id in self._blind:
+                    await self._writer.flush(BEGIN_S)
+                else:
+                    remembered = self._recent.get(conversation_id)
 
             async def take(connection: AsyncConnection) -> tuple[str | None, Conversation | None]:
                 other = await statements.lease(connection, conversation_id, token, self._holder, dead)  # noqa: B023
@@ -107,17 +115,22 @@ class SqlStore:
                 self._writer.failed(error)
                 break
             if other is None:
+                self._blind.discard(conversation_id)
                 return loaded or Conversation(conversation_id)
             if has_died(other):
                 dead = other
                 continue
             await asyncio.sleep(LOOK_AGAIN_S)
-        return self._recent.get(conversation_id) or Conversation(conversation_id)
+        if (known := self._recent.get(conversation_id)) is None:
+            self._blind.add(conversation_id)
+        return known or Conversation(conversation_id)
 
-    def put(self, pending: Pending) -> None:
+    def put(self, pending: Pending, after: Conversation | None) -> None:
         """Keep what a turn has written."""
-        if pending.after is not None:
-            self._recent.put(pending.conversation_id, pending.after)
+        if after is not None:
+            self._recent.put(pending.conversation_id, after)
+            if pending.conversation_id not in self._blind:
+                pending.after = after
         self._writer.put(pending)
 
     async def read(self, conversation_id: str) -> KeptConversation | None:
@@ -187,8 +200,14 @@ class SqlStore:
 
         task = asyncio.create_task(transaction(), name="store")
         self._operations.add(task)
-        task.add_done_callback(self._operations.discard)
-        return await asyncio.shield(task)
+        task.add_done_callback(self._over)
+        async with asyncio.timeout(within_s + CLOSING_S):  # a connection that hangs takes seconds more to be given up
+            return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Task[object]) -> None:
+        self._operations.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited for it has gone, or has been told
 
     async def _every(self, seconds: float, what: Callable[[], Awaitable[None]]) -> None:
         while True:

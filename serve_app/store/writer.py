@@ -67,6 +67,8 @@ class Writer:
         if len(self._pending) > MOST_UNWRITTEN:
             del self._pending[next(iter(self._pending))]
             self.lost += 1
+            if self.lost % 100 == 1:
+                logger.error("%d turns are lost to the store, which is away too long", self.lost)
         self._idle.clear()
         self._work.set()
 
@@ -173,5 +175,5 @@ class Writer:
 
 
 def _name(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    return type(getattr(cause, "__cause__", None) or cause).__name__
+    cause = getattr(error, "orig", None)  # of SQLAlchemy's own; whose cause is that of the driver
+    return type(error if cause is None else cause.__cause__ or cause).__name__

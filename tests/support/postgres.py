@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from support.servers import free_port
 from support.waiting import wait_for
 
@@ -72,6 +74,19 @@ class Postgres:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(20)
             self._process = None
+
+    def suspend(self) -> None:
+        """It is there and does not answer."""
+        for process in self._family():
+            process.suspend()
+
+    def resume(self) -> None:
+        for process in self._family():
+            process.resume()
+
+    def _family(self) -> list[psutil.Process]:
+        assert self._process is not None
+        return [postmaster := psutil.Process(self._process.pid), *postmaster.children(recursive=True)]
 
     def _sql(self, statement: str) -> None:
         at = ["-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-d", "postgres"]

@@ -24,7 +24,7 @@ from serve_app.lesson.kept import ConversationStore, KeptTurn
 from serve_app.protocols import Word
 from serve_app.store.memory import MemoryStore
 from serve_app.store.opening import open_store
-from serve_app.store.sql import RENEW_S, SqlStore
+from serve_app.store.sql import BEGIN_S, RENEW_S, SqlStore
 from serve_app.store.statements import LEASE_S
 from serve_app.store.tables import metadata
 
@@ -350,6 +350,47 @@ async def test_while_the_database_is_away_turns_go_on_and_are_written_when_it_is
     again = await place.open()
     assert (await conversation_in(again, "a")).utterances == ("fala 1", "fala 2")
     assert (await conversation_in(again, "b")).utterances == ("fala 3",)
+
+
+@each(["postgresql"])
+async def test_a_database_that_hangs_is_waited_for_once(place: Place, database: Postgres) -> None:
+    store = await place.open()
+    await take(store, "a", 1)
+    await written(store)
+    database.suspend()
+    try:
+        await take(store, "a", 2)
+        assert not store.health().reachable
+        async with asyncio.timeout(BEGIN_S):
+            for number in range(3, 8):
+                await take(store, "a", number)
+    finally:
+        database.resume()
+    await until(lambda: store.health().reachable, 20, "the store to be back")
+    await written(store)
+    assert (await conversation_in(store, "a")).utterances == tuple(f"fala {n}" for n in range(1, 8))
+
+
+@each(["postgresql"])
+async def test_a_conversation_that_went_on_blindly_is_whole_again_when_the_database_is_back(
+    place: Place, database: Postgres
+) -> None:
+    store = await place.open()
+    await take(store, "a", 1)
+    await written(store)
+    after_a_restart = await place.open()
+    database.stop()
+    try:
+        for number in (2, 3):
+            await take(after_a_restart, "a", number)
+    finally:
+        database.start()
+    await until(lambda: after_a_restart.health().reachable, 20, "the store to be back")
+    await take(after_a_restart, "a", 4)
+    await written(after_a_restart)
+    for one in (after_a_restart, store):
+        now = await conversation_in(one, "a")
+        assert [exchange.learner for exchange in now.exchanges] == [f"fala {n}" for n in (1, 2, 3, 4)]
 
 
 @each(["postgresql"])
