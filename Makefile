@@ -34,7 +34,8 @@ help: ## show this list
 serve: $(VENV)/.cpu ## build the environment, start the CPU stack (HOST, PORT, STACK) and say where to open it
 	@exec $(BIN)/parle serve $(STACK)
 
-test: $(VENV)/.dev ## build what the tests need and run them; ARGS="tests/unit -k turn" runs some of them
+test: $(VENV)/.dev ## build what the tests need and run them; ARGS="tests/unit -k turn" runs some of them (needs PostgreSQL: installs Debian's as root)
+	@scripts/install_postgresql.sh
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else

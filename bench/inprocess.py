@@ -11,12 +11,12 @@ from serve_app import audio
 from serve_app.cefr import CefrClassifier
 from serve_app.config.limits import Limits
 from serve_app.config.stack import LexicalCefrConfig, StackArgs
-from serve_app.lesson.conversation import MemoryStore
 from serve_app.lesson.events import Complete, Delta, Failed, Spoken, Status
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.turn import Turn
 from serve_app.llm import TutorLLM
+from serve_app.store.memory import MemoryStore
 from serve_app.stt import SpeechToText
 from serve_app.tts import TextToSpeech
 

@@ -14,12 +14,12 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from serve_app.config.limits import Limits
-from serve_app.lesson.conversation import MemoryStore
 from serve_app.lesson.events import Complete, Failed
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_protocols import Stages, TutorStage, Utterance
 from serve_app.lesson.turn import Turn
 from serve_app.protocols import Audio, Speech, Transcript
+from serve_app.store.memory import MemoryStore
 from serve_app.teaching.planner import plan
 
 from . import server

@@ -8,7 +8,9 @@ of a refusal. A client sees what `body()` returns, over HTTP, SSE and WebSocket 
     ├── BadAudio, TooLarge, TooSlow, InvalidField, NoSpeech   the client has to change something
     ├── Unauthorized              the client has to send an API key
     ├── Forbidden                 a web page, or a name, that may not use this server
+    ├── NotFound                  there is no such conversation, or it is somebody else's
     ├── Busy, TooMany, Stopping   the client has to come back later
+    ├── StoreUnavailable          kept conversations cannot be reached now
     ├── StageFailed, TurnTimeout  the turn failed; the next one may work
     └── CloudError                a provider of rented machines
 """
@@ -121,6 +123,23 @@ class Forbidden(ParleError):
 
     code = "forbidden"
     status = 403
+
+
+class NotFound(ParleError):
+    """There is no such conversation, or it belongs to another key."""
+
+    code = "no_conversation"
+    status = 404
+
+
+class StoreUnavailable(ParleError):
+    """The database with the conversations cannot be reached."""
+
+    code = "store_unavailable"
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("The kept conversations cannot be reached now; try again in a minute.", retry_after_s=30)
 
 
 class Busy(ParleError):

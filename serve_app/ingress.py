@@ -19,10 +19,9 @@ from serve_app.errors import StackError
 from serve_app.launch import preflight
 from serve_app.launch.bare_serve_run import end_bare_serve_run
 from serve_app.launch.last_settings import LastSettings
-from serve_app.lesson.conversation import MemoryStore
 from serve_app.lesson.stage_protocols import Stages
 from serve_app.llm import TutorLLM
-from serve_app.observe.observer import Observer
+from serve_app.observe.observer import Observer, stack_name
 from serve_app.replicas.handles import (
     RemoteCefrClassifier,
     RemoteSpeechToText,
@@ -33,6 +32,7 @@ from serve_app.replicas.handles import (
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.routes import app_for
 from serve_app.routes.lessons import Lessons
+from serve_app.store.opening import open_store
 from serve_app.stt import SpeechToText
 from serve_app.tts import TextToSpeech
 
@@ -74,7 +74,8 @@ class Ingress:
         handles = {"stt": stt, "cefr": cefr, "llm": llm, "tts": tts}
         self._queries = RemoteStageQueries({name: handle for name, handle in handles.items() if handle is not None})
         self._observer = Observer(args)
-        self._lessons = Lessons(stages, self._queries, MemoryStore(), args, self._observer)
+        store = await open_store(args.store, stack_name(args))
+        self._lessons = Lessons(stages, self._queries, store, args, self._observer)
         self._settings = LiveSettings("Ingress", IngressSettings, self._apply, memory=memory)
 
     def __del__(self) -> None:

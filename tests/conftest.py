@@ -34,12 +34,14 @@ RAY_FOLDER = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Ray's files of this run in a folder of its own.
+    """Ray's files, and conversations, of this run in a folder of its own.
 
     A bare `serve run` joins the Ray last noted in the common folder, and waits without end for one that was killed.
     """
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     config.stash[RAY_FOLDER] = os.environ["RAY_TMPDIR"] = folder
+    os.environ["XDG_DATA_HOME"] = f"{folder}/data"  # no conversation of a test among the user's own
+    os.environ.pop("PARLE_STORE_URL", None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -42,7 +42,7 @@ card = setting("PARLE_GPU", "L4", tuple(CARDS))
 idle_minutes = int(setting("PARLE_IDLE_MINUTES", "5"))
 containers = int(setting("PARLE_CONTAINERS", "1"))
 private = setting("PARLE_PRIVATE", "0", ("0", "1")) == "1"
-passed_on = [name for name in ("HF_TOKEN", "PARLE_API_KEYS") if os.environ.get(name)]
+passed_on = [name for name in ("HF_TOKEN", "PARLE_API_KEYS", "PARLE_STORE_URL") if os.environ.get(name)]
 secrets = [modal.Secret.from_local_environ(passed_on)] if passed_on and modal.is_local() else []
 
 volume = modal.Volume.from_name("parle-weights", create_if_missing=True)
@@ -55,6 +55,8 @@ environment = {
     "PYTHONUNBUFFERED": "1",
     "PARLE_HOSTS": "*",  # Modal decides which requests come here, and under which name
 }
+if "PARLE_STORE_URL" not in passed_on:
+    environment["PARLE_STORE_URL"] = "memory"  # a container's disk ends with it
 
 # The layers that change least come first. debian_slim has the C compiler that Triton needs; CUDA is inside the wheels.
 image = (

@@ -188,7 +188,7 @@ def serve_command(
             if stop_after is not None:
                 from serve_app.clouds import served
 
-                auto_stop = served.prepare(stop_after, cloud_name, address)
+                auto_stop = served.prepare(stop_after, cloud_name, address, several=stack.has_several_ingresses())
             server.run(stack, signals, address=address, verbose=verbose, metrics_port=metrics_port, auto_stop=auto_stop)
         except terminal.Stopped:
             pass

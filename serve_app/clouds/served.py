@@ -58,7 +58,7 @@ def activity_of(url: str) -> Activity:
 class ServedHere:
     """The server of this process: read over its public HTTP API, controlled through Ray, which only this process can.
 
-    There is one ingress replica (`parle check` ensures it), so it knows every client.
+    There is one ingress replica (`prepare` ensures it), so it knows every client.
     """
 
     def __init__(self, url: str, application: str) -> None:
@@ -157,8 +157,10 @@ def prepare(
     cloud: str | None,
     address: str | None,
     environment: Mapping[str, str] = os.environ,
+    *,
+    several: bool = False,
 ) -> AutoStop:
-    """Check everything that a stop will need now, while the user is still watching.
+    """Check everything that a stop will need now, while the user is still watching. `several`: of the Ingress.
 
     Raises:
         StackError: the machine cannot be stopped from here.
@@ -168,6 +170,8 @@ def prepare(
         raise StackError(f"--stop-after takes minutes, {SHORTEST_MIN} or more.")
     if address is not None:
         raise StackError("--stop-after stops the machine that it runs on; with --address the server runs elsewhere.")
+    if several:
+        raise StackError("--stop-after needs one Ingress, which knows of every client; this stack may have several.")
     idle_s = minutes * 60
     times = Times(idle_s, warning_s=min(LONGEST_WARNING_S, idle_s / 2))
     if cloud == DRY_RUN:

@@ -17,8 +17,9 @@ from pydantic import BaseModel, ValidationError
 from ray.runtime_env import RuntimeEnv
 from ray.serve.schema import ServeDeploySchema
 
+from serve_app.config import ingress_rules
 from serve_app.config.limits import Limits
-from serve_app.config.stack import ENGINES, HEAD_NODE, LexicalCefrConfig, StackArgs
+from serve_app.config.stack import ENGINES, LexicalCefrConfig, StackArgs
 from serve_app.config.strict import Strict
 from serve_app.config.user_config import SETTINGS, IngressSettings
 from serve_app.config.yaml_file import Place, WrongFile, YamlFile
@@ -47,6 +48,15 @@ class StackFile:
         [ours] = [one for one in self.schema.applications if one.name == self.application]
         given = [one.user_config for one in ours.deployments if one.name == deployment]
         return (given[0] if given and isinstance(given[0], dict) else None) or {}
+
+    def has_several_ingresses(self) -> bool:
+        """Whether clients may be spread over more than one process."""
+        [ours] = [one for one in self.schema.applications if one.name == self.application]
+        return any(
+            ingress_rules.has_several(one.model_dump(exclude_unset=True))
+            for one in ours.deployments
+            if one.name == "Ingress"
+        )
 
 
 def read(path: Path) -> StackFile:
@@ -170,16 +180,10 @@ class _Lint:
                 self._fault((*here, "name"), "is there twice")
             seen.add(name)
             if name == "Ingress":
-                self._one_replica(deployment, here)
+                for key, what in ingress_rules.faults(deployment, args):
+                    self._fault((*here, key), what)
             self._settings(name, deployment.get("user_config"), (*here, "user_config"))
             self._actor_options(name, deployment.get("ray_actor_options"), args, (*here, "ray_actor_options"))
-
-    def _one_replica(self, deployment: dict[str, Any], place: Place) -> None:
-        for key in ("num_replicas", "autoscaling_config"):
-            if deployment.get(key) not in (None, 1):
-                self._fault(
-                    (*place, key), "the Ingress keeps the conversations, so only one is possible; replicate the stages"
-                )
 
     def _settings(self, name: str, given: Any, place: Place) -> None:
         if not isinstance(given, dict):
@@ -209,9 +213,6 @@ class _Lint:
                 self._fault((*place, "num_gpus"), f"the share of the card is set in {home}, not here")
             else:
                 self._fault(place, f"replaces all options of the stage: repeat num_gpus: {share:g} of {home}")
-        if name == "Ingress" and HEAD_NODE not in (options.get("resources") or {}):
-            kept = f'repeat resources: {{"{HEAD_NODE}": 0.001}}, or the conversations may die with another node'
-            self._fault(place, f"replaces all options of the Ingress: {kept}")
         if "num_cpus" not in options:
             self._fault(place, "replaces all options of the deployment: give num_cpus too (0 reserves none)")
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from serve_app.config.limits import Limits
+from serve_app.config.store import StoreSettings
 from serve_app.config.strict import Strict
 from serve_app.errors import did_you_mean
 from serve_app.protocols import CefrLevel
@@ -37,8 +38,8 @@ UserFolder = Annotated[Path, AfterValidator(_from_home)]
 GpuShare = Annotated[float, Field(ge=0, le=8), AfterValidator(_placeable)]
 """A share of one card, for example 0.25, or whole cards. Ray places by it, and the engine's memory is limited to it."""
 HEAD_NODE = "node:__internal_head__"
-"""Ray's resource that only the head node has. The Ingress needs a little of it: another node may die without taking
-the conversations along."""
+"""Ray's resource that only the head node has. The Ingress needs a little of it, unless the stack says otherwise: so
+another node may die without taking connections along, and a SQLite file stays on one machine."""
 OnCpu = Literal[0]
 """An engine that runs on the CPU only."""
 Device = Literal["cuda", "cpu"]
@@ -207,6 +208,8 @@ class StackArgs(Strict):
     tts: TtsConfig = KokoroOnnxConfig(engine="kokoro-onnx")
     gpu: GpuConfig = GpuConfig()
     limits: Limits = Limits()
+    store: StoreSettings = StoreSettings()
+    """Where conversations are kept."""
     cors_origins: list[str] = Field(default=[])
     """Origins of web pages that may use the server besides its own; "*" for any, "null" for a page opened as a file."""
     keys_file: Path | None = None

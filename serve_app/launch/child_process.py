@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ import psutil
 
 from serve_app import client
 from serve_app.access.tokens import own_headers, share_secret
+from serve_app.config.store import URL_VARIABLE
 from serve_app.errors import StackError
 from serve_app.package_data import data_file
 
@@ -39,10 +41,15 @@ def command(stack: Path, *options: str) -> list[str]:
     return [str(Path(sys.executable).with_name("parle")), "serve", str(stack), *options]
 
 
-def start(stack: Path, *options: str, host: str, port: int, output: IO[bytes] | None = None) -> Server:
-    """Start the server in a session of its own. It writes to `output`, by default where this process writes."""
+def start(stack: Path, *options: str, host: str, port: int, output: IO[bytes] | None = None, store: str = "") -> Server:
+    """Start the server in a session of its own. It writes to `output`, by default where this process writes.
+
+    `store` is where it keeps conversations, unless PARLE_STORE_URL is set.
+    """
     share_secret()
     environment = {**os.environ, "HOST": host, "PORT": str(port), "RAY_USAGE_STATS_ENABLED": "0"}
+    if store:
+        environment.setdefault(URL_VARIABLE, store)
     environment.pop("RAY_ADDRESS", None)
     return subprocess.Popen(
         command(stack, *options),
@@ -60,13 +67,16 @@ def serving(
 ) -> Iterator[tuple[Server, str]]:
     """A server that is ready and its URL, on `port` or a free one; stopped when the block is left.
 
+    Unless PARLE_STORE_URL says otherwise it keeps its conversations beside `log`.
+
     Raises:
         StackError: it is not ready in time; the end of `log`, its output, is attached as a note.
     """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
+    kept = f"sqlite:///{log.resolve().with_suffix('.sqlite3')}"
     with log.open("wb") as output:
-        server = start(stack, *options, host="127.0.0.1", port=port, output=output)
+        server = start(stack, *options, host="127.0.0.1", port=port, output=output, store=kept)
     try:
         try:
             await_ready(server, url, ready_s)
@@ -118,11 +128,14 @@ def warm_up(url: str) -> int:
         ParleError: the turn failed.
     """
     last = None
-    for last in client.over_sse(url, GREETING, {"session_id": "warm-up", "order": "eager"}, own_headers()):
+    session = f"warm-up-{uuid.uuid4().hex}"
+    for last in client.over_sse(url, GREETING, {"session_id": session, "order": "eager"}, own_headers()):
         if last.name == "error":
             raise StackError(f"the warm-up turn failed: {last.data['message']}")
     if last is None or last.name != "complete":
         raise StackError("the warm-up turn was cut off")
+    with suppress(httpx.HTTPError):  # it would expire, too
+        httpx.delete(f"{url}/api/sessions/{session}", headers=own_headers(), timeout=10)
     return last.ms
 
 

@@ -15,6 +15,7 @@ from serve_app.errors import StackError, unknown_voice
 from serve_app.gpu import budget, card_plan
 from serve_app.gpu.cards import Card, present_cards, present_count, smallest
 from serve_app.observe import tracing
+from serve_app.store.check import check as check_store
 from serve_app.weights.sources import check_weights
 from serve_app.weights.voices import voice_files
 
@@ -43,10 +44,12 @@ def check(args: StackArgs, gpus: float | None = None) -> None:
 
     Raises:
         StackError: no or too few GPUs, a driver too old or a card too small, a missing library, weights that
-            cannot be fetched, spans that cannot be sent, API keys that cannot be read.
+            cannot be fetched, spans that cannot be sent, API keys that cannot be read, a store of conversations that
+            cannot be used.
     """
     tracing.asked_for()
     Keys(args.keys_file)
+    check_store(args.store)
     _check_gpus(args, cards() if gpus is None else gpus)
     if any(budget.on_card(config) for config in args.stages().values()) and (present := present_cards()):
         check_cards(args, present)

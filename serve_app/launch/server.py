@@ -16,6 +16,7 @@ from ray.serve.schema import ApplicationStatus
 
 from serve_app.clouds.served import AutoStop
 from serve_app.config.lint import StackFile
+from serve_app.config.store import address_of as address_of_store
 from serve_app.errors import StackError
 from serve_app.launch import card_sharing, exposure, ray_cluster, ray_private, serve_status
 from serve_app.launch.card_sharing import CardSharing
@@ -207,6 +208,8 @@ def _welcome(stack: StackFile, here: Cluster, report: Report) -> None:
         report.line(f"  stream   {url.replace('http', 'ws', 1)}/ws/stream")
     report.line(f"  try      parle talk question.wav --url {url}{'' if 'sse' in stack.args.routes else ' --ws'}")
     report.line(f"  look     {url}/api/info   {url}/readyz")
+    with suppress(StackError):  # on a cluster only its nodes may know
+        report.line(f"  keep     conversations in: {address_of_store(stack.args.store)}")
     if here.metrics:
         report.line(f"  metrics  {here.metrics}")
     report.line(f"  logs     {here.logs}")

@@ -1,19 +1,8 @@
-"""A learner's conversation so far, and the store that keeps it; one turn of a conversation at a time.
-
-`MemoryStore` keeps conversations in memory; anything with the methods of ConversationStore (a database, say)
-can replace it.
-"""
+"""A learner's conversation so far, as the next turn needs it."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections import OrderedDict
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Protocol
-from weakref import WeakValueDictionary
+from dataclasses import dataclass, replace
 
 KEPT_UTTERANCES = 20
 """How many of the learner's latest utterances the level estimate uses; they stay when exchanges are dropped."""
@@ -80,65 +69,3 @@ class Conversation:
         dropped = (len(self.exchanges) + 1) // 2
         tokens = self.tokens - sum(exchange.tokens for exchange in self.exchanges[:dropped])
         return replace(self, exchanges=self.exchanges[dropped:], tokens=max(0, tokens))
-
-
-class ConversationStore(Protocol):
-    async def load(self, session_id: str) -> Conversation:
-        """The conversation with that id, or a new one."""
-        ...
-
-    async def save(self, conversation: Conversation) -> None: ...
-
-    def keep(self, capacity: int, idle_s: float) -> None:
-        """From now on keep at most `capacity` conversations, each for `idle_s` seconds after its last turn."""
-        ...
-
-
-class OneAtATime:
-    """Lets the turns of one conversation begin one after the other: a turn needs what the one before it left.
-
-    For the turns of one process. A turn that is cancelled while it waits leaves no trace.
-    """
-
-    def __init__(self) -> None:
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-
-    @asynccontextmanager
-    async def turn_of(self, session_id: str) -> AsyncGenerator[None, None]:
-        """Wait until no other block of this session runs, in the order of coming."""
-        lock = self._locks.setdefault(session_id, asyncio.Lock())
-        async with lock:
-            yield
-
-
-@dataclass
-class MemoryStore:
-    """Keeps the latest `capacity` conversations, each for `idle_s` seconds after its last turn."""
-
-    capacity: int = 1000
-    idle_s: float = 3600.0
-    _kept: OrderedDict[str, tuple[float, Conversation]] = field(default_factory=OrderedDict)
-
-    async def load(self, session_id: str) -> Conversation:
-        self._forget_idle()
-        kept = self._kept.get(session_id)
-        return kept[1] if kept else Conversation(session_id)
-
-    async def save(self, conversation: Conversation) -> None:
-        self._kept[conversation.session_id] = (time.monotonic(), conversation)
-        self._kept.move_to_end(conversation.session_id)
-        self._forget_surplus()
-
-    def keep(self, capacity: int, idle_s: float) -> None:
-        self.capacity, self.idle_s = capacity, idle_s
-        self._forget_surplus()
-        self._forget_idle()
-
-    def _forget_surplus(self) -> None:
-        while len(self._kept) > self.capacity:
-            self._kept.popitem(last=False)
-
-    def _forget_idle(self) -> None:
-        oldest_kept = time.monotonic() - self.idle_s
-        while self._kept and next(iter(self._kept.values()))[0] < oldest_kept:
-            self._kept.popitem(last=False)

@@ -52,6 +52,10 @@ class SpeechSender:
         now = time.perf_counter()
         return " ".join(filter(None, (piece.heard(now) for piece in self._sent)))
 
+    def sent_text(self) -> str:
+        """The part of the reply whose speech has gone out, at least in part."""
+        return " ".join(piece.text for piece in self._sent)
+
     def slack_s(self) -> float:
         """How long the listener still has something to hear; infinite while speech is held back."""
         if self._holding:

@@ -63,5 +63,9 @@ class Utterance:
 
     @property
     def conversation_id(self) -> str:
-        """The conversation in the store: a session id is known to the key that made it only."""
-        return f"{self.owner}/{self.session_id}" if self.owner else self.session_id
+        return conversation_id_of(self.owner, self.session_id)
+
+
+def conversation_id_of(owner: str, session_id: str) -> str:
+    """The conversation in the store: a session id is known to the key that made it only."""
+    return f"{owner}/{session_id}" if owner else session_id

@@ -14,11 +14,13 @@ from collections.abc import AsyncGenerator, Callable
 from serve_app.config.limits import Limits
 from serve_app.config.user_config import CorrectionStyle
 from serve_app.errors import ParleError, TurnTimeout
-from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange, OneAtATime
+from serve_app.lesson.conversation import Conversation, Exchange
 from serve_app.lesson.events import Complete, Event, Failed
+from serve_app.lesson.kept import ConversationStore
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import limited
 from serve_app.lesson.stage_protocols import Stages, Utterance
+from serve_app.lesson.turn_notes import TurnNotes
 from serve_app.lesson.turn_pipeline import TurnPipeline
 from serve_app.lesson.turn_record import TurnRecord, TurnRecorder
 from serve_app.teaching.plan import Plan, Said
@@ -32,9 +34,9 @@ WAITING_EVENTS = 64
 class Turn:
     """Answers one utterance of a conversation.
 
-    `pace` and `one_at_a_time` are shared by the turns of a process: how fast the voice is synthesised, and which
-    conversations have a turn running; a second turn of one waits for the first to end. `planner` decides how the
-    reply begins; without it the LLM writes all of it. `correction` is the style for learners who choose none.
+    `store` lets a second turn of a conversation wait for the first to end. `pace` is shared by the turns of a process:
+    how fast the voice is synthesised. `planner` decides how the reply begins; without it the LLM writes all of it.
+    `correction` is the style for learners who choose none.
     `trimmed` is called when the conversation lost its older half, so that the LLM's prompt cache can be warmed while
     the learner listens; `ended` is called with the measurements of each turn.
     """
@@ -46,7 +48,6 @@ class Turn:
         limits: Limits,
         pace: Pace,
         *,
-        one_at_a_time: OneAtATime | None = None,
         default_level: str | None = None,
         planner: Callable[[Said], Plan] | None = None,
         correction: CorrectionStyle = "none",
@@ -57,7 +58,6 @@ class Turn:
         self._store = store
         self._limits = limits
         self._pace = pace
-        self._one_at_a_time = one_at_a_time or OneAtATime()
         self._default_level = default_level
         self._planner = planner
         self._correction: CorrectionStyle = correction
@@ -85,22 +85,26 @@ class Turn:
         pipeline = TurnPipeline(
             self._stages, self._limits, self._pace, utterance, recorder, waiting, self._planner, style
         )
+        notes = TurnNotes(utterance, pipeline, recorder)
+        pipeline.noted = notes.so_far
         try:
-            await self._finish(pipeline, utterance, recorder, waiting)
+            await self._finish(pipeline, notes, utterance, recorder, waiting)
         finally:
             self._ended(recorder.record())
 
     async def _finish(
         self,
         pipeline: TurnPipeline,
+        notes: TurnNotes,
         utterance: Utterance,
         recorder: TurnRecorder,
         waiting: asyncio.Queue[Event | None],
     ) -> None:
         """Run the turn to its end; unless it was closed, `waiting` then ends with Complete or Failed, and None."""
         try:
-            async with self._one_at_a_time.turn_of(utterance.conversation_id):
-                await self._answer(pipeline, utterance)
+            async with self._store.turn(utterance.conversation_id) as kept:
+                notes.kept = kept
+                await self._answer(pipeline, notes, kept.conversation)
             await waiting.put(Complete(pipeline.transcript, pipeline.reply, recorder.timing()))
             recorder.completed()
         except Exception as error:  # noqa: BLE001 - the turn's outermost edge: whatever failed, the client gets one answer
@@ -108,23 +112,25 @@ class Turn:
                 error = TurnTimeout(f"The turn took longer than {self._limits.turn_s:g} s and was stopped.")
             failure = _failed(error, utterance.turn_id, recorder.stage)
             recorder.failed(failure)
+            notes.failed(failure.code)
             await waiting.put(failure)
         await waiting.put(None)
 
-    async def _answer(self, pipeline: TurnPipeline, utterance: Utterance) -> None:
+    async def _answer(self, pipeline: TurnPipeline, notes: TurnNotes, conversation: Conversation) -> None:
         """From the conversation so far to the conversation with this exchange in it."""
-        conversation = await self._store.load(utterance.conversation_id)
         try:
             async with asyncio.timeout(self._limits.turn_s):
                 await pipeline.answer(conversation, self._default_level)
         except asyncio.CancelledError:
             # The learner interrupted: what they said, and what they heard of the answer, stays in the conversation.
             if pipeline.transcript:
-                await self._remember(pipeline, pipeline.speech.heard_text())
+                heard = pipeline.speech.heard_text()
+                notes.interrupted(heard, self._after(pipeline, heard))
             raise
-        await self._remember(pipeline, pipeline.reply)
+        notes.complete(self._after(pipeline, pipeline.reply))
 
-    async def _remember(self, pipeline: TurnPipeline, reply: str) -> None:
+    def _after(self, pipeline: TurnPipeline, reply: str) -> Conversation:
+        """The conversation with this exchange in it."""
         usage = pipeline.usage
         counted = usage.prompt_tokens + usage.completion_tokens if usage else None
         before = pipeline.conversation
@@ -132,7 +138,7 @@ class Turn:
         if conversation.tokens > self._limits.history_tokens:
             conversation = conversation.trimmed()
             self._trimmed(conversation)
-        await self._store.save(conversation)
+        return conversation
 
 
 def _failed(error: Exception, turn_id: str, stage: str) -> Failed:

@@ -58,8 +58,11 @@ class TurnPipeline:
         self._waiting = waiting
         self._planner = planner
         self._correction: CorrectionStyle = correction
-        self._corrected = ""
+        self._mended = ""
         self._error: Correction | None = None
+        self.corrected: Corrected | None = None
+        self.noted: Callable[[], None] = lambda: None
+        """Called when there is more of the turn to keep."""
         self._cutter = PieceCutter(pace)
         self._more_text = asyncio.Event()
         self._speaking = False
@@ -68,8 +71,10 @@ class TurnPipeline:
         self._opening = ""
         self.conversation = Conversation(utterance.session_id)
         self.transcript = ""
-        self._words: tuple[Word, ...] = ()
+        self.words: tuple[Word, ...] = ()
+        self.language: str | None = None
         self.level: str | None = None
+        self.estimate: Level | None = None
         self.reply = ""
         self.usage: Usage | None = None
 
@@ -96,20 +101,22 @@ class TurnPipeline:
         if transcript.no_speech:
             raise NoSpeech("No speech was heard in the recording; speak closer to the microphone and try again.")
         self.transcript = transcript.text
-        self._words = transcript.words
+        self.words, self.language = transcript.words, transcript.language
+        self.noted()
         await self._waiting.put(Heard(transcript, call.milliseconds, self._utterance.session_id))
 
     async def _correct(self) -> None:
         """Find the errors (a millisecond of work), and send the one that is surest."""
-        self._corrected = self.transcript
+        self._mended = self.transcript
         if self._correction == "none":
             return
-        errors = sure_errors(self.transcript, self._words)
-        self._corrected = mended(self.transcript, errors)
+        errors = sure_errors(self.transcript, self.words)
+        self._mended = mended(self.transcript, errors)
         if errors:
             surest = max(errors, key=lambda error: error.confidence)
             self._error = surest
-            await self._waiting.put(Corrected(surest))
+            self.corrected = Corrected(surest)
+            await self._waiting.put(self.corrected)
 
     async def _classify(self, conversation: Conversation, default_level: str | None) -> None:
         fixed = self._utterance.level
@@ -122,7 +129,8 @@ class TurnPipeline:
             call.received(estimate.compute_s)
         if not fixed and estimate.level:
             self.level = estimate.level
-        await self._waiting.put(Level(self.level, estimate, call.milliseconds, fixed=fixed is not None))
+        self.estimate = Level(self.level, estimate, call.milliseconds, fixed=fixed is not None)
+        await self._waiting.put(self.estimate)
 
     async def _write(self) -> None:
         """Send the beginning of the reply that is planned, and let the LLM write what is left."""
@@ -145,6 +153,7 @@ class TurnPipeline:
         self._cutter.finish()
         self._more_text.set()
         await self.speech.release()
+        self.noted()
 
     async def _write_on(self, plan: Plan | None, call: StageCall) -> None:
         """Let the LLM write; where the conversation is longer than its context, without the beginning of that."""
@@ -180,7 +189,7 @@ class TurnPipeline:
         replies = tuple(exchange.tutor for exchange in conversation.exchanges if exchange.tutor)
         level = self.level or DEFAULT_LEVEL
         earlier, style = conversation.utterances, self._correction
-        return self._planner(Said(self.transcript, self._corrected, level, replies, earlier, self._error, style))
+        return self._planner(Said(self.transcript, self._mended, level, replies, earlier, self._error, style))
 
     async def _add(self, text: str) -> None:
         """More of the reply, for the client and for the voice."""
@@ -214,6 +223,7 @@ class TurnPipeline:
                     call.received(part.compute_s, duration_s(part.samples, part.sample_rate))
                     await self.speech.send(Spoken(self._spoken_parts, piece, part.samples, part.sample_rate))
                     self._spoken_parts += 1
+                    self.noted()
         if piece != self._opening:  # which may be kept speech, and then costs nothing
             self._pace.learn(len(piece), call.seconds, call.audio_s)
 

@@ -169,6 +169,11 @@ def public_model(config: StageConfig) -> str | None:
     return model if model.startswith(WHEEL) or is_hub_id(model) else PurePath(model).name
 
 
+def stack_name(args: StackArgs) -> str:
+    """The models of a stack, for whoever asks later what a conversation was held with."""
+    return ", ".join(public_model(config) or config.engine for config in args.stages().values())
+
+
 def _call_fields(call: StageCall) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "stage": call.stage,

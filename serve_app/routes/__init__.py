@@ -23,6 +23,7 @@ from serve_app.routes.gate import Gate, TokenRoute
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.origins import OriginCheck, Origins, hosts_of
 from serve_app.routes.safe_headers import SafeHeaders
+from serve_app.routes.sessions import SessionRoutes
 from serve_app.routes.sse import SseRoute
 from serve_app.routes.system import RefusedSettings, SystemRoutes, none_refused
 from serve_app.routes.web import WebClient
@@ -48,10 +49,13 @@ def app_for(
     app.add_middleware(Gate, keys=keys, tokens=tokens)
     others = [origin.rstrip("/") for origin in args.cors_origins]
     if others:
-        app.add_middleware(CORSMiddleware, allow_origins=others, allow_methods=["GET", "POST"], allow_headers=["*"])
+        app.add_middleware(
+            CORSMiddleware, allow_origins=others, allow_methods=["GET", "POST", "DELETE"], allow_headers=["*"]
+        )
     app.add_middleware(OriginCheck, origins=Origins([*args.hosts, *hosts_of(environment)], others))
     app.add_middleware(SafeHeaders)
     app.include_router(SystemRoutes(args, lessons, refused_settings).router())
+    app.include_router(SessionRoutes(lessons).router())
     if keys.required:
         app.include_router(TokenRoute(tokens).router())
     else:

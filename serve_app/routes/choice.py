@@ -11,13 +11,15 @@ from serve_app.config.user_config import CorrectionStyle, known_style
 from serve_app.errors import InvalidField, did_you_mean
 from serve_app.protocols import CefrLevel
 
+SESSION_ID = r"^[A-Za-z0-9._:-]{1,128}$"
+
 
 class Choice(BaseModel):
     """What a client may choose for a turn; None means the stack's default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    session_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,128}$")] | None = None
+    session_id: Annotated[str, Field(pattern=SESSION_ID)] | None = None
     level: CefrLevel | None = None
     voice: str | None = None
     speed: Annotated[float, Field(ge=0.5, le=2)] | None = None

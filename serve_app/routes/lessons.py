@@ -17,8 +17,9 @@ from serve_app.config.limits import Limits
 from serve_app.config.stack import Order, StackArgs
 from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
 from serve_app.errors import BadAudio, Busy, ParleError
-from serve_app.lesson.conversation import Conversation, ConversationStore, Exchange, OneAtATime
+from serve_app.lesson.conversation import Conversation, Exchange
 from serve_app.lesson.events import Event
+from serve_app.lesson.kept import ConversationStore
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import answer_within
 from serve_app.lesson.stage_protocols import Stages, Utterance
@@ -56,12 +57,11 @@ class Lessons:
     ) -> None:
         self._stages = stages
         self._queries = queries
-        self._store = store
+        self.store = store
         self._observer = observer
         self._yaml_limits = args.limits
         self._context_tokens = args.llm.context_tokens
         self._pace = Pace()
-        self._one_at_a_time = OneAtATime()
         self._default_level: CefrLevel | None = None
         self._planner: Callable[[Said], Plan] = planner.plan
         self._correction: CorrectionStyle = TeachingSettings().correction
@@ -78,7 +78,7 @@ class Lessons:
         """Apply new settings; turns in flight keep theirs."""
         limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
         self.limits = limits.fitting(self._context_tokens)
-        self._store.keep(limits.kept_conversations, limits.conversation_idle_s)
+        self.store.keep(limits.kept_conversations, limits.conversation_idle_s)
         self._default_level = wanted.level
         of = wanted.teaching
         self._correction = of.correction
@@ -217,10 +217,9 @@ class Lessons:
         self._stop_warming(utterance.conversation_id)
         turn = Turn(
             self._stages,
-            self._store,
+            self.store,
             self.limits,
             self._pace,
-            one_at_a_time=self._one_at_a_time,
             default_level=self._default_level,
             planner=self._planner,
             correction=self._correction,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -49,7 +50,8 @@ class SystemRoutes:
     async def ready(self) -> JSONResponse:
         stages = await self._readiness.stages()
         ready = all(stages.values())
-        return JSONResponse({"ready": ready, "stages": stages}, 200 if ready else 503)
+        store = self._lessons.store.health().reachable  # without it turns go on, so it is no reason to send none
+        return JSONResponse({"ready": ready, "stages": stages, "store": store}, 200 if ready else 503)
 
     async def info(self) -> dict[str, Any]:
         lessons = self._lessons
@@ -68,6 +70,7 @@ class SystemRoutes:
             "turns": lessons.turns,
             "sessions": lessons.sessions,
             "activity": lessons.presence.activity(),
+            "store": asdict(lessons.store.health()),
             "refused_settings": refused,
         }
 

@@ -4,6 +4,7 @@ import { Connection } from './connection.js';
 import { Dock } from './dock.js';
 import { byId } from './dom.js';
 import { use } from './i18n.js';
+import { deleteConversation, fetchTurns, merged } from './kept.js';
 import { KeyDialog } from './key.js';
 import { Lesson } from './lesson.js';
 import { drawLevel } from './level.js';
@@ -50,7 +51,13 @@ const view = new View({
   timed: () => choices.timing,
 });
 const replay = new Replay(player, show, () => dock.say('unplayable'));
-const settings = new Settings(choices, { changed, restart, slower: sayAgainSlowly, opened: () => connection.refresh() });
+const settings = new Settings(choices, {
+  changed,
+  restart,
+  forget,
+  slower: sayAgainSlowly,
+  opened: () => connection.refresh(),
+});
 const talk = new Talk({
   context: () => player.context(),
   may,
@@ -132,6 +139,17 @@ async function restoreSounds(turns) {
   if (!turns.length) return;
   lesson.restoreSounds(await sounds.load(turns.map((turn) => turn.sound ?? '')), turns);
   if (lesson.turns.includes(turns[0])) for (const turn of turns) show(turn);
+}
+
+/** Take over what the server has of this conversation and the page has not. */
+async function restoreTurns() {
+  if (!lesson.turns.length) return; // a new conversation
+  const asked = session;
+  const kept = await fetchTurns(asked);
+  if (!kept.length || asked !== session) return;
+  lesson.turns = merged(lesson.turns, kept, lesson.running);
+  save();
+  drawAll();
 }
 
 /** Send what was recorded without a connection, once there is one and nobody is talking. */
@@ -227,7 +245,8 @@ function takeAudio(file) {
 function connectionChanged(now) {
   view.stayingAtEnd(() => notices.connection(now));
   if (now === 'noKey') keyDialog.ask();
-  if (now !== 'open') refusals = 0;
+  if (now === 'open') restoreTurns();
+  else refusals = 0;
   if (!CONNECTED.has(now)) for (const turn of lesson.lost()) show(turn);
   settings.draw(connection.info?.voices);
   save();
@@ -244,12 +263,20 @@ function changed(name) {
 function restart() {
   hush();
   lesson.clear();
+  byId('announcer').replaceChildren();
   sounds.forget(session);
   session = newKey();
   connection.tell({ type: 'settings', session_id: session });
   save();
   drawAll();
   byId('talk').focus();
+}
+
+/** Delete this conversation, here and on the server, and begin another one. */
+async function forget() {
+  hush();
+  if (await deleteConversation(session)) restart();
+  else dock.say('notDeleted');
 }
 
 function save() {

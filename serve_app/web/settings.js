@@ -1,4 +1,4 @@
-/** The settings dialog: voice, level, speed, language, and starting a new conversation. */
+/** The settings dialog: voice, level, speed, language, a new conversation, deleting this one. */
 
 import { byId, el } from './dom.js';
 import { current, t } from './i18n.js';
@@ -13,7 +13,7 @@ export class Settings {
 
   /**
    * @param {object} choices as store.js keeps them; changed in place
-   * @param {{changed: (name: string) => void, restart: () => void, slower: () => void, opened: () => void}} hooks
+   * @param {{changed: (name: string) => void, restart: () => void, forget: () => void, slower: () => void, opened: () => void}} hooks
    */
   constructor(choices, hooks) {
     this.#choices = choices;
@@ -40,6 +40,10 @@ export class Settings {
     byId('restart').addEventListener('click', () => {
       this.#dialog.close();
       hooks.restart();
+    });
+    byId('forget').addEventListener('click', () => {
+      this.#dialog.close();
+      hooks.forget();
     });
   }
 

@@ -1,6 +1,7 @@
 /**
  * What text is kept over a reload: choices permanently (localStorage), the conversation as long as the tab is open
  * (sessionStorage, so that two tabs are two conversations). Without storage the page works, but keeps nothing.
+ * What the server keeps of the conversation is in kept.js.
  */
 
 const CHOICES = 'parle.choices';

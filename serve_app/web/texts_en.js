@@ -10,7 +10,7 @@ export const en = {
   welcome: 'Speak Portuguese, in your own way. I listen, answer at your level and gently correct what I can.',
   welcomeTry: 'Not sure how to begin? Say, for example:',
   welcomeHow: 'Hold the button while you speak, or tap it to begin and again to send. On a keyboard: the space bar.',
-  welcomePrivacy: 'The microphone is open only while you speak. This browser keeps the latest recordings, for a day at most, so that you can hear them again.',
+  welcomePrivacy: 'The microphone is open only while you speak. This browser keeps the latest recordings, for a day at most, so that you can hear them again; the server keeps the text of the conversation, which you can delete in the settings.',
 
   'state.connecting': 'Connecting…',
   'state.offline': 'No connection',
@@ -58,6 +58,7 @@ export const en = {
   unplayable: 'This browser cannot play what it has recorded.',
   soundGone: 'This sound is gone: only that of the latest turns is kept, for a day at most.',
   soundNotKept: 'This browser keeps no sound over a reload.',
+  notDeleted: 'The conversation was not deleted: the server did not answer. Try again.',
   forgotten: 'The tutor no longer remembers the beginning of this conversation.',
   notReady: 'The microphone is ready. Press again and speak.',
 
@@ -108,6 +109,8 @@ export const en = {
   language: 'Language of the page',
   newLesson: 'Begin another conversation',
   newLessonWhat: 'This one leaves the screen with its recordings, and the tutor no longer remembers it.',
+  forget: 'Delete this conversation',
+  forgetWhat: 'It is gone from the server too, which keeps the text so that you can go on later.',
   settingsNote: 'They hold from the next thing you say, and are kept in this browser.',
 
   keyTitle: 'Access key',

@@ -10,7 +10,7 @@ export const pt = {
   welcome: 'Fale em português, do seu jeito. Eu escuto, respondo no seu nível e, sem pressa, corrijo o que der.',
   welcomeTry: 'Não sabe como começar? Diga, por exemplo:',
   welcomeHow: 'Segure o botão enquanto fala, ou toque nele para começar e de novo para enviar. No teclado: barra de espaço.',
-  welcomePrivacy: 'O microfone fica aberto só enquanto você fala. Este navegador guarda as últimas gravações, por um dia no máximo, para você ouvir de novo.',
+  welcomePrivacy: 'O microfone fica aberto só enquanto você fala. Este navegador guarda as últimas gravações, por um dia no máximo, para você ouvir de novo; o servidor guarda o texto da conversa, que você pode apagar nos ajustes.',
 
   'state.connecting': 'Conectando…',
   'state.offline': 'Sem conexão',
@@ -58,6 +58,7 @@ export const pt = {
   unplayable: 'Este navegador não consegue tocar o que gravou.',
   soundGone: 'Este som já não existe: só fica o das últimas falas, por um dia no máximo.',
   soundNotKept: 'Este navegador não guarda som quando a página recarrega.',
+  notDeleted: 'A conversa não foi apagada: o servidor não respondeu. Tente de novo.',
   forgotten: 'O tutor não se lembra mais do começo desta conversa.',
   notReady: 'O microfone está pronto. Aperte de novo e fale.',
 
@@ -108,6 +109,8 @@ export const pt = {
   language: 'Idioma da página',
   newLesson: 'Começar outra conversa',
   newLessonWhat: 'A conversa de agora sai da tela com as gravações, e o tutor não se lembra mais dela.',
+  forget: 'Apagar esta conversa',
+  forgetWhat: 'Ela some também do servidor, que guarda o texto para você poder continuar depois.',
   settingsNote: 'Valem a partir da próxima fala e ficam guardados neste navegador.',
 
   keyTitle: 'Chave de acesso',

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Route, ViewportSize
+from playwright.sync_api import Browser, Route, ViewportSize, expect
 from support.clients import talking
 from support.site_without_ray import Site, site_of
 
@@ -305,6 +305,30 @@ def test_a_reload_in_mid_turn_keeps_what_was_said(learner: Learner) -> None:
     learner.until("ready")
     assert learner.sees_line(said)
     assert learner.ask(SECOND)["transcript"] == SECOND
+
+
+def test_what_the_tab_has_lost_comes_back_from_the_server(learner: Learner) -> None:
+    first = learner.ask(FIRST)
+    [session] = {event["session_id"] for event in learner.events("transcript")}
+    tab = json.dumps({"session": session, "turns": [{"id": 1, "state": "stopped"}]})
+    other = learner.page.context.new_page()
+    other.add_init_script(f"sessionStorage.setItem('parle.lesson', {json.dumps(tab)})")
+    other.goto(learner.page.url)
+    expect(other.locator(".turn")).to_have_count(1)
+    expect(other.locator(".said")).to_have_text(first["transcript"])
+    expect(other.locator(".reply")).to_have_text(first["response"])
+
+
+def test_a_deleted_conversation_is_gone_from_the_page_and_from_the_server(learner: Learner, site: Site) -> None:
+    first = learner.ask(FIRST)
+    [session] = {event["session_id"] for event in learner.events("transcript")}
+    assert site.get(f"/api/sessions/{session}").status_code == 200
+    learner.button("Ajustes").click()
+    learner.button("Apagar esta conversa").click()
+    learner.wait_for(lambda: not learner.sees_line(first["transcript"]), "the conversation to be gone")
+    assert site.get(f"/api/sessions/{session}").status_code == 404
+    assert learner.ask(SECOND)["transcript"] == SECOND
+    assert [level["utterances"] for level in learner.events("level")] == [1, 1]
 
 
 def test_two_tabs_are_two_conversations(learner: Learner) -> None:

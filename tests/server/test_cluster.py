@@ -1,10 +1,15 @@
-"""configs/cluster_stack.yaml on a Ray cluster of two nodes on this machine, with the engines of the CPU."""
+"""configs/cluster_stack.yaml on a Ray cluster of two nodes on this machine, with the engines of the CPU.
+
+An Ingress on each node; conversations are in a PostgreSQL that both use.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 import yaml
@@ -12,6 +17,7 @@ from ray.cluster_utils import Cluster
 from support import servers
 from support.clients import Answer, answered_or_told, ask, asking
 from support.paths import ROOT
+from support.postgres import postgres
 from support.servers import Server
 from support.speech import Speaker
 from support.waiting import wait_for
@@ -37,7 +43,8 @@ ON_CPU = {
 
 @pytest.fixture(scope="module")
 def nodes() -> Generator[Cluster]:
-    with pytest.MonkeyPatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched, postgres() as database:
+        patched.setenv("PARLE_STORE_URL", database.new_database())
         patched.setenv("RAY_AUTH_MODE", "disabled")
         patched.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patched.setenv("RAY_worker_niceness", "0")  # as docs/ and deploy/ tell whoever starts a cluster
@@ -53,7 +60,10 @@ def nodes() -> Generator[Cluster]:
 def cluster_server(nodes: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
     folder = tmp_path_factory.mktemp("cluster")
     stack = yaml.safe_load((ROOT / "configs/cluster_stack.yaml").read_text("utf-8"))
-    stack["applications"][0]["args"].update(ON_CPU)
+    application = stack["applications"][0]
+    application["args"].update(ON_CPU)
+    [ingress] = [one for one in application["deployments"] if one["name"] == "Ingress"]
+    ingress.update(num_replicas=2, max_replicas_per_node=1, ray_actor_options={"num_cpus": 0})
     path = folder / "cluster_stack.yaml"
     path.write_text(yaml.safe_dump(stack, allow_unicode=True), "utf-8")
     with servers.serving(path, folder / "terminal.log", "--address", str(nodes.address)) as running:
@@ -75,6 +85,31 @@ def below(raylet: int, deployment: str) -> list[psutil.Process]:
 def raylet_of(node: Any) -> int:
     [info] = node.all_processes["raylet"]
     return info.process.pid
+
+
+def test_two_ingresses_on_two_nodes_hold_one_conversation(
+    nodes: Cluster, cluster_server: Server, question: bytes
+) -> None:
+    head, [other] = nodes.head_node, nodes.worker_nodes
+    [first], [second] = (below(raylet_of(node), "Ingress") for node in (head, other))
+    before = ask(cluster_server.url, question, session_id="duas")
+    assert before.one("level")["utterances"] == 1
+    first.kill()
+
+    after: list[Answer] = []
+
+    def answered() -> bool:
+        with suppress(AssertionError, httpx.TransportError):  # the proxy has not noticed yet
+            after.append(ask(cluster_server.url, question, session_id="duas"))
+        return bool(after)
+
+    wait_for(answered, 20, "the other Ingress")  # the new one is not up as soon as that
+    assert second.is_running()
+    assert after[0].one("level")["utterances"] >= 2, "the conversation went on"
+    wait_for(lambda: bool(below(raylet_of(head), "Ingress")), 30, "a new Ingress on the head")
+    cluster_server.wait_until_ready()
+    kept = cluster_server.get("/api/sessions/duas").json()["turns"]
+    assert [turn["transcript"] for turn in kept[:2]] == [before.one("transcript")["transcript"]] * 2
 
 
 def test_a_node_that_dies_costs_at_most_the_turns_that_ran_on_it(

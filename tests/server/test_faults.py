@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import httpx
 import numpy as np
 import pytest
 from support.clients import Answer, Event, Talk, answered_or_told, ask, asking, talking
@@ -112,6 +113,31 @@ def test_over_the_websocket_a_lost_stage_is_one_error_and_the_next_turn_works(
         one_error(cut_off(talk), stage)
         assert talk.nothing_comes(0.1)
         assert talk.ask(question).last.name == "complete"
+
+
+def test_a_conversation_outlives_the_process_that_held_it(
+    small_server: Server, question: bytes, long_question: bytes
+) -> None:
+    """kill -9 in mid-answer: what was said and spoken is there, and the next turn goes on from it."""
+    session = "sobrevive"
+    assert ask(small_server.url, question, session_id=session).last.name == "complete"
+    process = small_server.replica("Ingress")
+    with asking(small_server.url, long_question, session_id=session, order="eager") as events:
+        cut_off = Answer(up_to(events, "audio"))
+        time.sleep(0.2)  # nobody waits for the write
+        process.kill()
+        with pytest.raises(httpx.RemoteProtocolError):  # the connection breaks off: nobody is left to send an event
+            list(events)
+    wait_until_replaced(small_server, "Ingress", process.pid)
+
+    kept = small_server.get(f"/api/sessions/{session}").json()["turns"]
+    assert [turn["state"] for turn in kept] == ["complete", "running"]
+    assert kept[1]["transcript"] == cut_off.one("transcript")["transcript"]
+    assert kept[1]["reply"].startswith(cut_off.one("audio")["text"])
+    assert small_server.info()["store"] == {"kind": "sqlite", "reachable": True, "unwritten": 0}
+    turn = ask(small_server.url, question, session_id=session)
+    assert turn.last.name == "complete"
+    assert turn.one("level")["utterances"] == 3
 
 
 def test_while_a_stage_is_away_the_server_says_so_and_lives(small_server: Server, question: bytes) -> None:

@@ -21,7 +21,8 @@ def test_a_server_that_lives_says_so(small_server: Server) -> None:
 def test_a_server_is_ready_when_every_stage_is(small_server: Server) -> None:
     answer = small_server.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"ready": True, "stages": dict.fromkeys(("stt", "cefr", "llm", "tts"), True)}
+    stages = dict.fromkeys(("stt", "cefr", "llm", "tts"), True)
+    assert answer.json() == {"ready": True, "stages": stages, "store": True}
 
 
 def test_the_models_run_at_the_servers_own_priority(small_server: Server) -> None:

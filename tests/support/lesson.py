@@ -14,14 +14,16 @@ import numpy as np
 from serve_app.config.limits import Limits
 from serve_app.config.stack import Order
 from serve_app.config.user_config import CorrectionStyle
-from serve_app.lesson.conversation import Conversation, MemoryStore
+from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.events import Event
+from serve_app.lesson.kept import ConversationStore
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_protocols import Utterance
 from serve_app.lesson.turn import Turn
 from serve_app.lesson.turn_record import TurnRecord
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Audio, Speech, TextDelta, Transcript, Usage
+from serve_app.store.memory import MemoryStore
 from serve_app.teaching.plan import Plan, Said
 from support.stages import Ears, House, Voice, Writer
 
@@ -60,7 +62,13 @@ class Lesson:
         return [event async for event in self.turn.events(utterance)]
 
     async def conversation(self) -> Conversation:
-        return await self.store.load("aula")
+        return await conversation_in(self.store, "aula")
+
+
+async def conversation_in(store: ConversationStore, conversation_id: str) -> Conversation:
+    """As the next turn of it would find it."""
+    async with store.turn(conversation_id) as turn:
+        return turn.conversation
 
 
 TWO_SECONDS = np.zeros(32_000, np.float32)

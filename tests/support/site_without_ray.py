@@ -19,11 +19,12 @@ from starlette.types import ASGIApp
 from serve_app.config.stack import StackArgs
 from serve_app.config.user_config import IngressSettings, TeachingSettings
 from serve_app.launch import proxy
-from serve_app.lesson.conversation import Exchange, MemoryStore
-from serve_app.observe.observer import Observer
+from serve_app.lesson.conversation import Exchange
+from serve_app.observe.observer import Observer, stack_name
 from serve_app.routes import app_for
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.presence import Presence
+from serve_app.store.opening import open_store
 from support.servers import free_port
 from support.speech import VOICE_NAMES
 from support.stages import House
@@ -61,12 +62,16 @@ class Site:
     """The site and what a test does to it.
 
     All routes and all stages, unless `args` (those of a stack file) say otherwise; `port` is a free one by default.
+    Conversations are kept in memory, or at the address `kept`.
     """
 
-    def __init__(self, house: House | None = None, *, port: int | None = None, **args: Any) -> None:
+    def __init__(
+        self, house: House | None = None, *, port: int | None = None, kept: str = "memory", **args: Any
+    ) -> None:
         self.house = house or House()
         self.args = StackArgs.model_validate({**EVERYTHING, **args})
         self.port = port or free_port()
+        self._kept = kept
         self.url = f"http://127.0.0.1:{self.port}"
         self.loop: asyncio.AbstractEventLoop
         self.presence: Presence
@@ -81,7 +86,8 @@ class Site:
         args = self.args
         stages = self.house.stages(cefr=args.cefr is not None)
         extras = QuickExtras(self.house, tuple(args.stages()))
-        lessons = Lessons(stages, extras, MemoryStore(), args, Observer(args))
+        store = await open_store(args.store, stack_name(args), {"PARLE_STORE_URL": self._kept})
+        lessons = Lessons(stages, extras, store, args, Observer(args))
         # The replies are those that the tests know word for word.
         lessons.configure(IngressSettings(teaching=TeachingSettings(openings=False, recast=False, questions=False)))
         self.loop, self.presence = asyncio.get_running_loop(), lessons.presence
@@ -92,6 +98,7 @@ class Site:
         self._server = uvicorn.Server(config)
         self._up.set()
         await self._server.serve()
+        await store.close()
 
     def run(self, what: Coroutine[Any, Any, Result]) -> Result:
         """On the site's loop, as a call through Ray's handle is."""

@@ -30,3 +30,11 @@ async def at_rest(count: Callable[[], Awaitable[int]]) -> int:
             before = now
             await asyncio.sleep(1)
     return before
+
+
+async def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """As `wait_for`, for what happens on this event loop."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        await asyncio.sleep(0.01)

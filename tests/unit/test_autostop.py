@@ -423,6 +423,11 @@ def test_what_cannot_work_is_refused_at_once(
         prepare(minutes, cloud, address, environment)
 
 
+def test_a_stack_with_several_ingresses_cannot_say_whether_anybody_is_there() -> None:
+    with pytest.raises(StackError, match="needs one Ingress"):
+        prepare(30, "dry-run", None, {}, several=True)
+
+
 def test_a_short_time_has_a_shorter_warning() -> None:
     assert prepare(0.5, "dry-run", None, {})._times == Times(30, warning_s=15)
     assert prepare(60, "dry-run", None, {})._times == Times(3600, warning_s=60)

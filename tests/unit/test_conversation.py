@@ -1,12 +1,10 @@
-"""Conversations and how long the store keeps them: `serve_app.lesson.conversation`."""
+"""Conversations as the next turn needs them: `serve_app.lesson.conversation`."""
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from serve_app.lesson.conversation import KEPT_UTTERANCES, Conversation, Exchange, MemoryStore
+from serve_app.lesson.conversation import KEPT_UTTERANCES, Conversation, Exchange
 
 
 def lesson(session_id: str, exchanges: int) -> Conversation:
@@ -36,46 +34,3 @@ def test_the_utterances_the_level_rests_on_outlive_trimming_but_are_bounded() ->
     assert conversation.trimmed().utterances == conversation.utterances
     assert len(conversation.utterances) == KEPT_UTTERANCES
     assert conversation.utterances[-1] == f"fala {KEPT_UTTERANCES + 4}"
-
-
-async def test_an_unknown_session_is_a_new_conversation() -> None:
-    assert await MemoryStore().load("a") == Conversation("a")
-
-
-async def test_conversations_are_kept_apart() -> None:
-    store = MemoryStore()
-    await store.save(lesson("a", 1))
-    await store.save(lesson("b", 2))
-    assert await store.load("a") == lesson("a", 1)
-    assert await store.load("b") == lesson("b", 2)
-
-
-async def test_a_full_store_forgets_the_conversation_that_rested_longest() -> None:
-    store = MemoryStore(capacity=2)
-    for name in ("a", "b", "a", "c"):
-        await store.save(lesson(name, 1))
-    assert (await store.load("b")).exchanges == ()
-    assert (await store.load("a")).exchanges != ()
-    assert (await store.load("c")).exchanges != ()
-
-
-async def test_an_idle_conversation_is_forgotten_and_an_active_one_is_not() -> None:
-    store = MemoryStore(idle_s=0.2)
-    await store.save(lesson("idle", 1))
-    await store.save(lesson("active", 1))
-    await asyncio.sleep(0.15)
-    await store.save(lesson("active", 2))
-    await asyncio.sleep(0.1)
-    assert (await store.load("idle")).exchanges == ()
-    assert len((await store.load("active")).exchanges) == 2
-
-
-async def test_a_store_that_is_told_to_keep_less_forgets_at_once() -> None:
-    store = MemoryStore()
-    for name in ("a", "b", "c"):
-        await store.save(lesson(name, 1))
-    store.keep(2, 3600.0)
-    assert (await store.load("a")).exchanges == ()
-    assert (await store.load("b")).exchanges != ()
-    store.keep(2, 1e-9)
-    assert (await store.load("b")).exchanges == ()

@@ -18,6 +18,7 @@ from scripts import figures
 from serve_app.config import lint
 from serve_app.config.limits import Limits
 from serve_app.config.stack import CefrConfig, GpuConfig, LlmConfig, StackArgs, SttConfig, TtsConfig
+from serve_app.config.store import StoreSettings
 from serve_app.config.user_config import SETTINGS
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("deploy/*/*.md")])
@@ -118,7 +119,7 @@ def engines() -> Iterator[tuple[str, str, str]]:
 def test_every_key_of_the_stack_is_documented_with_its_default():
     written = {row[0]: row[1] for row in rows("The stack")}
     expected = {f"`{name}`": default(field) for name, field in StackArgs.model_fields.items()}
-    assert written == expected | {"`limits`": "see below", "`gpu`": "see below"}
+    assert written == expected | dict.fromkeys(("`limits`", "`store`", "`gpu`"), "see below")
     assert {tuple(row[:2]) for row in rows("`gpu`")} == {(f"`{key}`", value) for key, value in keys(GpuConfig)}
 
 
@@ -128,6 +129,12 @@ def test_every_key_of_every_engine_is_documented_with_its_default():
 
 def test_every_limit_is_documented_with_its_default():
     assert {tuple(row[:2]) for row in rows("`limits`")} == {(f"`{key}`", value) for key, value in keys(Limits)}
+
+
+def test_every_key_of_the_store_is_documented_with_its_default():
+    url = f"`{StoreSettings().url.get_secret_value()}`"  # whose own text is ***
+    expected = {(f"`{key}`", url if key == "url" else value) for key, value in keys(StoreSettings)}
+    assert {tuple(row[:2]) for row in rows("`store`")} >= expected
 
 
 def test_every_key_of_user_config_is_documented_with_its_default():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -212,11 +213,29 @@ def test_actor_options_cannot_lose_or_change_what_the_stage_needs(
 PIN = '"node:__internal_head__"'
 
 
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Sets where conversations are kept; "" leaves it to the file."""
+    return lambda url: monkeypatch.setenv("PARLE_STORE_URL", url)
+
+
+@pytest.mark.parametrize("url", ["", "sqlite", "memory"])
 @pytest.mark.parametrize("options", ["{num_cpus: 0}", "{num_cpus: 0, resources: {}}"])
-def test_actor_options_cannot_lose_the_head_node_of_the_ingress(tmp_path: Path, options: str) -> None:
+def test_actor_options_cannot_lose_the_head_node_of_an_ingress_whose_store_is_there(
+    tmp_path: Path, stored: Callable[[str], None], options: str, url: str
+) -> None:
+    stored(url)
     [fault] = faults(tmp_path, f"{SMALL}    deployments: [{{name: Ingress, ray_actor_options: {options}}}]\n")
     assert fault.startswith("6: applications.parle.deployments.Ingress.ray_actor_options: replaces all options")
     assert f"repeat resources: {{{PIN}: 0.001}}" in fault
+    assert ("several nodes need store.url: postgresql" in fault) == (url != "memory")
+
+
+def test_with_postgresql_the_ingress_may_leave_the_head_node(tmp_path: Path, stored: Callable[[str], None]) -> None:
+    stored("")
+    stack = SMALL.replace("routes: [sse]", "routes: [sse]\n      store: {url: postgresql}")
+    ingress = "{name: Ingress, num_replicas: 2, ray_actor_options: {num_cpus: 0}}"
+    assert accepted(tmp_path, f"{stack}    deployments: [{ingress}]\n").has_several_ingresses()
 
 
 def test_actor_options_may_repeat_the_head_node(tmp_path: Path) -> None:
@@ -268,10 +287,45 @@ def test_the_ready_built_application_takes_no_args(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("more", ["num_replicas: 2", "num_replicas: auto", "autoscaling_config: {max_replicas: 3}"])
-def test_two_ingresses_would_split_the_conversations(tmp_path: Path, more: str) -> None:
+def test_two_ingresses_need_a_store_that_they_share(tmp_path: Path, stored: Callable[[str], None], more: str) -> None:
     text = f"{SMALL}    deployments:\n      - name: Ingress\n        {more}\n"
+    stored("memory")
     [fault] = faults(tmp_path, text)
-    assert "the Ingress keeps the conversations, so only one is possible" in fault
+    assert "with store.url: memory only one is possible" in fault
+    stored("")  # a SQLite file
+    assert accepted(tmp_path, text).has_several_ingresses()
+
+
+def test_one_ingress_is_not_several(tmp_path: Path) -> None:
+    for more in ("num_replicas: 1", "user_config: {}"):
+        text = f"{SMALL}    deployments:\n      - name: Ingress\n        {more}\n"
+        assert not accepted(tmp_path, text).has_several_ingresses()
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("postgers://ana:geheim@db/parle", "unknown kind of store 'postgers'; did you mean 'postgres'?"),
+        ("postgresql://ana:geheim@db", "needs the name of a database"),
+        ("postgresql://ana:ge[heim@db/parle", "have to be written as %XX"),
+        ("postgresql://ana:geheim@db:x/parle", "have to be written as %XX"),
+        ("geheim", "unknown kind of store"),
+        ("sqlite://geheim/x", "three strokes"),
+        ("memory:geheim", "is not followed by an address"),
+        ("[geheim]", "is text"),
+    ],
+)
+def test_a_wrong_address_of_the_store_is_refused_and_never_shown(tmp_path: Path, url: str, sentence: str) -> None:
+    quoted = url if url.startswith("[") else f'"{url}"'
+    [fault] = faults(tmp_path, SMALL.replace("routes: [sse]", f"routes: [sse]\n      store: {{url: {quoted}}}"))
+    assert sentence in fault
+    assert ".args.store" in fault
+    assert "geheim" not in fault or url == "geheim"
+
+
+def test_a_misspelt_key_of_the_store_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    [fault] = faults(tmp_path, SMALL.replace("routes: [sse]", "routes: [sse]\n      store: {keep_day: 3}"))
+    assert "did you mean 'keep_days'?" in fault
 
 
 def test_a_stage_may_have_several_replicas(tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from starlette.websockets import WebSocketDisconnect
 from support.stages import House
 
 from serve_app.config.stack import KokoroOnnxConfig, LexicalCefrConfig, Route, StackArgs
-from serve_app.lesson.conversation import Exchange, MemoryStore
+from serve_app.lesson.conversation import Exchange
 from serve_app.observe.observer import Observer
 from serve_app.routes import app_for
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.websocket import NO_ROUTE
+from serve_app.store.memory import MemoryStore
 
 
 class SilentStages:

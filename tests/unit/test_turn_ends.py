@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import pytest
-from support.lesson import SILENCE, Lesson
+from support.lesson import SILENCE, Lesson, conversation_in
 from support.stages import House
 
 from serve_app.config.limits import Limits
@@ -18,6 +19,7 @@ from serve_app.lesson.events import Complete, Delta, Event, Failed, Spoken
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_protocols import Utterance
 from serve_app.lesson.turn import WAITING_EVENTS, Turn
+from serve_app.store.memory import MemoryStore, MemoryTurn
 
 Stage = Literal["stt", "cefr", "llm", "tts"]
 STAGES: list[Stage] = ["stt", "cefr", "llm", "tts"]
@@ -159,22 +161,18 @@ async def test_a_stage_that_goes_on_giving_answers_is_not_given_up() -> None:
     assert isinstance(events[-1], Complete)
 
 
-class ForgetfulStore:
-    """A database that cannot be reached."""
+class Forgetful(MemoryStore):
+    """A store with a fault: one that only cannot be reached raises nothing."""
 
-    async def load(self, session_id: str) -> Conversation:
+    @asynccontextmanager
+    async def turn(self, conversation_id: str) -> AsyncGenerator[MemoryTurn, None]:
         raise ConnectionError("secret host")
-
-    async def save(self, conversation: Conversation) -> None:
-        raise AssertionError("nothing to save")
-
-    def keep(self, capacity: int, idle_s: float) -> None:
-        raise AssertionError("nothing to keep")
+        yield
 
 
 @pytest.mark.timeout(20)
 async def test_a_store_that_fails_ends_the_turn_with_an_error() -> None:
-    turn = Turn(House().stages(), ForgetfulStore(), Limits(), Pace())
+    turn = Turn(House().stages(), Forgetful(), Limits(), Pace())
     utterance = Utterance(SILENCE, "aula", "t", time.perf_counter())
     async with asyncio.timeout(5):
         failure = the_failure([event async for event in turn.events(utterance)])
@@ -300,7 +298,7 @@ async def test_two_turns_side_by_side_do_not_mix() -> None:
     ends = [events[-1] for events in await asyncio.gather(*turns)]
     assert all(isinstance(end, Complete) for end in ends)
     for name in ("a", "b"):
-        assert len((await lesson.store.load(name)).exchanges) == 1
+        assert len((await conversation_in(lesson.store, name)).exchanges) == 1
 
 
 async def drain_to_list(stream: AsyncGenerator[Event, None]) -> list[Event]:

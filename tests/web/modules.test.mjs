@@ -4,6 +4,7 @@ import { test } from 'node:test';
 
 import { corrected } from '../../serve_app/web/correction.js';
 import { el } from '../../serve_app/web/dom.js';
+import { merged } from '../../serve_app/web/kept.js';
 import { Lesson } from '../../serve_app/web/lesson.js';
 import { quantile } from '../../serve_app/web/level.js';
 import { phases } from '../../serve_app/web/timing.js';
@@ -200,3 +201,41 @@ function wav(rate, samples, chunks) {
   const body = [...text('WAVE'), ...chunk('fmt ', format), ...others, ...chunk('data', samples.flatMap(u16))];
   return Uint8Array.from([...text('RIFF'), ...u32(body.length), ...body]).buffer;
 }
+
+const kept = (transcript, reply = '', state = 'complete') => ({ transcript, reply, state, words: [], level: null });
+const shown = (turns) => turns.map(({ said, reply, state }) => [said, reply, state]);
+
+test('a page that has nothing takes over what the server keeps', () => {
+  const turns = merged([], [kept('oi', 'Olá!'), kept('tchau', 'Até', 'interrupted'), { ...kept('ih'), state: 'failed', error: 'stage_lost' }]);
+  assert.deepEqual(shown(turns), [['oi', 'Olá!', 'done'], ['tchau', 'Até', 'stopped'], ['ih', '', 'failed']]);
+  assert.deepEqual(turns.map(({ id }) => id), [1, 2, 3]);
+  assert.equal(turns[2].error.code, 'stage_lost');
+  assert.equal(turns.every((turn) => turn.over), true);
+});
+
+test('what both have is there once, with the sound of this page and what it missed', () => {
+  const lesson = new Lesson();
+  for (const [said, state, reply] of [['oi', 'done', 'Olá!'], ['e aí', 'lost', 'Tu'], ['', 'stopped', '']]) {
+    Object.assign(lesson.begin('recording', `sound of ${said}`), { said, state, reply });
+  }
+  Object.assign(lesson.begin('recording'), { state: 'unsent' });
+  const server = [kept('antes', 'Sim.'), kept('oi', 'Olá!'), kept('e aí', 'Tudo bem?'), kept('tchau', 'Até logo!')];
+  const turns = merged(lesson.turns, server);
+  assert.deepEqual(shown(turns), [
+    ['antes', 'Sim.', 'done'],
+    ['oi', 'Olá!', 'done'],
+    ['e aí', 'Tudo bem?', 'done'],
+    ['tchau', 'Até logo!', 'done'],
+    ['', '', 'unsent'],
+  ]);
+  assert.equal(turns[1], lesson.turns[0]);
+  assert.deepEqual(turns.map(({ sound }) => sound), [null, 'sound of oi', 'sound of e aí', 'sound of ', null]);
+});
+
+test('a turn that is being answered stays as the page has it', () => {
+  const [lesson, turn] = lessonWithTurn();
+  for (const event of [STT, heard('oi'), LLM, delta('Ol')]) lesson.take(event, 1);
+  const turns = merged(lesson.turns, [kept('antes', 'Sim.'), kept('oi', '', 'running')], lesson.running);
+  assert.deepEqual(shown(turns), [['antes', 'Sim.', 'done'], ['oi', 'Ol', 'llm']]);
+  assert.equal(turns[1], turn);
+});

@@ -1,0 +1,89 @@
+"""A database engine for the address of a store."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from serve_app.config.store import StoreAddress
+from serve_app.store.unreachable import unreachable
+
+CONNECT_S = 3.0
+"""Longest wait for a connection to PostgreSQL."""
+STATEMENT_S = 10.0
+"""Longest wait for an answer of it."""
+LOCKED_S = 10.0
+"""Longest wait for another process that writes to the SQLite file, a migration included."""
+
+
+def engine_for(address: StoreAddress) -> AsyncEngine:
+    """An engine; SQLite's file and its folder are made, for this user only.
+
+    Raises:
+        StackError: the file cannot be written.
+    """
+    if address.path is not None:
+        _make_file(address.path)
+        engine = create_async_engine(
+            URL.create("sqlite+aiosqlite", database=str(address.path)),
+            connect_args={"timeout": LOCKED_S},
+            pool_size=1,  # one writes at a time anyway, and SQLite waits for a lock by sleeping
+            max_overflow=0,
+        )
+        event.listen(engine.sync_engine, "connect", _prepare)
+        event.listen(engine.sync_engine, "begin", _begin)
+        return engine
+    return create_async_engine(
+        postgresql_url(address.url),
+        connect_args={"timeout": CONNECT_S, "command_timeout": STATEMENT_S},
+        pool_size=5,
+        max_overflow=5,
+        pool_timeout=CONNECT_S,
+        pool_recycle=1800,
+    )
+
+
+def postgresql_url(url: str) -> URL:
+    """The address for the driver asyncpg, which calls `sslmode` otherwise."""
+    made = make_url(url).set(drivername="postgresql+asyncpg")
+    query = dict(made.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return made.set(query=query)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the database could not be reached, so that trying again may help."""
+    if not isinstance(error, DBAPIError):
+        return True
+    name = type(error).__name__
+    return error.connection_invalidated or name in ("OperationalError", "InterfaceError", "InternalError")
+
+
+def _make_file(path: Path) -> None:
+    try:
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise unreachable(StoreAddress("sqlite", path=path), error) from None
+
+
+def _prepare(connection: Any, _: Any) -> None:
+    """Settings of a new SQLite connection. Python's own transactions are switched off: see `_begin`."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for setting in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """At once for writing: a transaction that reads first and then has to wait for another writer would fail."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

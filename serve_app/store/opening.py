@@ -1,0 +1,42 @@
+"""Opens the store that a stack asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+
+from serve_app.config.store import StoreSettings, address_of
+from serve_app.errors import StackError
+from serve_app.store.engine import engine_for
+from serve_app.store.memory import MemoryStore
+from serve_app.store.migrate import migrate
+from serve_app.store.sql import SqlStore
+from serve_app.store.unreachable import unreachable
+from serve_app.store.writer import FAILED
+
+MIGRATE_S = 120.0
+
+
+async def open_store(
+    settings: StoreSettings, stack: str = "", environment: Mapping[str, str] = os.environ
+) -> MemoryStore | SqlStore:
+    """The store, its tables brought up to date.
+
+    Raises:
+        StackError: it cannot be reached or written; the line says what to do.
+    """
+    address = address_of(settings, environment)
+    if address.kind == "memory":
+        return MemoryStore(stack=stack)
+    engine = engine_for(address)
+    try:
+        async with asyncio.timeout(MIGRATE_S):
+            await migrate(engine)
+    except FAILED as error:
+        await engine.dispose()
+        raise unreachable(address, error) from None
+    except StackError:
+        await engine.dispose()
+        raise
+    return SqlStore(engine, address, stack, settings.keep_days)

@@ -1,0 +1,227 @@
+"""Conversations in a database: SQLite or PostgreSQL. Several replicas may share it.
+
+A turn begins with one short transaction: it takes the conversation's lease, so that no other replica runs a turn of
+it, and loads it. From there on nobody waits for the database: what is to be kept is handed to the writer. Where the
+database cannot be reached, a turn goes on with what this process remembers of the conversation, and without a lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from serve_app.config.store import StoreAddress
+from serve_app.errors import StoreUnavailable
+from serve_app.lesson.conversation import Conversation
+from serve_app.lesson.kept import KeptConversation, KeptTurn, OneAtATime, StoreHealth
+from serve_app.store import statements
+from serve_app.store.holder import has_died, new_name
+from serve_app.store.recent import Recent
+from serve_app.store.writer import FAILED, Pending, Writer
+
+logger = logging.getLogger("ray.serve")
+
+BEGIN_S = 2.0
+"""Longest wait for the database before a turn; after one that took longer none waits until it is back."""
+READ_S = 5.0
+CLOSING_S = 0.1
+LOOK_AGAIN_S = 0.05
+"""How often a turn asks whether another replica is done with its conversation."""
+RENEW_S = 3.0
+EXPIRE_S = 3600.0
+
+Result = TypeVar("Result")
+Work = Callable[[AsyncConnection], Awaitable[Result]]
+
+
+class SqlTurn:
+    """See OpenTurn."""
+
+    def __init__(self, store: SqlStore, conversation: Conversation, pending: Pending) -> None:
+        self.conversation = conversation
+        self.deleted = False
+        self._pending = pending
+        self._store = store
+
+    def write(self, turn: KeptTurn, after: Conversation | None = None) -> None:
+        if self.deleted:
+            return
+        self._pending.turn = turn
+        self._store.put(self._pending, after)
+
+
+class SqlStore:
+    """`open_store` makes one, for the event loop it runs on."""
+
+    def __init__(self, engine: AsyncEngine, address: StoreAddress, stack: str, keep_days: float) -> None:
+        self.engine = engine
+        self._address = address
+        self._keep_days = keep_days
+        self._holder = new_name()
+        self._recent: Recent[Conversation] = Recent()
+        self._blind: set[str] = set()
+        """Conversations that went on without what the database has of them; what they are is read from it later."""
+        self._running: dict[str, SqlTurn] = {}
+        self._leases: set[str] = set()
+        self._one_at_a_time = OneAtATime()
+        self._operations: set[asyncio.Task[object]] = set()
+        self._writer = Writer(engine, stack)
+        self._tasks = [
+            asyncio.create_task(self._every(RENEW_S, self._renew), name="store leases"),
+            asyncio.create_task(self._every(EXPIRE_S, self._expire), name="store expiry"),
+        ]
+
+    @asynccontextmanager
+    async def turn(self, conversation_id: str) -> AsyncGenerator[SqlTurn, None]:
+        async with self._one_at_a_time.turn_of(conversation_id):
+            pending = Pending(conversation_id, uuid.uuid4().hex)
+            self._leases.add(pending.key)
+            try:
+                turn = SqlTurn(self, await self._begin(conversation_id, pending.key), pending)
+                self._running[conversation_id] = turn
+                yield turn
+            finally:
+                self._running.pop(conversation_id, None)
+                self._leases.discard(pending.key)
+                pending.token = pending.key
+                self._writer.put(pending)
+
+    async def _begin(self, conversation_id: str, token: str) -> Conversation:
+        """Take the lease and load the conversation."""
+        dead = ""
+        while self._writer.reachable:
+            remembered = None
+            if self._writer.waits_for(conversation_id):
+                if conversation_id in self._blind:
+                    await self._writer.flush(BEGIN_S)
+                else:
+                    remembered = self._recent.get(conversation_id)
+
+            async def take(connection: AsyncConnection) -> tuple[str | None, Conversation | None]:
+                other = await statements.lease(connection, conversation_id, token, self._holder, dead)  # noqa: B023
+                if other is not None or remembered is not None:  # noqa: B023
+                    return other, remembered  # noqa: B023
+                return None, await statements.load(connection, conversation_id)
+
+            try:
+                other, loaded = await self._run(take, BEGIN_S)
+            except FAILED as error:
+                self._writer.failed(error)
+                break
+            if other is None:
+                self._blind.discard(conversation_id)
+                return loaded or Conversation(conversation_id)
+            if has_died(other):
+                dead = other
+                continue
+            await asyncio.sleep(LOOK_AGAIN_S)
+        if (known := self._recent.get(conversation_id)) is None:
+            self._blind.add(conversation_id)
+        return known or Conversation(conversation_id)
+
+    def put(self, pending: Pending, after: Conversation | None) -> None:
+        """Keep what a turn has written."""
+        if after is not None:
+            self._recent.put(pending.conversation_id, after)
+            if pending.conversation_id not in self._blind:
+                pending.after = after
+        self._writer.put(pending)
+
+    async def read(self, conversation_id: str) -> KeptConversation | None:
+        await self._settled()
+        return await self._ask(lambda connection: statements.read(connection, conversation_id))
+
+    async def delete(self, conversation_id: str) -> bool:
+        await self._settled()
+        if (running := self._running.get(conversation_id)) is not None:
+            running.deleted = True
+        self._writer.drop(conversation_id)
+        try:
+            known = self._recent.drop(conversation_id)
+            gone = await self._ask(lambda connection: statements.forget(connection, conversation_id))
+            if running is not None:  # it may have been in the middle of a write
+                await self._settled()
+                await self._ask(lambda connection: statements.forget(connection, conversation_id))
+            return gone or known
+        except StoreUnavailable:
+            if running is not None:
+                running.deleted = False
+            raise
+
+    def keep(self, capacity: int, idle_s: float) -> None:
+        self._recent.keep(capacity, idle_s)
+
+    def health(self) -> StoreHealth:
+        return StoreHealth(self._address.kind, self._writer.reachable, len(self._writer))
+
+    async def close(self) -> None:
+        """Write what waits, if that is possible at once."""
+        await self._writer.flush(READ_S)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+        await self._writer.close()
+        await self.engine.dispose()
+
+    async def _settled(self) -> None:
+        """What this process has to write is written."""
+        if not self._writer.reachable or not await self._writer.flush(READ_S):
+            raise StoreUnavailable()
+
+    async def _ask(self, work: Work[Result]) -> Result:
+        try:
+            return await self._run(work, READ_S)
+        except FAILED as error:
+            self._writer.failed(error)
+            raise StoreUnavailable() from None
+
+    async def _run(self, work: Work[Result], within_s: float) -> Result:
+        """One transaction. Not ended with whoever waits for it: that would cost the connection, too."""
+
+        async def transaction() -> Result:
+            async with asyncio.timeout(within_s):
+                try:
+                    return await once()
+                except FAILED as error:
+                    # Connections that were idle while the database was started again are found dead one by one.
+                    if not getattr(error, "connection_invalidated", False):
+                        raise
+                    return await once()
+
+        async def once() -> Result:
+            async with self.engine.begin() as connection:
+                return await work(connection)
+
+        task = asyncio.create_task(transaction(), name="store")
+        self._operations.add(task)
+        task.add_done_callback(self._over)
+        async with asyncio.timeout(within_s + CLOSING_S):  # a connection that hangs takes seconds more to be given up
+            return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Task[object]) -> None:
+        self._operations.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited for it has gone, or has been told
+
+    async def _every(self, seconds: float, what: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                if self._writer.reachable:
+                    await what()
+            except FAILED as error:
+                self._writer.failed(error)
+            await asyncio.sleep(seconds)
+
+    async def _renew(self) -> None:
+        if tokens := list(self._leases):
+            await self._run(lambda connection: statements.renew(connection, tokens), READ_S)
+
+    async def _expire(self) -> None:
+        while deleted := await self._run(lambda connection: statements.expire(connection, self._keep_days), READ_S):
+            logger.info("%d conversations deleted that rested for %g days", deleted, self._keep_days)
