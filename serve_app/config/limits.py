@@ -52,6 +52,8 @@ class Limits(Strict):
     """Recordings a minute of one API key, and of one address. 0: no limit."""
     client_sessions: Annotated[int, Field(ge=0)] = 0
     """Open WebSockets of one API key, and of one address. 0: no limit."""
+    stop_s: Annotated[float, Field(ge=0, le=600)] = 20.0
+    """How long running turns may go on once the server is to stop, before they are cut."""
     kept_conversations: Annotated[int, Field(ge=1)] = 1000
     """Conversations kept in memory."""
     conversation_idle_s: Annotated[float, Field(gt=0)] = 3600.0

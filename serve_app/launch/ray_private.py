@@ -10,6 +10,7 @@ one line that names the version to install. What is borrowed, and why no public 
 - `dead_processes`: when one of Ray's own processes dies, Ray logs it and its callers wait.
 - `remember`, `remembered`: the key-value store of the cluster; the public API has none, and an actor would be one more
   process.
+- `shutting_down`: Serve waits for the requests of a replica that it ends, and tells its code only afterwards.
 - `driver_of`: `serve run` does not look at what became of its graph, so the worker that builds it must find it.
 """
 
@@ -67,6 +68,7 @@ __all__ = [
     "driver_of",
     "remember",
     "remembered",
+    "shutting_down",
     "start_serve",
     "status",
 ]
@@ -121,6 +123,13 @@ def dead_processes() -> list[str]:
     """Names of Ray's own processes ("raylet", "gcs_server" ...) that this process started and that have ended."""
     node = worker._global_node
     return [] if node is None else [name for name, _ in cast(list[tuple[str, Any]], node.dead_processes())]
+
+
+@_borrowed
+def shutting_down() -> bool:
+    """Whether Serve is ending this replica; called inside one."""
+    me = worker.global_worker
+    return me.actors[me.actor_id]._replica_impl._shutting_down
 
 
 @_borrowed

@@ -48,7 +48,7 @@ class SystemRoutes:
 
     async def ready(self) -> JSONResponse:
         stages = await self._readiness.stages()
-        ready = all(stages.values())
+        ready = all(stages.values()) and not self._lessons.presence.leaving
         return JSONResponse({"ready": ready, "stages": stages}, 200 if ready else 503)
 
     async def info(self) -> dict[str, Any]:

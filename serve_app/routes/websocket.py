@@ -18,7 +18,6 @@ from serve_app.lesson.events import websocket as message_of
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Lessons, turn_id_of
-from serve_app.routes.presence import GOING_AWAY
 
 logger = logging.getLogger("ray.serve")
 
@@ -54,7 +53,7 @@ class WebSocketRoute:
         except Busy as error:
             await socket.send_text(_error(error))
             if isinstance(error, Stopping):
-                await socket.close(GOING_AWAY, "stopping")
+                await socket.close(*self._lessons.presence.farewell)
             else:
                 await socket.close(TRY_AGAIN_LATER, "full")
 
@@ -83,11 +82,13 @@ class Connection:
         """Settings whose voice is still being looked up."""
         self._turn: asyncio.Task[None] | None = None
         self._turns = 0
+        self._handling = False
 
     async def serve(self) -> None:
         """Handle messages until the client leaves. Only `receive` notices that, so turns run in tasks beside it."""
         try:
             while (message := await self._socket.receive())["type"] == "websocket.receive":
+                self._handling = True
                 try:
                     with self._lessons.refusals(ROUTE):
                         await self._handle(message)
@@ -96,6 +97,8 @@ class Connection:
                 except Exception:  # one message must not end the connection
                     logger.exception("a WebSocket message failed")
                     await self._send(_error(FAILED))
+                finally:
+                    self._handling = False
         finally:
             if self._choosing is not None:
                 self._choosing.cancel()
@@ -187,6 +190,11 @@ class Connection:
         turn.cancel()
         await asyncio.wait([turn])
         return True
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is running, or a message being handled."""
+        return self._handling or (self._turn is not None and not self._turn.done())
 
     async def tell(self, message: str) -> None:
         """Send a message that does not answer one of the client's."""

@@ -68,6 +68,8 @@ class Site:
         self.url = f"http://127.0.0.1:{self.port}"
         self.loop: asyncio.AbstractEventLoop
         self.presence: Presence
+        self.lessons: Lessons
+        self.store = MemoryStore()
         self._up = threading.Event()
         self._server: uvicorn.Server
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -79,10 +81,10 @@ class Site:
         args = self.args
         stages = self.house.stages(cefr=args.cefr is not None)
         extras = QuickExtras(self.house, tuple(args.stages()))
-        lessons = Lessons(stages, extras, MemoryStore(), args, Observer(args))
+        lessons = Lessons(stages, extras, self.store, args, Observer(args))
         # The replies are those that the tests know word for word.
         lessons.configure(IngressSettings(teaching=TeachingSettings(openings=False, recast=False, questions=False)))
-        self.loop, self.presence = asyncio.get_running_loop(), lessons.presence
+        self.loop, self.presence, self.lessons = asyncio.get_running_loop(), lessons.presence, lessons
         app: ASGIApp = app_for(args, lessons)
         for middleware in proxy.middlewares():
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
@@ -103,6 +105,17 @@ class Site:
 
     def reopen(self) -> None:
         self.run(self.presence.reopen())
+
+    def stop(self) -> None:
+        """As the operator does: running turns may finish within `limits.stop_s`."""
+
+        async def begin() -> None:
+            self.lessons.stop()
+
+        self.run(begin())
+
+    def stopped(self) -> bool:
+        return self.lessons.stop().done
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", timeout=10)
