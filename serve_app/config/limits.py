@@ -44,6 +44,10 @@ class Limits(Strict):
     """Longest time that the LLM reads a shortened conversation ahead of its next turn."""
     max_turns: Annotated[int, Field(ge=1)] = 8
     """Turns at the same time; one more is refused with 503."""
+    max_waiting: Annotated[int, Field(ge=0)] = 16
+    """Turns that wait for one of those places, of clients that ask to wait; 0: nobody waits."""
+    client_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The part of `max_turns` that one API key or address may have; its further turns wait or are refused."""
     max_sessions: Annotated[int, Field(ge=1)] = 100
     """Open WebSockets; one more is closed with 1013."""
     client_turns: Annotated[int, Field(ge=0)] = 0

@@ -12,6 +12,7 @@ from collections.abc import Collection
 
 from serve_app.errors import Stopping
 from serve_app.lesson.turn import Turn
+from serve_app.routes.places import Places
 from serve_app.routes.presence import BACK_S, Presence
 
 logger = logging.getLogger("ray.serve")
@@ -25,8 +26,9 @@ TOLD_S = 2.0
 class GracefulStop:
     """The stop of one ingress replica, which begins when this is made."""
 
-    def __init__(self, presence: Presence, running: Collection[Turn], within_s: float) -> None:
+    def __init__(self, presence: Presence, places: Places, running: Collection[Turn], within_s: float) -> None:
         self._presence = presence
+        self._places = places
         self._running = running
         self._until = time.monotonic() + within_s
         self._task = asyncio.create_task(self._end(within_s), name="graceful stop")
@@ -44,6 +46,7 @@ class GracefulStop:
     async def _end(self, within_s: float) -> None:
         turns = self._presence.turns
         logger.info("stopping: %d turns running, at most %g s", turns, within_s)
+        self._places.refuse(Stopping(CUT, retry_after_s=BACK_S))
         await self._presence.leave(within_s)
         if not await self._ended_by(self._until):
             logger.warning("stopping: %d turns are cut after %g s", self._presence.turns, within_s)

@@ -27,6 +27,7 @@ from serve_app.lesson.turn_record import TurnRecord
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
 from serve_app.routes.choice import Choice
+from serve_app.routes.gate import Client
 from serve_app.routes.graceful_stop import GracefulStop
 from serve_app.routes.places import RETRY_AFTER_S, Place, Places
 from serve_app.routes.presence import OpenConnection, Presence
@@ -74,7 +75,7 @@ class Lessons:
         self.presence = Presence()
         self._running: set[Turn] = set()
         self._stop: GracefulStop | None = None
-        self._places = Places()
+        self._places = Places(lambda: self.limits)
         self.shares = Shares(lambda: self.limits)
 
     def configure(self, wanted: IngressSettings) -> None:
@@ -118,13 +119,18 @@ class Lessons:
         """Open connections."""
         return self.presence.sessions
 
-    def place(self) -> AbstractContextManager[Place]:
-        """A place for one turn and, before it, the upload of its recording.
+    @property
+    def waiting(self) -> int:
+        """Turns that wait for a place."""
+        return self._places.waiting
+
+    def place(self, client: Client, *, wait: bool = False) -> AbstractContextManager[Place]:
+        """A place for one turn and, before it, the upload of its recording; or one in the queue, for who would wait.
 
         Raises:
             Busy: the server is full.
         """
-        return self._places.take(self.limits.max_turns)
+        return self._places.take(client, wait=wait)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -218,7 +224,7 @@ class Lessons:
     def stop(self) -> GracefulStop:
         """Begin to stop: running turns may finish within `limits.stop_s`, nothing new begins. Once is enough."""
         if self._stop is None:
-            self._stop = GracefulStop(self.presence, self._running, self.limits.stop_s)
+            self._stop = GracefulStop(self.presence, self._places, self._running, self.limits.stop_s)
         return self._stop
 
     async def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:

@@ -66,6 +66,7 @@ class SystemRoutes:
             "voices": voices,
             "limits": lessons.limits.model_dump(),
             "turns": lessons.turns,
+            "waiting": lessons.waiting,
             "sessions": lessons.sessions,
             "activity": lessons.presence.activity(),
             "refused_settings": refused,

@@ -14,6 +14,7 @@ from starlette.types import Message
 from starlette.websockets import WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping, shown
+from serve_app.lesson.events import Waiting
 from serve_app.lesson.events import websocket as message_of
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
@@ -83,6 +84,8 @@ class Connection:
         self._turn: asyncio.Task[None] | None = None
         self._turns = 0
         self._handling = False
+        self._wait = False
+        """Whether its turns wait for a place where the server is full."""
 
     async def serve(self) -> None:
         """Handle messages until the client leaves. Only `receive` notices that, so turns run in tasks beside it."""
@@ -120,6 +123,7 @@ class Connection:
                 await self._stop_turn()
                 await self._send(json.dumps({"event": "cancelled"}))
             case "settings":
+                self._wait = _flag("wait", command.pop("wait", self._wait))
                 voice = self._choice.changed(command).voice
                 if self._pending() is None and self._lessons.knows_voice(voice):
                     await self._choose(command)
@@ -137,7 +141,7 @@ class Connection:
         await self._lessons.check_voice(choice.voice)
         self._lessons.presence.sign_of_life()
         self._choice = choice if choice.session_id else choice.changed({"session_id": uuid.uuid4().hex})
-        await self._send(json.dumps({"event": "settings", **self._choice.model_dump()}))
+        await self._send(json.dumps({"event": "settings", **self._choice.model_dump(), "wait": self._wait}))
 
     async def _choose_later(self, command: dict[str, Any], before: asyncio.Task[None] | None) -> None:
         """As `_choose`, after the settings that came before."""
@@ -161,7 +165,10 @@ class Connection:
             with ExitStack() as slot:
                 with self._lessons.refusals(ROUTE):
                     slot.enter_context(self._lessons.shares.turn(self._client))
-                    slot.enter_context(self._lessons.place())
+                    place = slot.enter_context(self._lessons.place(self._client, wait=self._wait))
+                    async with aclosing(place.numbers()) as numbers:
+                        async for number in numbers:
+                            await self._send(message_of(Waiting(number)))
                     slot.enter_context(self._lessons.turn())
                     self._turns += 1
                     turn_id = turn_id_of(self._socket.headers, self._turns)
@@ -229,6 +236,12 @@ def _command(text: str) -> dict[str, Any]:
     if not isinstance(command, dict) or any(isinstance(value, (dict, list)) for value in command.values()):
         raise InvalidField('A text message must be a JSON object of plain values, such as {"type": "cancel"}.')
     return command
+
+
+def _flag(name: str, value: Any) -> bool:
+    if value not in (True, False, None):
+        raise InvalidField(f"{name} must be true or false.")
+    return bool(value)
 
 
 def _error(error: ParleError) -> str:
