@@ -14,6 +14,7 @@ export const en = {
 
   'state.connecting': 'Connecting…',
   'state.offline': 'No connection',
+  'state.restarting': 'Server restarting',
   'state.full': 'Server full',
   'state.noRoute': 'Not available',
   'state.noKey': 'Key needed',
@@ -21,6 +22,7 @@ export const en = {
   'state.opening': 'Opening the microphone…',
   'state.listening': 'Listening',
   'state.sending': 'Sending',
+  'state.queued': '{place} in the queue',
   'state.understanding': 'Understanding',
   'state.thinking': 'Thinking',
   'state.speaking': 'Speaking',
@@ -31,6 +33,8 @@ export const en = {
   'hint.speaking': 'speak any time: I will stop',
   'hint.offline': 'trying again by itself',
   'hint.full': 'trying again by itself',
+  'hint.restarting': 'reconnecting',
+  'hint.queued': 'many people are speaking right now',
 
   talkButton: 'Talk',
   talkStop: 'Send what I said',
@@ -122,6 +126,8 @@ export const en = {
   stay: 'I am still here',
   'notice.offline': 'The connection to the server was lost.',
   'notice.offlineWhat': 'The conversation is kept. I try again every few seconds; if it takes long, see whether the server is running.',
+  'notice.restarting': 'Server restarting, reconnecting.',
+  'notice.restartingWhat': 'I come back by myself within a minute; there is nothing you need to do.',
   'notice.full': 'The server is full.',
   'notice.fullWhat': 'All places are taken. I go in as soon as one is free; there is nothing you need to do.',
   'notice.noRoute': 'This server takes no conversation from the page.',
@@ -141,6 +147,7 @@ export const en = {
 
   'error.no_speech': 'I didn’t hear anyone speak. Come closer to the microphone, see that it is not muted, and try again.',
   'error.busy': 'Many people are speaking right now. Wait a few seconds and send it again.',
+  'error.stopping': 'The server is restarting. Send it again in a moment.',
   'error.empty_reply': 'I found nothing to answer. Say it another way, or send it again.',
   'error.context_full': 'This conversation has become too long for me. Begin another one in the settings.',
   'error.turn_timeout': 'The answer took too long and was stopped. Send it again.',

@@ -14,6 +14,7 @@ export const pt = {
 
   'state.connecting': 'Conectando…',
   'state.offline': 'Sem conexão',
+  'state.restarting': 'Servidor reiniciando',
   'state.full': 'Servidor cheio',
   'state.noRoute': 'Indisponível',
   'state.noKey': 'Falta a chave',
@@ -21,6 +22,7 @@ export const pt = {
   'state.opening': 'Abrindo o microfone…',
   'state.listening': 'Ouvindo',
   'state.sending': 'Enviando',
+  'state.queued': '{place} na fila',
   'state.understanding': 'Entendendo',
   'state.thinking': 'Pensando',
   'state.speaking': 'Falando',
@@ -31,6 +33,8 @@ export const pt = {
   'hint.speaking': 'fale quando quiser: eu paro',
   'hint.offline': 'tentando de novo',
   'hint.full': 'tentando de novo',
+  'hint.restarting': 'reconectando',
+  'hint.queued': 'muita gente está falando agora',
 
   talkButton: 'Falar',
   talkStop: 'Enviar o que falei',
@@ -122,6 +126,8 @@ export const pt = {
   stay: 'Ainda estou aqui',
   'notice.offline': 'A conexão com o servidor caiu.',
   'notice.offlineWhat': 'A conversa está guardada. Tento de novo a cada poucos segundos; se demorar, veja se o servidor está ligado.',
+  'notice.restarting': 'O servidor está reiniciando; reconectando.',
+  'notice.restartingWhat': 'Volto sozinho em até um minuto; você não precisa fazer nada.',
   'notice.full': 'O servidor está cheio.',
   'notice.fullWhat': 'Todos os lugares estão ocupados. Entro assim que um ficar livre; você não precisa fazer nada.',
   'notice.noRoute': 'Este servidor não aceita conversa por voz na página.',
@@ -141,6 +147,7 @@ export const pt = {
 
   'error.no_speech': 'Não ouvi ninguém falar. Chegue mais perto do microfone, veja se ele não está mudo e tente de novo.',
   'error.busy': 'Muita gente está falando agora. Espere alguns segundos e envie de novo.',
+  'error.stopping': 'O servidor está reiniciando. Envie de novo daqui a pouco.',
   'error.empty_reply': 'Não achei o que responder. Diga de outro jeito ou envie de novo.',
   'error.context_full': 'Esta conversa ficou longa demais para mim. Comece outra nos ajustes.',
   'error.turn_timeout': 'A resposta demorou demais e foi interrompida. Envie de novo.',

@@ -9,7 +9,7 @@ import { timingBar } from './timing.js';
 const NEAR_END = 240; // px: a learner who has scrolled further up is reading, so do not scroll
 // After these errors the same recording may succeed.
 const WORTH_RESENDING = new Set(
-  'busy empty_reply turn_timeout stage_timeout stage_lost stage_unavailable stage_failed internal'.split(' '),
+  'busy stopping empty_reply turn_timeout stage_timeout stage_lost stage_unavailable stage_failed internal'.split(' '),
 );
 
 export class View {

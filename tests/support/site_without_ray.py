@@ -133,14 +133,18 @@ class Site:
     def wait_for_sessions(self, count: int) -> None:
         wait_for(lambda: self.activity()["sessions"] == count, 10, f"{count} sessions")
 
-    def die(self) -> None:
-        """As a killed process does: every connection breaks off, and nobody listens any more."""
+    def abort(self) -> None:
+        """Every connection breaks off."""
 
         async def abort() -> None:
             for connection in tuple(self._server.server_state.connections):
                 connection.transport.abort()
 
         self.run(abort())
+
+    def die(self) -> None:
+        """As a killed process does: every connection breaks off, and nobody listens any more."""
+        self.abort()
         self.end()
 
     def end(self) -> None:
