@@ -19,6 +19,7 @@ from serve_app.config.lint import StackFile
 from serve_app.errors import StackError
 from serve_app.launch import card_sharing, exposure, graceful_stop, ray_cluster, ray_private, serve_status
 from serve_app.launch.card_sharing import CardSharing
+from serve_app.launch.front_door import FrontDoor
 from serve_app.launch.ray_cluster import Cluster
 from serve_app.launch.ray_private import DeploymentStatus, ServeControllerClient
 from serve_app.launch.report import Report
@@ -228,8 +229,10 @@ def _watch(stack: StackFile, client: ServeControllerClient, report: Report, shar
     before = ApplicationStatus.RUNNING
     settled = _look(stack, client).deployed_at
     refused: dict[str, str] = {}
+    front_door = FrontDoor(address_of(stack).removesuffix(stack.route_prefix.rstrip("/")), report.step)
     while True:
         time.sleep(WATCH_POLL_S)
+        front_door.look()
         now = _look(stack, client)
         _watch_card(sharing, now, report)
         if now.application in (ApplicationStatus.NOT_STARTED, ApplicationStatus.DELETING) and not now.deployments:
