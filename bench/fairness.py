@@ -23,7 +23,7 @@ from .talkers import quantiles, talk
 
 POLITE = 10
 GREEDY = 8
-BLOCK_S = 75.0
+BLOCK_S = 45.0
 BLOCKS = 2
 TRY_AGAIN_S = 0.5
 

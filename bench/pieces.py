@@ -26,7 +26,7 @@ from .talkers import quantiles, served
 from .turns import MODEL_ONLY
 
 TALKERS = 4
-BLOCK_S = 50.0
+BLOCK_S = 40.0
 BLOCKS = 2
 ORDERS = ("arrival", "due")
 TUTORS: dict[str, dict[str, Any]] = {"shipped": {"follow_ups": True}, "model_only": MODEL_ONLY}
