@@ -1,7 +1,7 @@
 """What it gains that pieces of speech are made in the order in which they are due: four talkers, the CPU stack.
 
-Blocks of either order take turns in one run: as they came (`pieces: arrival`), and as they are due. Once with the stack
-as it ships, once with a tutor whose model writes the whole reply.
+With `--simulate` the simulation says it first. Blocks of either order take turns in one run: as they came (`pieces:
+arrival`), and as they are due. Once with the stack as it ships, once with a tutor whose model writes the whole reply.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from serve_app.launch import child_process
 
 from .recordings import recordings
 from .server import STACK, STOP_S, Heard, turn
+from .service_times import MEASURED, ServiceTimes
+from .simulation import simulate
 from .talkers import quantiles, served
 from .turns import MODEL_ONLY
 
@@ -55,10 +57,29 @@ def figures_of(turns: list[Heard]) -> dict[str, float]:
     return {"turns": len(turns), "p50_s": p50, "p95_s": p95, "gap_mean_s": float(np.mean(gaps))}
 
 
+def simulated() -> None:
+    """An hour of talkers in either order; the model writes the whole reply, and no opening is kept."""
+    times = ServiceTimes.model_validate_json(MEASURED.read_text("utf-8"))
+    for talkers in (2, TALKERS, 8):
+        for order in ORDERS:
+            turns = simulate(times, talkers, seconds=3600, by_due=order == "due").turns
+            p50, p95 = quantiles([one.first_audio_s for one in turns])
+            gap = np.mean([one.gap_s for one in turns])
+            print(f"{talkers} talkers, {order:8} p50 {p50:6.2f}  p95 {p95:6.2f}  silence a turn {gap:5.2f} s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--simulate", action="store_true", help="only what the simulation says")
     arguments = parser.parse_args()
+    if arguments.simulate:
+        simulated()
+    else:
+        measured(arguments.save)
+
+
+def measured(save: Path | None) -> None:
     audio = recordings(12)
     stack = yaml.safe_load(STACK.read_text("utf-8"))
     found: dict[str, dict[str, dict[str, float]]] = {}
@@ -77,8 +98,8 @@ def main() -> None:
                 found[tutor] = {order: figures_of(of_order) for order, of_order in turns.items()}
                 arrival, due = (found[tutor][order] for order in ORDERS)
                 print(tutor, found[tutor], f"p95 ratio {due['p95_s'] / arrival['p95_s']:.2f}")
-    if arguments.save:
-        arguments.save.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    if save:
+        save.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
