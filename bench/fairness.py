@@ -52,6 +52,7 @@ def block(url: str, audio: Sequence[bytes], keys: Sequence[str], *, with_greedy:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--blocks", type=int, default=BLOCKS, help="of either kind; fewer for a trial")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the figures as JSON")
     arguments = parser.parse_args()
     audio = recordings(POLITE)
@@ -61,11 +62,12 @@ def main() -> None:
     answers = 0
     with serving() as server:
         turn(server.url, audio[0], "warm-up", key=keys[0])
-        for number in range(2 * BLOCKS):
+        for number in range(2 * arguments.blocks):
             with_greedy = number % 2 == 1
             polite, got = block(server.url, audio, keys, with_greedy=with_greedy)
             first_audio[with_greedy] += [heard.first_audio_s for heard in polite]
             answers += got
+            print(f"block {number + 1}: {len(polite)} polite turns, {got} answers for the greedy client", flush=True)
     figures = {"greedy_answers": float(answers)}
     for name, with_greedy in (("alone", False), ("beside_greedy", True)):
         figures[f"{name}_turns"] = float(len(first_audio[with_greedy]))
