@@ -104,18 +104,28 @@ class Heard:
         return self.pieces[0][0]
 
 
-def turn(url: str, recording: bytes, session_id: str, order: str = "eager", level: str | None = None) -> Heard:
-    """Send one recording and record what comes back when; `level` is the learner's, if the server need not estimate it.
+def turn(
+    url: str, recording: bytes, session_id: str, order: str = "eager", level: str | None = None, key: str | None = None
+) -> Heard:
+    """Send one recording and record what comes back when; waits for a place where the server is full.
+
+    `level` is the learner's, if the server need not estimate it; `key` an API key, where it wants one.
 
     Raises:
         RuntimeError: the turn ended with an error.
+        httpx.HTTPStatusError: it was refused.
     """
     heard = Heard()
     started = time.perf_counter()
     llm_started = 0.0
     fields = {"session_id": session_id, "order": order} | ({"level": level} if level else {})
     with httpx.stream(
-        "POST", f"{url}/api/stream-audio", files={"audio": recording}, data=fields, timeout=300
+        "POST",
+        f"{url}/api/stream-audio?wait=true",
+        files={"audio": recording},
+        data=fields,
+        headers={"Authorization": f"Bearer {key}"} if key else {},
+        timeout=300,
     ) as response:
         response.raise_for_status()
         event = ""

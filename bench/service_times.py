@@ -79,5 +79,7 @@ class TurnTimes:
     began: float
     first_audio_s: float = 0.0
     total_s: float = 0.0
+    gap_s: float = 0.0
+    """Silence between the pieces of the answer."""
     waited_s: dict[str, float] = field(default_factory=dict)
     """In the queue of each stage before its first work on the turn."""

@@ -15,6 +15,7 @@ from typing import Any
 import simpy
 
 from serve_app.lesson.speech_cutter import Pace, PieceCutter
+from serve_app.replicas.due_first import LONGEST_SLACK_S
 
 from .service_times import Reply, ServiceTimes, TurnTimes
 from .sharing import FIRST, Shared, at
@@ -147,10 +148,11 @@ class World:
     times: ServiceTimes
     shared: Shared
     ears: Ears
-    tts: simpy.Resource
+    tts: simpy.PriorityResource
     tutor: Tutor
     pace: Pace = field(default_factory=Pace)
     turns: list[TurnTimes] = field(default_factory=list)
+    by_due: bool = False
     in_system: float = 0.0
     """Integral of the number of turns over time, for Little's law."""
 
@@ -225,7 +227,8 @@ class _Turn:
         world, times = self._world, self._world.times
         asked, characters = self._env.now, len(piece)
         speech_s = times.speech_s_per_character * characters
-        with world.tts.request() as worker:
+        due = min(max(asked, self._playing_until), asked + LONGEST_SLACK_S) if world.by_due else 0.0
+        with world.tts.request(priority=due) as worker:  # pyright: ignore[reportArgumentType] - any number will do
             yield worker
             self.times.waited_s.setdefault("tts", self._env.now - asked)
             seconds = times.tts.seconds(characters)
@@ -239,6 +242,8 @@ class _Turn:
 
     def _heard(self, speech_s: float) -> None:
         now = self._env.now
+        if self.times.first_audio_s:
+            self.times.gap_s += max(0.0, now - self._playing_until)
         self.times.first_audio_s = self.times.first_audio_s or now - self.times.began
         self._playing_until = max(now, self._playing_until) + speech_s
 
@@ -264,12 +269,18 @@ def simulate(
     replicas: int = 1,
     seed: int = 0,
     think_s: float = THINK_S,
+    by_due: bool = False,
 ) -> World:
-    """`talkers` at once for so long. `replicas` is of stt and tts, on the same cores or card."""
+    """`talkers` at once for so long. `replicas` is of stt and tts, on the same cores or card.
+
+    `by_due`: pieces of speech in the order in which they are due, as serve_app.replicas.due_first has them; the saved
+    figures are of pieces as they came.
+    """
     env = simpy.Environment()
     shared = Shared(env, times.capacity, times.slowdown, {"tts": times.tts_together})
-    tts = simpy.Resource(env, replicas * len(times.tts_together))
+    tts = simpy.PriorityResource(env, replicas * len(times.tts_together))
     world = World(env, times, shared, Ears(env, times, shared, replicas), tts, Tutor(env, times, shared))
+    world.by_due = by_due
     for number in range(talkers):
         env.process(_talker(world, number, random.Random(seed * 1000 + number), think_s))
     env.run(until=seconds)

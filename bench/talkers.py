@@ -25,7 +25,9 @@ def seconds(recording: bytes) -> float:
         return opened.getnframes() / opened.getframerate()
 
 
-def talk(url: str, recordings: Sequence[bytes], number: int, talkers: int, until: float) -> list[tuple[int, Heard]]:
+def talk(
+    url: str, recordings: Sequence[bytes], number: int, talkers: int, until: float, key: str | None = None
+) -> list[tuple[int, Heard]]:
     """One talker's turns, each with the number of its recording, until the time is over."""
     session, turns = uuid.uuid4().hex, []
     at = number * len(recordings) // talkers
@@ -35,7 +37,7 @@ def talk(url: str, recordings: Sequence[bytes], number: int, talkers: int, until
         recording = recordings[which]
         at += 1
         time.sleep(seconds(recording))
-        heard = turn(url, recording, session)
+        heard = turn(url, recording, session, key=key)
         turns.append((which, heard))
         playing = heard.pieces[0][0]
         for arrived, duration in heard.pieces:

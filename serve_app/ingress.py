@@ -4,6 +4,7 @@
 `from __future__ import annotations`, which silently turns Ray's conversion off.
 """
 
+import asyncio
 import logging
 from typing import Any
 
@@ -16,8 +17,9 @@ from serve_app.cefr import CefrClassifier
 from serve_app.config.stack import HEAD_NODE, StackArgs, StageConfig
 from serve_app.config.user_config import IngressSettings
 from serve_app.errors import StackError
-from serve_app.launch import preflight
+from serve_app.launch import preflight, ray_private
 from serve_app.launch.bare_serve_run import end_bare_serve_run
+from serve_app.launch.graceful_stop import Stopping
 from serve_app.launch.last_settings import LastSettings
 from serve_app.lesson.stage_protocols import Stages
 from serve_app.llm import TutorLLM
@@ -38,6 +40,10 @@ from serve_app.tts import TextToSpeech
 
 logger = logging.getLogger("ray.serve")
 
+REPLACED_POLL_S = 0.3
+STOP_MARGIN_S = 8.0
+"""For what comes after the last turn: clients are told, connections are closed."""
+
 
 @serve.deployment(
     name="Ingress",
@@ -49,7 +55,6 @@ logger = logging.getLogger("ray.serve")
     health_check_period_s=2,
     health_check_timeout_s=10,  # of its one event loop, which also decodes and plans
     graceful_shutdown_wait_loop_s=0.5,
-    graceful_shutdown_timeout_s=5,
 )
 @serve.ingress()
 class Ingress:
@@ -77,6 +82,7 @@ class Ingress:
         store = await open_store(args.store, stack_name(args))
         self._lessons = Lessons(stages, self._queries, store, args, self._observer)
         self._settings = LiveSettings("Ingress", IngressSettings, self._apply, memory=memory)
+        self._replaced = asyncio.create_task(self._stop_when_replaced(), name="stop when replaced")
 
     def __del__(self) -> None:
         """Serve calls this when it stops the replica."""
@@ -106,6 +112,18 @@ class Ingress:
         """Serve again after a stop that did not happen."""
         await self._lessons.presence.reopen()
 
+    async def stop(self) -> Stopping:
+        """Not a route: begin to stop, if it has not begun; how far this replica is."""
+        stop = self._lessons.stop()
+        turns = self._lessons.turns
+        return Stopping(serve.get_replica_context().replica_id.unique_id, turns, stop.left_s, done=stop.done)
+
+    async def _stop_when_replaced(self) -> None:
+        """Serve waits until a replica's requests have ended, but an open WebSocket does not end by itself."""
+        while not ray_private.shutting_down():  # noqa: ASYNC110 - Serve tells nobody
+            await asyncio.sleep(REPLACED_POLL_S)
+        self._lessons.stop()
+
     async def work(self) -> dict[str, int]:
         """Not a route: the work of each model stage since its start, for tests and benchmarks."""
         return await self._queries.work()
@@ -128,7 +146,7 @@ def build(args: StackArgs) -> serve.Application:
     llm = _bind(TutorLLM, args.llm)
     # vLLM checks the free memory of the whole card when it starts, so on a shared card it starts first.
     first = llm if args.llm.engine == "vllm" and args.llm.num_gpus < 1 else None
-    return Ingress.bind(
+    return Ingress.options(graceful_shutdown_timeout_s=args.limits.stop_s + STOP_MARGIN_S).bind(
         args,
         _bind(SpeechToText, args.stt, first),
         _bind(CefrClassifier, args.cefr, first) if args.cefr else None,

@@ -18,6 +18,7 @@ from serve_app.config.user_config import TtsSettings
 from serve_app.errors import unknown_voice
 from serve_app.gpu.mps import hold_to_share
 from serve_app.protocols import Audio, Speech, TextToSpeechEngine
+from serve_app.replicas.due_first import DueFirst
 from serve_app.replicas.kept_speech import KeptSpeech
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, WARM_S, in_time, load_engine, stage_errors
@@ -66,7 +67,7 @@ def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
 
 @serve.deployment(name="TextToSpeech", **DEPLOYMENT_OPTIONS)
 class TextToSpeech:
-    """One text per call; the engine decides how many run at once.
+    """One text per call, and one at a time: that which is due first.
 
     The openings of replies are synthesised ahead in the stack's own voice, while nobody speaks.
     """
@@ -84,6 +85,7 @@ class TextToSpeech:
 
         self._engine, self._kept = await load_engine(lambda: fetched(config), build, after)
         self._ahead = SpeechAhead(self._kept, self._whole)
+        self._pieces = DueFirst()
         with stage_errors("tts"):
             async with in_time(WARM_S, "The first words were not spoken"):
                 async for _ in self._engine.synthesize("Olá!", voice=self._engine.voices[0], speed=1.0):
@@ -95,6 +97,7 @@ class TextToSpeech:
 
     async def _apply(self, wanted: TtsSettings) -> None:
         self._check_voice(wanted.voice)
+        self._pieces.by_due = wanted.pieces == "due"
         self._ahead.stop()
         if wanted.openings_ahead:
             openings = ((text, wanted.speed or speed_of(level)) for text, level in by_need())
@@ -109,11 +112,12 @@ class TextToSpeech:
         return list(self._engine.voices)
 
     async def synthesize(
-        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0, slack_s: float = 0.0
     ) -> AsyncGenerator[Speech, None]:
         """Speak `text`; None takes the stack's voice or speed, `level_speed` if the stack has none.
 
-        Closing the stream stops the synthesis.
+        `slack_s` is how long the listener still has something to hear: whoever has least is served first. Closing the
+        stream stops the synthesis.
 
         Parts are to be played back to back. Each begins and ends at zero and includes the pause for the text's last
         punctuation mark; with a seamless engine the pause is a part of its own. The openings of replies are
@@ -127,7 +131,7 @@ class TextToSpeech:
                 yield Speech(kept, self._engine.sample_rate)
                 return
             made: list[Audio] = []
-            async with aclosing(self._synthesize(text, voice, speed)) as parts:
+            async with aclosing(self._synthesize(text, voice, speed, slack_s)) as parts:
                 async for part in parts:
                     made.append(part.samples)
                     yield part
@@ -135,9 +139,14 @@ class TextToSpeech:
                 self._kept.keep(text, voice, speed, np.concatenate(made))
 
     async def _whole(self, text: str, voice: str, speed: float) -> Audio:
-        return np.concatenate([part.samples async for part in self._synthesize(text, voice, speed)])
+        return np.concatenate([part.samples async for part in self._synthesize(text, voice, speed, float("inf"))])
 
-    async def _synthesize(self, text: str, voice: str, speed: float) -> AsyncGenerator[Speech, None]:
+    async def _synthesize(self, text: str, voice: str, speed: float, slack_s: float) -> AsyncGenerator[Speech, None]:
+        async with self._pieces.turn(slack_s), aclosing(self._made(text, voice, speed)) as parts:
+            async for part in parts:
+                yield part
+
+    async def _made(self, text: str, voice: str, speed: float) -> AsyncGenerator[Speech, None]:
         rate, watch = self._engine.sample_rate, stopwatch.start()
         with stage_errors("tts"):
             stream = self._engine.synthesize(spoken(text, self._variety), voice=voice, speed=speed)

@@ -44,6 +44,10 @@ class Limits(Strict):
     """Longest time that the LLM reads a shortened conversation ahead of its next turn."""
     max_turns: Annotated[int, Field(ge=1)] = 8
     """Turns at the same time; one more is refused with 503."""
+    max_waiting: Annotated[int, Field(ge=0)] = 16
+    """Turns that wait for one of those places, of clients that ask to wait; 0: nobody waits."""
+    client_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """The part of `max_turns` that one API key or address may have; its further turns wait or are refused."""
     max_sessions: Annotated[int, Field(ge=1)] = 100
     """Open WebSockets; one more is closed with 1013."""
     client_turns: Annotated[int, Field(ge=0)] = 0
@@ -52,6 +56,8 @@ class Limits(Strict):
     """Recordings a minute of one API key, and of one address. 0: no limit."""
     client_sessions: Annotated[int, Field(ge=0)] = 0
     """Open WebSockets of one API key, and of one address. 0: no limit."""
+    stop_s: Annotated[float, Field(ge=0, le=600)] = 20.0
+    """How long running turns may go on once the server is to stop, before they are cut."""
     kept_conversations: Annotated[int, Field(ge=1)] = 1000
     """Conversations kept in memory."""
     conversation_idle_s: Annotated[float, Field(gt=0)] = 3600.0

@@ -73,6 +73,9 @@ class TtsSettings(Strict):
     voice: str | None = None
     speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
     """None: the learner's level decides, see `serve_app/teaching/level_style.py`."""
+    pieces: Literal["due", "arrival"] = "due"
+    """In which order the pieces of several replies are made: first for whom there is nothing left to hear, or as they
+    came."""
     openings_ahead: bool = True
     """Synthesise the openings of replies while nobody speaks, so that no reply has to wait for one."""
 

@@ -28,8 +28,8 @@ GREETING = data_file("greeting.ogg")
 """A short Portuguese utterance, spoken by Kokoro's pf_dora."""
 POLL_S = 0.2
 READY_S = 240.0
-STOP_S = 25.0
-"""Ray takes 8 to 12 s to stop."""
+STOP_S = 45.0
+"""Running turns may take `limits.stop_s`, and Ray 8 to 12 s to stop."""
 LOG_TAIL = 6000
 """Characters of a server's output that are shown when it does not become ready."""
 

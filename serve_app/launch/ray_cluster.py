@@ -17,7 +17,7 @@ from ray.exceptions import RayError
 
 from serve_app.errors import StackError
 from serve_app.launch import ray_folders
-from serve_app.launch.ray_private import SERVE_NAMESPACE, dead_processes
+from serve_app.launch.ray_private import SERVE_NAMESPACE, agent_kept, dead_processes
 
 OBJECT_STORE_BYTES = 200_000_000
 """Ray's default is 30 % of the memory; a turn's audio passes between stages in pieces far below 1 MB."""
@@ -54,15 +54,16 @@ def start(*, address: str | None, verbose: bool, metrics_port: int = 0) -> Clust
         ray_folders.guard_token()
     try:
         if address is None:
-            context = ray.init(
-                "local",
-                namespace=SERVE_NAMESPACE,
-                include_dashboard=True,
-                object_store_memory=OBJECT_STORE_BYTES,
-                _metrics_export_port=metrics_port or None,
-                log_to_driver=verbose,
-                logging_level=logging.INFO if verbose else logging.ERROR,
-            )
+            with agent_kept():
+                context = ray.init(
+                    "local",
+                    namespace=SERVE_NAMESPACE,
+                    include_dashboard=True,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _metrics_export_port=metrics_port or None,
+                    log_to_driver=verbose,
+                    logging_level=logging.INFO if verbose else logging.ERROR,
+                )
         else:
             _check_reachable(address)
             context = ray.init(address, namespace=SERVE_NAMESPACE, log_to_driver=verbose)

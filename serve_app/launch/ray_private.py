@@ -10,13 +10,17 @@ one line that names the version to install. What is borrowed, and why no public 
 - `dead_processes`: when one of Ray's own processes dies, Ray logs it and its callers wait.
 - `remember`, `remembered`: the key-value store of the cluster; the public API has none, and an actor would be one more
   process.
+- `shutting_down`: Serve waits for the requests of a replica that it ends, and tells its code only afterwards.
+- `agent_kept`: a raylet ends when its dashboard agent dies; Ray has no option for that.
 - `driver_of`: `serve run` does not look at what became of its graph, so the worker that builds it must find it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import ray
@@ -27,6 +31,7 @@ from serve_app.errors import StackError, first_line
 
 READ_AGAINST = "2.60.0"
 
+KEEPER = str(Path(__file__).with_name("agent_keeper.py"))
 _OURS = b"parle"
 """Our namespace in the key-value store."""
 
@@ -45,7 +50,7 @@ def _missing(error: Exception) -> Exception:
 
 
 try:
-    from ray._private import worker
+    from ray._private import ray_constants, services, worker
     from ray._private.state import state
     from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
     from ray.serve._private import api
@@ -62,11 +67,13 @@ __all__ = [
     "DeploymentStatus",
     "ServeControllerClient",
     "StatusOverview",
+    "agent_kept",
     "dead_processes",
     "deploy",
     "driver_of",
     "remember",
     "remembered",
+    "shutting_down",
     "start_serve",
     "status",
 ]
@@ -124,12 +131,38 @@ def dead_processes() -> list[str]:
 
 
 @_borrowed
+def shutting_down() -> bool:
+    """Whether Serve is ending this replica; called inside one."""
+    me = worker.global_worker
+    return me.actors[me.actor_id]._replica_impl._shutting_down
+
+
+@_borrowed
 def driver_of(job_id: str) -> tuple[str, int] | None:
     """The IP address and process id of the driver of a job; None where no such job is known."""
     for job in state.job_table():
         if job["JobID"] == job_id:
             return job["DriverIPAddress"], job["DriverPid"]
     return None
+
+
+@contextmanager
+def agent_kept() -> Iterator[None]:
+    """A node that is started in the block keeps its dashboard agent: see agent_keeper.py."""
+    try:
+        built = services._build_python_executable_command_memory_profileable
+    except AttributeError as error:
+        raise _missing(error) from error
+
+    def build(component: str, *args: Any, **options: Any) -> list[str]:
+        command = built(component, *args, **options)
+        return [*command, KEEPER] if component == ray_constants.PROCESS_TYPE_DASHBOARD_AGENT else command
+
+    services._build_python_executable_command_memory_profileable = build
+    try:
+        yield
+    finally:
+        services._build_python_executable_command_memory_profileable = built
 
 
 @_borrowed

@@ -18,8 +18,9 @@ from serve_app.clouds.served import AutoStop
 from serve_app.config.lint import StackFile
 from serve_app.config.store import address_of as address_of_store
 from serve_app.errors import StackError
-from serve_app.launch import card_sharing, exposure, ray_cluster, ray_private, serve_status
+from serve_app.launch import card_sharing, exposure, graceful_stop, ray_cluster, ray_private, serve_status
 from serve_app.launch.card_sharing import CardSharing
+from serve_app.launch.front_door import FrontDoor
 from serve_app.launch.ray_cluster import Cluster
 from serve_app.launch.ray_private import DeploymentStatus, ServeControllerClient
 from serve_app.launch.report import Report
@@ -54,6 +55,7 @@ def run(
         StackError: it cannot run, or something else ended it; one line.
     """
     signals.kill = ray_cluster.kill
+    ready = False
     with diverted(verbose) as terminal, card_sharing.shared(stack.args, address) as sharing:
         signals.kill = lambda: _kill(sharing)
         report = Report(terminal)
@@ -65,6 +67,7 @@ def run(
             try:
                 here, client = _start(stack, address, verbose, metrics_port, report, signals)
                 _await_ready(stack, client, report)
+                ready = True
                 _welcome(stack, here, report)
                 if auto_stop is not None:
                     report.line(f"  idle     {auto_stop}\n")
@@ -77,7 +80,10 @@ def run(
         except (Stopped, KeyboardInterrupt, SystemExit):  # while it runs, ray.init turns SIGTERM into SystemExit
             signals.install()
             half_started = not ray.is_initialized()
-            report.step("stopping (Ctrl-C again ends it at once)")
+            if ready:
+                graceful_stop.finish_turns(stack.application, report.step)
+            else:
+                report.step(f"stopping ({graceful_stop.AT_ONCE})")
             _stop()
             report.step("stopped")
             if half_started:
@@ -226,8 +232,10 @@ def _watch(stack: StackFile, client: ServeControllerClient, report: Report, shar
     before = ApplicationStatus.RUNNING
     settled = _look(stack, client).deployed_at
     refused: dict[str, str] = {}
+    front_door = FrontDoor(address_of(stack).removesuffix(stack.route_prefix.rstrip("/")), report.step)
     while True:
         time.sleep(WATCH_POLL_S)
+        front_door.look()
         now = _look(stack, client)
         _watch_card(sharing, now, report)
         if now.application in (ApplicationStatus.NOT_STARTED, ApplicationStatus.DELETING) and not now.deployments:

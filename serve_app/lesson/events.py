@@ -18,6 +18,18 @@ from serve_app.teaching.running_level import likely_range, uncertainty
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """All places are taken; the turn begins when it has reached the head of the queue."""
+
+    name: ClassVar[str] = "waiting"
+    place: int
+    """1 is next."""
+
+    def data(self) -> dict[str, Any]:
+        return {"place": self.place}
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A stage begins."""
 
@@ -161,7 +173,7 @@ class Failed:
         return {"code": self.code, "message": self.message, "stage": self.stage}
 
 
-Event = Status | Heard | Level | Corrected | Delta | Response | Spoken | Complete | Failed
+Event = Waiting | Status | Heard | Level | Corrected | Delta | Response | Spoken | Complete | Failed
 
 
 def sse(event: Event) -> bytes:

@@ -111,6 +111,6 @@ class _LimitedTextToSpeech:
     limit_s: float
 
     def synthesize(
-        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0, slack_s: float = 0.0
     ) -> AsyncGenerator[Speech, None]:
-        return items_within(self.limit_s, self.stage.synthesize(text, voice, speed, level_speed), "tts")
+        return items_within(self.limit_s, self.stage.synthesize(text, voice, speed, level_speed, slack_s), "tts")

@@ -26,7 +26,7 @@ class TutorStage(Protocol):
 
 class TextToSpeechStage(Protocol):
     def synthesize(
-        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0, slack_s: float = 0.0
     ) -> AsyncGenerator[Speech, None]: ...
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from serve_app.config.limits import Limits
 from serve_app.config.user_config import CorrectionStyle
@@ -63,6 +64,8 @@ class Turn:
         self._correction: CorrectionStyle = correction
         self._trimmed = trimmed
         self._ended = ended
+        self._cut_for: ParleError | None = None
+        self._until_cut: asyncio.Timeout | None = None
 
     async def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
         """The events of the turn, in the order `utterance.order` asks for.
@@ -78,6 +81,13 @@ class Turn:
         finally:
             worker.cancel()
             await asyncio.wait([worker])
+
+    def cut(self, why: ParleError) -> None:
+        """End the turn now, with this error as its last event; does nothing where it has ended."""
+        if self._cut_for is None:
+            self._cut_for = why
+            if self._until_cut is not None:
+                self._until_cut.reschedule(asyncio.get_running_loop().time())
 
     async def _run(self, utterance: Utterance, waiting: asyncio.Queue[Event | None]) -> None:
         recorder = TurnRecorder(utterance)
@@ -102,19 +112,30 @@ class Turn:
     ) -> None:
         """Run the turn to its end; unless it was closed, `waiting` then ends with Complete or Failed, and None."""
         try:
-            async with self._store.turn(utterance.conversation_id) as kept:
+            async with self._cuttable(), self._store.turn(utterance.conversation_id) as kept:
                 notes.kept = kept
                 await self._answer(pipeline, notes, kept.conversation)
             await waiting.put(Complete(pipeline.transcript, pipeline.reply, recorder.timing()))
             recorder.completed()
         except Exception as error:  # noqa: BLE001 - the turn's outermost edge: whatever failed, the client gets one answer
             if isinstance(error, TimeoutError):
-                error = TurnTimeout(f"The turn took longer than {self._limits.turn_s:g} s and was stopped.")
+                error = self._cut_for or TurnTimeout(
+                    f"The turn took longer than {self._limits.turn_s:g} s and was stopped."
+                )
             failure = _failed(error, utterance.turn_id, recorder.stage)
             recorder.failed(failure)
             notes.failed(failure.code)
             await waiting.put(failure)
         await waiting.put(None)
+
+    @asynccontextmanager
+    async def _cuttable(self) -> AsyncGenerator[None, None]:
+        """What runs in the block raises TimeoutError once the turn is cut."""
+        async with asyncio.timeout(None if self._cut_for is None else 0) as self._until_cut:
+            try:
+                yield
+            finally:
+                self._until_cut = None
 
     async def _answer(self, pipeline: TurnPipeline, notes: TurnNotes, conversation: Conversation) -> None:
         """From the conversation so far to the conversation with this exchange in it."""

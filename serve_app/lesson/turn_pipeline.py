@@ -216,7 +216,7 @@ class TurnPipeline:
             await self.speech.send(Status("tts"))
         with self._recorder.calling("tts") as call:
             stream = self._stages.tts.synthesize(
-                piece, self._utterance.voice, self._utterance.speed, speed_of(self.level)
+                piece, self._utterance.voice, self._utterance.speed, speed_of(self.level), self.speech.slack_s()
             )
             async with aclosing(stream) as parts:
                 async for part in parts:

@@ -150,9 +150,9 @@ class RemoteTextToSpeech:
     handle: DeploymentHandle
 
     def synthesize(
-        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0, slack_s: float = 0.0
     ) -> AsyncGenerator[Speech, None]:
-        return stream(self.handle.synthesize, text, voice, speed, level_speed, stage="tts")
+        return stream(self.handle.synthesize, text, voice, speed, level_speed, slack_s, stage="tts")
 
 
 @dataclass(frozen=True, slots=True)

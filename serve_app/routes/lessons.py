@@ -8,7 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from functools import partial
 from typing import Protocol
 
@@ -28,6 +28,8 @@ from serve_app.lesson.turn_record import TurnRecord
 from serve_app.observe.observer import Observer
 from serve_app.protocols import CefrLevel
 from serve_app.routes.choice import Choice
+from serve_app.routes.gate import Client
+from serve_app.routes.graceful_stop import GracefulStop
 from serve_app.routes.places import RETRY_AFTER_S, Place, Places
 from serve_app.routes.presence import OpenConnection, Presence
 from serve_app.routes.shares import Shares
@@ -71,7 +73,9 @@ class Lessons:
         self.limits = args.limits.fitting(self._context_tokens)
         store.keep(self.limits.kept_conversations, self.limits.conversation_idle_s)
         self.presence = Presence()
-        self._places = Places()
+        self._running: set[Turn] = set()
+        self._stop: GracefulStop | None = None
+        self._places = Places(lambda: self.limits)
         self.shares = Shares(lambda: self.limits)
 
     def configure(self, wanted: IngressSettings) -> None:
@@ -115,13 +119,18 @@ class Lessons:
         """Open connections."""
         return self.presence.sessions
 
-    def place(self) -> AbstractContextManager[Place]:
-        """A place for one turn and, before it, the upload of its recording.
+    @property
+    def waiting(self) -> int:
+        """Turns that wait for a place."""
+        return self._places.waiting
+
+    def place(self, client: Client, *, wait: bool = False) -> AbstractContextManager[Place]:
+        """A place for one turn and, before it, the upload of its recording; or one in the queue, for who would wait.
 
         Raises:
             Busy: the server is full.
         """
-        return self._places.take(self.limits.max_turns)
+        return self._places.take(client, wait=wait)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -212,7 +221,13 @@ class Lessons:
         """
         await self._voices.check(voice)
 
-    def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
+    def stop(self) -> GracefulStop:
+        """Begin to stop: running turns may finish within `limits.stop_s`, nothing new begins. Once is enough."""
+        if self._stop is None:
+            self._stop = GracefulStop(self.presence, self._places, self._running, self.limits.stop_s)
+        return self._stop
+
+    async def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
         """The events of one turn; see Turn.events."""
         self._stop_warming(utterance.conversation_id)
         turn = Turn(
@@ -226,7 +241,13 @@ class Lessons:
             trimmed=self._start_warming,
             ended=self._turn_ended,
         )
-        return turn.events(utterance)
+        self._running.add(turn)
+        try:
+            async with aclosing(turn.events(utterance)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._running.discard(turn)
 
     def _turn_ended(self, record: TurnRecord) -> None:
         self.presence.sign_of_life()

@@ -12,13 +12,14 @@ from starlette.datastructures import UploadFile
 from starlette.types import Receive, Scope, Send
 
 from serve_app.config.stack import Order
-from serve_app.errors import BadAudio, InvalidField
-from serve_app.lesson.events import sse
+from serve_app.errors import BadAudio, InvalidField, ParleError
+from serve_app.lesson.events import Failed, Waiting, sse
 from serve_app.lesson.stage_protocols import Utterance
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.keep_alive import kept_alive
 from serve_app.routes.lessons import Lessons, turn_id_of
+from serve_app.routes.places import Place
 from serve_app.routes.upload import Upload
 from serve_app.routes.upload_form import read_form
 
@@ -42,25 +43,27 @@ class SseRoute:
         client = client_of(request.scope)
         with lessons.refusals(ROUTE), ExitStack() as slot:
             slot.enter_context(lessons.shares.turn(client))
-            place = slot.enter_context(lessons.place())
+            place = slot.enter_context(lessons.place(client, wait=_wait(request)))
             with place.uploading(Upload(request.receive, lessons.limits, declared=_length(request))) as upload:
                 recording, fields = await _read_form(Request(request.scope, upload.receive))
             order = _order(fields.pop("order", None))
             choice = Choice().changed(fields)
-            slot.enter_context(lessons.turn())
+            if place.taken:
+                slot.enter_context(lessons.turn())
             turn_id = turn_id_of(request.headers)
             utterance = await lessons.utterance(
                 recording, choice, order, route=ROUTE, turn_id=turn_id, owner=client.owner
             )
-            return EventStream(lessons, utterance, slot.pop_all())
+            return EventStream(lessons, utterance, place, slot.pop_all())
 
 
 class EventStream(StreamingResponse):
     """The response that streams a turn's events. Frees `slot`, the turn's place, however the stream ends."""
 
-    def __init__(self, lessons: Lessons, utterance: Utterance, slot: ExitStack) -> None:
+    def __init__(self, lessons: Lessons, utterance: Utterance, place: Place, slot: ExitStack) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(_events(lessons, utterance), media_type="text/event-stream", headers=headers)
+        events = _events(lessons, utterance, place, slot, waited=not place.taken)
+        super().__init__(events, media_type="text/event-stream", headers=headers)
         self._slot = slot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +72,19 @@ class EventStream(StreamingResponse):
                 await super().__call__(scope, receive, send)
 
 
-async def _events(lessons: Lessons, utterance: Utterance) -> AsyncGenerator[bytes, None]:
+async def _events(
+    lessons: Lessons, utterance: Utterance, place: Place, slot: ExitStack, *, waited: bool
+) -> AsyncGenerator[bytes, None]:
+    if waited:
+        try:
+            with lessons.refusals(ROUTE):
+                async with aclosing(place.numbers()) as numbers:
+                    async for number in numbers:
+                        yield sse(Waiting(number))
+                slot.enter_context(lessons.turn())
+        except ParleError as error:
+            yield sse(Failed.of(error, "request"))
+            return
     async with aclosing(lessons.events(utterance)) as events:
         async for event in events:
             yield sse(event)
@@ -106,6 +121,14 @@ async def _read_form(request: Request) -> tuple[bytes, dict[str, Any]]:
     if recording is None:
         raise BadAudio("There is no recording: send it in the field 'audio'.", code="no_audio")
     return recording, fields
+
+
+def _wait(request: Request) -> bool:
+    """Whether the client would wait for a place: `?wait=true`."""
+    value = request.query_params.get("wait", "false")
+    if value not in ("true", "false"):
+        raise InvalidField("wait must be true or false.")
+    return value == "true"
 
 
 def _length(request: Request) -> int | None:

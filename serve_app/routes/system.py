@@ -49,7 +49,7 @@ class SystemRoutes:
 
     async def ready(self) -> JSONResponse:
         stages = await self._readiness.stages()
-        ready = all(stages.values())
+        ready = all(stages.values()) and not self._lessons.presence.leaving
         store = self._lessons.store.health().reachable  # without it turns go on, so it is no reason to send none
         return JSONResponse({"ready": ready, "stages": stages, "store": store}, 200 if ready else 503)
 
@@ -68,6 +68,7 @@ class SystemRoutes:
             "voices": voices,
             "limits": lessons.limits.model_dump(),
             "turns": lessons.turns,
+            "waiting": lessons.waiting,
             "sessions": lessons.sessions,
             "activity": lessons.presence.activity(),
             "store": asdict(lessons.store.health()),

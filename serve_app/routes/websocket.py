@@ -15,11 +15,11 @@ from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping, shown
+from serve_app.lesson.events import Waiting
 from serve_app.lesson.events import websocket as message_of
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Lessons, turn_id_of
-from serve_app.routes.presence import GOING_AWAY
 
 logger = logging.getLogger("ray.serve")
 
@@ -55,7 +55,7 @@ class WebSocketRoute:
         except Busy as error:
             await socket.send_text(_error(error))
             if isinstance(error, Stopping):
-                await socket.close(GOING_AWAY, "stopping")
+                await socket.close(*self._lessons.presence.farewell)
             else:
                 await socket.close(TRY_AGAIN_LATER, "full")
 
@@ -84,14 +84,21 @@ class Connection:
         """Settings whose voice is still being looked up."""
         self._turn: asyncio.Task[None] | None = None
         self._turns = 0
+        self._handling = False
+        self._wait = False
+        """Whether its turns wait for a place where the server is full."""
 
     async def serve(self) -> None:
         """Handle messages until the client leaves. Only `receive` notices that, so turns run in tasks beside it."""
         try:
             while (message := await self._socket.receive())["type"] == "websocket.receive":
-                async with self._answering_errors():
-                    with self._lessons.refusals(ROUTE):
-                        await self._handle(message)
+                self._handling = True
+                try:
+                    async with self._answering_errors():
+                        with self._lessons.refusals(ROUTE):
+                            await self._handle(message)
+                finally:
+                    self._handling = False
         finally:
             if self._choosing is not None:
                 self._choosing.cancel()
@@ -113,6 +120,7 @@ class Connection:
                 await self._stop_turn()
                 await self._send(json.dumps({"event": "cancelled"}))
             case "settings":
+                self._wait = _flag("wait", command.pop("wait", self._wait))
                 voice = self._choice.changed(command).voice
                 if self._pending() is None and self._lessons.knows_voice(voice):
                     await self._choose(command)
@@ -130,7 +138,7 @@ class Connection:
         await self._lessons.check_voice(choice.voice)
         self._lessons.presence.sign_of_life()
         self._choice = choice if choice.session_id else choice.changed({"session_id": uuid.uuid4().hex})
-        await self._send(json.dumps({"event": "settings", **self._choice.model_dump()}))
+        await self._send(json.dumps({"event": "settings", **self._choice.model_dump(), "wait": self._wait}))
 
     async def _choose_later(self, command: dict[str, Any], before: asyncio.Task[None] | None) -> None:
         """As `_choose`, after the settings that came before."""
@@ -152,7 +160,10 @@ class Connection:
             with ExitStack() as slot:
                 with self._lessons.refusals(ROUTE):
                     slot.enter_context(self._lessons.shares.turn(self._client))
-                    slot.enter_context(self._lessons.place())
+                    place = slot.enter_context(self._lessons.place(self._client, wait=self._wait))
+                    async with aclosing(place.numbers()) as numbers:
+                        async for number in numbers:
+                            await self._send(message_of(Waiting(number)))
                     slot.enter_context(self._lessons.turn())
                     self._turns += 1
                     turn_id = turn_id_of(self._socket.headers, self._turns)
@@ -188,6 +199,11 @@ class Connection:
         await asyncio.wait([turn])
         return True
 
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is running, or a message being handled."""
+        return self._handling or (self._turn is not None and not self._turn.done())
+
     async def tell(self, message: str) -> None:
         """Send a message that does not answer one of the client's."""
         await self._send(message)
@@ -222,6 +238,12 @@ def _command(text: str) -> dict[str, Any]:
     if not isinstance(command, dict) or any(isinstance(value, (dict, list)) for value in command.values()):
         raise InvalidField('A text message must be a JSON object of plain values, such as {"type": "cancel"}.')
     return command
+
+
+def _flag(name: str, value: Any) -> bool:
+    if value not in (True, False, None):
+        raise InvalidField(f"{name} must be true or false.")
+    return bool(value)
 
 
 def _error(error: ParleError) -> str:

@@ -102,7 +102,7 @@ function state() {
 
 function hello() {
   const { voice, level, speed } = choices;
-  return { session_id: session, voice, level, speed };
+  return { session_id: session, voice, level, speed, wait: true };
 }
 
 /** Called before the learner talks: the answer being spoken is interrupted. */
@@ -205,7 +205,7 @@ function take(event) {
     return;
   }
   if (event.event === 'stopping') {
-    notices.stopping(event.in_s > 0);
+    notices.stopping(event.in_s > 0 && !event.restart);
     return;
   }
   const turn = lesson.take(event, performance.now());
@@ -294,5 +294,5 @@ function drawAll() {
 /** Update the page's state, and what its buttons do now. */
 function draw() {
   const busy = player.playing || (lesson.running && !lesson.running.stopping);
-  dock.draw(state(), Boolean(busy));
+  dock.draw(state(), Boolean(busy), lesson.running?.place ?? 0);
 }

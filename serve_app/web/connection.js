@@ -1,8 +1,8 @@
 /**
  * Keeps the WebSocket of docs/wire.md open: asks /api/info first, reconnects after every loss, reports its state.
  *
- * States: `connecting`, `open` (the server has accepted the settings), `offline` and `full` (it retries by itself),
- * `noRoute` (this stack has no WebSocket, so it does not retry), `noKey` (it retries once there is a key).
+ * States: `connecting`, `open` (the server has accepted the settings), `offline`, `restarting` and `full` (it retries by
+ * itself), `noRoute` (this stack has no WebSocket, so it does not retry), `noKey` (it retries once there is a key).
  */
 
 import { headers, protocols, renew } from './key.js';
@@ -11,6 +11,10 @@ const INFO_TIMEOUT_MS = 10_000; // it answers within a few seconds even while a 
 const WAITS_MS = [500, 1000, 2000, 4000, 8000];
 const FULL_WAIT_MS = 5000;
 const TRY_AGAIN_LATER = 1013;
+const RESTARTING = 1012;
+const NO_CLOSE_FRAME = 1006; // what held the socket has died
+const RESTART_MS = 60_000; // so long a server that said it restarts may be away
+const AGAIN = new Set(['offline', 'restarting', 'full', 'noKey']);
 // After sleep or a change of network a socket may be dead without an error, so each message must be answered in time.
 const ANSWER_MS = 30_000;
 const OPEN_MS = 10_000;
@@ -23,6 +27,7 @@ export class Connection {
   #answer = 0;
   #attempt = 0;
   #trying = false;
+  #restartUntil = 0;
   state = 'connecting';
   /** The last answer of /api/info. */
   info = null;
@@ -48,7 +53,7 @@ export class Connection {
 
   /** Retry now; does nothing while it is open or being opened. */
   retry() {
-    if (this.#trying || (this.state !== 'offline' && this.state !== 'full' && this.state !== 'noKey')) return;
+    if (this.#trying || !AGAIN.has(this.state)) return;
     this.#attempt = 0;
     this.#connect();
   }
@@ -97,7 +102,8 @@ export class Connection {
         this.#trying = false;
         this.#set('noKey');
       } else {
-        this.#again('offline');
+        const back = error instanceof NotYet && this.info !== null; // something of it answers: the rest will come
+        this.#again(back || performance.now() < this.#restartUntil ? 'restarting' : 'offline');
       }
       return;
     }
@@ -113,7 +119,7 @@ export class Connection {
     socket.binaryType = 'arraybuffer'; // a Blob is read asynchronously, so events would overtake their audio
     socket.onopen = () => this.tell({ type: 'settings', ...this.#hooks.hello() });
     socket.onmessage = ({ data }) => this.#take(data);
-    socket.onclose = ({ code }) => this.#lost(code === TRY_AGAIN_LATER ? 'full' : 'offline');
+    socket.onclose = ({ code }) => this.#closed(code);
     this.#socket = socket;
     this.#expect(OPEN_MS);
   }
@@ -128,9 +134,16 @@ export class Connection {
     if (event.event === 'settings' && !this.open) {
       this.#attempt = 0;
       this.#trying = false;
+      this.#restartUntil = 0;
       this.#set('open');
     }
     this.#hooks.event(event);
+  }
+
+  #closed(code) {
+    if (code === RESTARTING) this.#restartUntil = performance.now() + RESTART_MS;
+    if (code === TRY_AGAIN_LATER) this.#lost('full');
+    else this.#lost(code === RESTARTING || (code === NO_CLOSE_FRAME && this.open) ? 'restarting' : 'offline');
   }
 
   #lost(state) {
@@ -160,11 +173,15 @@ export class Connection {
 /** The server asks for a key, and there is none or no longer. */
 class NoKey extends Error {}
 
+/** Something answers in place of the server, which has not started yet. */
+class NotYet extends Error {}
+
 async function fetchInfo() {
   const signal = AbortSignal.timeout(INFO_TIMEOUT_MS);
   const answer = await fetch('api/info', { cache: 'no-store', headers: headers(), signal });
   if (answer.status === 401) throw new NoKey();
+  if (!answer.ok) throw new NotYet();
   const info = await answer.json();
-  if (!Array.isArray(info.routes)) throw new Error('not Parle, or not yet');
+  if (!Array.isArray(info.routes)) throw new Error('not Parle');
   return info;
 }

@@ -1,7 +1,7 @@
 /** The dock at the bottom of the page: the state in words, and the buttons. */
 
 import { byId } from './dom.js';
-import { has, t } from './i18n.js';
+import { has, ordinal, t } from './i18n.js';
 
 const FLASH_MS = 5000;
 const QUIET = new Set(['listening', 'speaking']);
@@ -9,7 +9,7 @@ const QUIET = new Set(['listening', 'speaking']);
 export class Dock {
   #flash = null; // a message shown for a few seconds instead of the usual hint
   #timer = 0;
-  #drawn = ['connecting', false];
+  #drawn = ['connecting', false, 0];
 
   /** Show a temporary message, such as that a recording was too short. */
   say(key) {
@@ -25,13 +25,14 @@ export class Dock {
   /**
    * @param {string} state of the page; style.css uses it as `data-state` of the body
    * @param {boolean} busy whether there is an answer to stop
+   * @param {number} place in the queue of a full server
    */
-  draw(state, busy) {
-    this.#drawn = [state, busy];
+  draw(state, busy, place) {
+    this.#drawn = [state, busy, place];
     document.body.dataset.state = state;
     // A screen reader must not speak into the open microphone or over the tutor.
     byId('state').parentNode.setAttribute('aria-live', QUIET.has(state) ? 'off' : 'polite');
-    write(byId('state'), t(`state.${state}`));
+    write(byId('state'), t(`state.${state}`, { place: ordinal(place) }));
     const hint = this.#flash ?? `hint.${state}`;
     write(byId('hint'), has(hint) ? t(hint) : '');
     const talk = byId('talk');

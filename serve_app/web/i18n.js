@@ -25,6 +25,12 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
 }
 
+/** A place in a row: "2º", "2nd". */
+export function ordinal(place) {
+  const ending = { one: 'st', two: 'nd', few: 'rd', other: 'th' };
+  return language === 'pt' ? `${place}º` : place + ending[new Intl.PluralRules('en', { type: 'ordinal' }).select(place)];
+}
+
 /** Whether there is a text with that key. */
 export function has(key) {
   return key in TEXTS[language];

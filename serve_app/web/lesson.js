@@ -26,6 +26,7 @@ export class Turn {
   correction = null; // the event `correction`
   reply = '';
   error = null; // {code, message}
+  place = 0; // in the queue of a full server; 1 is next
   timing = null; // the server's figures
   marks = {}; // this client's clock, ms: sent, arrived, understood, firstWord, firstSound, written
   recording = null; // Blob; kept over a reload by sounds.js, like the pieces
@@ -117,8 +118,14 @@ export class Lesson {
       if (turn) turn.error = { code: data.code, message: data.message };
       return this.#end(turn, 'failed');
     }
+    if (event === 'waiting') {
+      const [queued = null] = this.#waiting;
+      if (queued) queued.place = data.place;
+      return queued;
+    }
     if (event === 'status' && data.stage === 'stt') this.#active = this.#waiting.shift() ?? null;
     const turn = this.#active;
+    if (turn) turn.place = 0;
     if (turn) this.#fill(turn, event, data, now);
     return turn;
   }
@@ -137,7 +144,7 @@ export class Lesson {
     this.#active = null;
     this.#waiting = [];
     this.#cancels = [];
-    for (const turn of turns) turn.state = turn.stopping ? 'stopped' : 'lost';
+    for (const turn of turns) Object.assign(turn, { state: turn.stopping ? 'stopped' : 'lost', place: 0 });
     return turns;
   }
 
@@ -194,7 +201,7 @@ export class Lesson {
 
   #end(turn, state) {
     if (!turn || turn.over) return turn;
-    turn.state = state;
+    Object.assign(turn, { state, place: 0 });
     if (this.#active === turn) this.#active = null;
     this.#waiting = this.#waiting.filter((waiting) => waiting !== turn);
     return turn;

@@ -4,7 +4,7 @@ import { byId, el } from './dom.js';
 import { t } from './i18n.js';
 
 // Connection notices stay until it is back; microphone notices until the next try or a click.
-const CONNECTION = { offline: 'retry', full: 'retry', noRoute: 'reload' };
+const CONNECTION = { offline: 'retry', restarting: 'retry', full: 'retry', noRoute: 'reload' };
 
 export class Notices {
   #connection = null;

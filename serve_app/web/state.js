@@ -3,12 +3,16 @@
 const TALKING = { opening: 'opening', recording: 'listening', finishing: 'sending' };
 const RUNNING = { sent: 'sending', stt: 'understanding' };
 
-/** connecting, offline, full, noRoute, noKey; ready, opening, listening, sending, understanding, thinking, speaking. */
+/**
+ * connecting, offline, restarting, full, noRoute, noKey; ready, opening, listening, sending, queued, understanding,
+ * thinking, speaking.
+ */
 export function pageState(talk, lesson, player, connection) {
   if (talk.talking()) return TALKING[talk.state];
   const turn = lesson.running?.stopping ? null : lesson.running;
   if (player.playing || turn?.marks.firstSound) return 'speaking';
   if (!connection.open) return connection.state;
+  if (turn?.place) return 'queued';
   return turn ? (RUNNING[turn.state] ?? 'thinking') : 'ready';
 }
 

@@ -14,6 +14,16 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator
 from browser.chromium import Microphone
 
 DESKTOP = {"width": 1280, "height": 800}
+CUT_OFF = (
+    "ERR_CONNECTION",
+    "ERR_EMPTY_RESPONSE",
+    "ERR_SOCKET",
+    "WebSocket connection to",
+    "status of 404",
+    "status of 50",
+)
+"""What Chromium itself writes on the console of a page whose server is away or still starting."""
+
 PATIENCE_S = 90.0
 POLL_S = 0.05
 AUDIBLE = 0.02

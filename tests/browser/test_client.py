@@ -16,7 +16,7 @@ from support.clients import talking
 from support.site_without_ray import Site, site_of
 
 from browser.chromium import Microphone
-from browser.learner import Learner, visiting
+from browser.learner import CUT_OFF, Learner, visiting
 from browser.lesson import BROTHER, FIRST, GIRLFRIEND, MARKET, MISTAKE, REPLIES, SECOND, THIRD, answered_aloud
 
 PHONE: dict[str, Any] = {
@@ -44,16 +44,6 @@ TOO_LONG_TO_READ = """() => {
   return [...cut, ...options].map((node) => node.outerHTML.slice(0, 100));
 }"""
 """Texts of the settings that their place has no room for."""
-CUT_OFF = (
-    "ERR_CONNECTION",
-    "ERR_EMPTY_RESPONSE",
-    "ERR_SOCKET",
-    "WebSocket connection to",
-    "status of 404",
-    "status of 50",
-)
-"""What Chromium itself writes on the console of a page whose server is away or still starting."""
-
 
 # --- talk --------------------------------------------------------------------------------------------------
 

@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from support.clients import Answer, answered_or_told, ask, asking, post
+from support.clients import Answer, answered_or_told, ask, asking, post, talking
 from support.command_line import run
 from support.servers import Server
 from support.speech import Speaker
 from support.waiting import wait_for
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from serve_app.lesson.tutor_prompt import default_prompt
@@ -167,7 +167,7 @@ def log(server: Server) -> str:
 def test_a_model_is_swapped_and_whoever_speaks_then_is_answered_or_told(
     small_server: Server, stack: Stack, question: bytes, tmp_path: Path
 ) -> None:
-    """And the level stage and the WebSocket go, which this stack can do without."""
+    """And the level stage and the WebSocket go, which this stack can do without; who is connected is told."""
     before = replicas(small_server)
     edited = deepcopy(stack)
     application = edited["applications"][0]
@@ -176,9 +176,15 @@ def test_a_model_is_swapped_and_whoever_speaks_then_is_answered_or_told(
     del application["args"]["cefr"]
     application["deployments"] = [one for one in application["deployments"] if one["name"] != "CefrClassifier"]
 
-    turn = while_speaking(small_server, question, lambda: deploy(small_server, edited, tmp_path / "swapped.yaml"))
+    with talking(small_server.url) as talk:
+        turn = while_speaking(small_server, question, lambda: deploy(small_server, edited, tmp_path / "swapped.yaml"))
+        assert talk.next().data["restart"] is True
+        with pytest.raises(ConnectionClosed) as moved:
+            talk.next()
+    assert moved.value.rcvd is not None
+    assert (moved.value.rcvd.code, moved.value.rcvd.reason) == (1012, "restarting")
 
-    answered_or_told(turn, "stage_lost", "stage_unavailable", "cancelled")
+    answered_or_told(turn, "stage_lost", "stage_unavailable", "cancelled", "stopping")
 
     def swapped() -> bool:
         answer = small_server.get("/api/info")

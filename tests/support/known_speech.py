@@ -86,7 +86,7 @@ class Tones(Voice):
     letter_s: float = 0.04
 
     async def synthesize(
-        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0, slack_s: float = 0.0
     ) -> AsyncGenerator[Speech, None]:
         self.asked.append((text, voice, speed))
         with self.work.at_work():

@@ -95,11 +95,11 @@ class BusyVoice(Voice):
     """Works 0.02 s on each part of 0.1 s, the first after a wait of 0.1 s."""
 
     async def synthesize(
-        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0, slack_s: float = 0.0
     ) -> AsyncGenerator[Speech, None]:
         await asyncio.sleep(0.12)
         worked = 0.0
-        async for part in super().synthesize(text, voice, speed, level_speed):
+        async for part in super().synthesize(text, voice, speed, level_speed, slack_s):
             worked += 0.02
             yield replace(part, compute_s=worked)
 

@@ -75,6 +75,7 @@ class Site:
         self.url = f"http://127.0.0.1:{self.port}"
         self.loop: asyncio.AbstractEventLoop
         self.presence: Presence
+        self.lessons: Lessons
         self._up = threading.Event()
         self._server: uvicorn.Server
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -86,11 +87,11 @@ class Site:
         args = self.args
         stages = self.house.stages(cefr=args.cefr is not None)
         extras = QuickExtras(self.house, tuple(args.stages()))
-        store = await open_store(args.store, stack_name(args), {"PARLE_STORE_URL": self._kept})
-        lessons = Lessons(stages, extras, store, args, Observer(args))
+        self.store = await open_store(args.store, stack_name(args), {"PARLE_STORE_URL": self._kept})
+        lessons = Lessons(stages, extras, self.store, args, Observer(args))
         # The replies are those that the tests know word for word.
         lessons.configure(IngressSettings(teaching=TeachingSettings(openings=False, recast=False, questions=False)))
-        self.loop, self.presence = asyncio.get_running_loop(), lessons.presence
+        self.loop, self.presence, self.lessons = asyncio.get_running_loop(), lessons.presence, lessons
         app: ASGIApp = app_for(args, lessons)
         for middleware in proxy.middlewares():
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
@@ -98,7 +99,7 @@ class Site:
         self._server = uvicorn.Server(config)
         self._up.set()
         await self._server.serve()
-        await store.close()
+        await self.store.close()
 
     def run(self, what: Coroutine[Any, Any, Result]) -> Result:
         """On the site's loop, as a call through Ray's handle is."""
@@ -112,6 +113,17 @@ class Site:
 
     def reopen(self) -> None:
         self.run(self.presence.reopen())
+
+    def stop(self) -> None:
+        """As the operator does: running turns may finish within `limits.stop_s`."""
+
+        async def begin() -> None:
+            self.lessons.stop()
+
+        self.run(begin())
+
+    def stopped(self) -> bool:
+        return self.lessons.stop().done
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"{self.url}{path}", timeout=10)
@@ -129,14 +141,18 @@ class Site:
     def wait_for_sessions(self, count: int) -> None:
         wait_for(lambda: self.activity()["sessions"] == count, 10, f"{count} sessions")
 
-    def die(self) -> None:
-        """As a killed process does: every connection breaks off, and nobody listens any more."""
+    def abort(self) -> None:
+        """Every connection breaks off."""
 
         async def abort() -> None:
             for connection in tuple(self._server.server_state.connections):
                 connection.transport.abort()
 
         self.run(abort())
+
+    def die(self) -> None:
+        """As a killed process does: every connection breaks off, and nobody listens any more."""
+        self.abort()
         self.end()
 
     def end(self) -> None:

@@ -125,7 +125,7 @@ class Voice:
     level_speeds: list[float] = field(default_factory=list)
 
     async def synthesize(
-        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0
+        self, text: str, voice: str | None, speed: float | None, level_speed: float = 1.0, slack_s: float = 0.0
     ) -> AsyncGenerator[Speech, None]:
         self.asked.append((text, voice, speed))
         self.level_speeds.append(level_speed)

@@ -214,6 +214,8 @@ def test_who_was_refused_counts_once_the_door_is_open_again(site: Site) -> None:
 class DeadLine:
     """A connection whose network is gone: nothing sent to it arrives."""
 
+    busy = False
+
     async def tell(self, message: str) -> None:
         await asyncio.Event().wait()
 

@@ -7,6 +7,7 @@ import { el } from '../../serve_app/web/dom.js';
 import { merged } from '../../serve_app/web/kept.js';
 import { Lesson } from '../../serve_app/web/lesson.js';
 import { quantile } from '../../serve_app/web/level.js';
+import { pageState } from '../../serve_app/web/state.js';
 import { phases } from '../../serve_app/web/timing.js';
 import { audibleSamples, parseWav } from '../../serve_app/web/wav.js';
 
@@ -39,6 +40,17 @@ test('a turn is filled by its events', () => {
   lesson.take({ event: 'response', response: 'Olá! ' }, 950);
   lesson.take(COMPLETE, 1000);
   assert.deepEqual([turn.state, turn.reply, turn.timing.total_ms, lesson.running], ['done', 'Olá! ', 3000, null]);
+});
+
+test('a turn that waits for a place knows it until it begins', () => {
+  const [lesson, turn] = lessonWithTurn();
+  const page = () => pageState({ talking: () => false }, lesson, { playing: false }, { open: true });
+  assert.equal(lesson.take({ event: 'waiting', place: 2 }, 1), turn);
+  assert.deepEqual([turn.place, page()], [2, 'queued']);
+  lesson.take(STT, 2);
+  assert.deepEqual([turn.place, page()], [0, 'understanding']);
+  lesson.take(COMPLETE, 3);
+  assert.equal(lesson.take({ event: 'waiting', place: 1 }, 4), null);
 });
 
 test('a correction belongs to its turn, is kept over a reload, and is shown where the server says so', () => {

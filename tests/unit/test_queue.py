@@ -1,0 +1,183 @@
+"""Who gets a place in a full server, who waits for one and in which order. No Ray."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import httpx
+import numpy as np
+import pytest
+from support.clients import Answer, ask, parse, post, refusal, talking
+from support.site_without_ray import Site, site_of
+from support.stages import House
+from support.waiting import wait_for
+
+from serve_app.audio import wav
+
+RECORDING = wav(np.full(16_000, 0.1, np.float32), 16_000)
+KEYS = "greedy:" + "g" * 20 + ",ana:" + "a" * 20 + ",bia:" + "b" * 20
+
+
+def key(name: str) -> dict[str, str]:
+    return {"Authorization": "Bearer " + name[0] * 20}
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """One turn at a time, which ends when the test lets it."""
+    with full_site(max_turns=1) as site:
+        yield site
+
+
+@contextmanager
+def full_site(**limits: float) -> Iterator[Site]:
+    house = House()
+    house.llm.word_s = 0.05
+    with site_of(house, limits=limits) as site:
+        yield site
+
+
+def waiting_for(site: Site, turns: int, waiting: int) -> None:
+    wait_for(lambda: (site.lessons.turns, site.lessons.waiting) == (turns, waiting), 10, f"{waiting} to wait")
+
+
+def asked(url: str, client: str = "", *, wait: bool = True) -> Answer:
+    """A turn over SSE whose client waits."""
+    with httpx.stream(
+        "POST",
+        f"{url}/api/stream-audio",
+        params={"wait": "true"} if wait else {},
+        files={"audio": ("gravacao", RECORDING)},
+        headers=key(client) if client else {},
+        timeout=60,
+    ) as response:
+        if response.status_code != 200:
+            response.read()
+            raise AssertionError(refusal(response))
+        return Answer(list(parse(response.iter_lines())))
+
+
+def places(turn: Answer) -> list[int]:
+    return [event.data["place"] for event in turn.all("waiting")]
+
+
+def test_over_sse_who_waits_is_told_the_place_and_then_answered(site: Site) -> None:
+    with ThreadPoolExecutor() as pool:
+        turns: list[Future[Answer]] = []
+        for number in range(3):
+            turns.append(pool.submit(asked, site.url))
+            waiting_for(site, 1, number)
+        assert site.info()["waiting"] == 2
+        answers = [turn.result() for turn in turns]
+    assert [places(turn) for turn in answers] == [[], [1], [2, 1]]
+    assert [turn.last.name for turn in answers] == ["complete"] * 3
+    assert answers[1].names[:2] == ["waiting", "status stt"]
+
+
+def test_over_the_websocket_who_waits_is_told_the_place_and_then_answered(site: Site) -> None:
+    with ExitStack() as opened:
+        one, two, three = (opened.enter_context(talking(site.url)) for _ in range(3))
+        for number, talk in enumerate((one, two, three)):
+            talk.tell({"type": "settings", "wait": True})
+            assert talk.next().data["wait"] is True
+            talk.say(RECORDING)
+            waiting_for(site, 1, number)
+        assert three.next().data == {"place": 2}
+        two.tell({"type": "cancel"})
+        assert [two.next().name, two.next().name] == ["waiting", "cancelled"]
+        assert three.next().data == {"place": 1}
+        assert three.until("complete", "error").last.name == "complete"
+
+
+def test_who_does_not_ask_to_wait_is_refused_also_before_those_who_wait(site: Site) -> None:
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, site.url)
+        waiting_for(site, 1, 0)
+        waiting = pool.submit(asked, site.url)
+        waiting_for(site, 1, 1)
+        assert refusal(post(site.url, RECORDING)) == (503, "busy")
+        with talking(site.url) as talk:
+            talk.tell({"type": "settings", "wait": False})
+            talk.next()
+            assert talk.ask(RECORDING).last.data["code"] == "busy"
+        assert running.result().last.name == waiting.result().last.name == "complete"
+
+
+def test_the_queue_is_bounded() -> None:
+    with full_site(max_turns=1, max_waiting=1) as site, ThreadPoolExecutor() as pool:
+        turns = [pool.submit(asked, site.url)]
+        waiting_for(site, 1, 0)
+        turns.append(pool.submit(asked, site.url))
+        waiting_for(site, 1, 1)
+        with pytest.raises(AssertionError, match="busy"):
+            asked(site.url)
+        assert [turn.result().last.name for turn in turns] == ["complete"] * 2
+
+
+def test_a_wrong_recording_is_refused_before_it_waits(site: Site) -> None:
+    thread = threading.Thread(target=ask, args=(site.url, RECORDING))
+    thread.start()
+    waiting_for(site, 1, 0)
+    answer = httpx.post(f"{site.url}/api/stream-audio?wait=true", files={"audio": ("x", b"no sound")}, timeout=10)
+    assert refusal(answer) == (400, "bad_audio")
+    answer = httpx.post(f"{site.url}/api/stream-audio?wait=perhaps", files={"audio": ("x", RECORDING)}, timeout=10)
+    assert refusal(answer) == (422, "invalid_field")
+    thread.join()
+    assert site.lessons.waiting == 0
+
+
+def test_who_hangs_up_leaves_the_queue(site: Site) -> None:
+    site.house.llm.word_s = 0.2
+    with ThreadPoolExecutor() as pool, talking(site.url) as talk:
+        running = pool.submit(asked, site.url)
+        waiting_for(site, 1, 0)
+        talk.tell({"type": "settings", "wait": True})
+        talk.say(RECORDING)
+        waiting_for(site, 1, 1)
+        talk.vanish()
+        waiting_for(site, 1, 0)
+        assert running.result().last.name == "complete"
+
+
+def test_those_who_wait_are_told_of_a_stop(site: Site) -> None:
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, site.url)
+        waiting_for(site, 1, 0)
+        waiting = pool.submit(asked, site.url)
+        waiting_for(site, 1, 1)
+        site.stop()
+        assert waiting.result().last.data["code"] == "stopping"
+        assert running.result().last.name == "complete"
+
+
+def test_a_greedy_client_has_half_of_the_places_and_goes_last_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PARLE_API_KEYS", KEYS)
+    with full_site(max_turns=2, max_waiting=4) as site, ThreadPoolExecutor(10) as pool:
+        site.house.llm.word_s = 0.1
+        ended: list[str] = []
+
+        def ask_as(client: str) -> Answer:
+            turn = asked(site.url, client)
+            ended.append(client)
+            return turn
+
+        greedy = [pool.submit(ask_as, "greedy")]
+        waiting_for(site, 1, 0)
+        greedy += [pool.submit(ask_as, "greedy") for _ in range(4)]
+        waiting_for(site, 1, 4)  # one place is free, and is not for it
+        with pytest.raises(AssertionError, match="busy"):
+            asked(site.url, "greedy")
+        polite = [pool.submit(ask_as, "ana")]
+        waiting_for(site, 2, 4)
+        polite.append(pool.submit(ask_as, "bia"))  # the queue is full: the greedy one makes room
+        waiting_for(site, 2, 4)
+        turns = [turn.result() for turn in (*greedy, *polite)]
+    assert places(turns[-1])[0] == 1, "before all that the greedy client sent earlier"
+    errors = [turn.last.data["code"] for turn in turns if turn.last.name == "error"]
+    assert errors == ["busy"]
+    assert places(turns[4])[:1] in ([4], []), "the latest of the greedy client's turns made room"
+    assert [turn.last.name for turn in turns[-2:]] == ["complete"] * 2
+    assert ended.index("bia") < len(ended) - 2
