@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.access.keys import Key, Keys
 from serve_app.access.tokens import OWN, TOKEN_S, Tokens
 from serve_app.errors import ParleError, Unauthorized
+from serve_app.refusal import refusal
 from serve_app.routes.origins import HEALTH, path_of
 
 SUBPROTOCOL = "parle"
@@ -136,5 +137,5 @@ async def _refuse(error: ParleError, scope: Scope, receive: Receive, send: Send)
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": NO_KEY, "reason": error.code})
     else:
-        headers = {"WWW-Authenticate": "Bearer"}
-        await JSONResponse(error.body(), error.status, headers)(scope, receive, send)
+        body, status, _ = refusal(error, path_of(scope))
+        await JSONResponse(body, status, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
