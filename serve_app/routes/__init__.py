@@ -21,6 +21,7 @@ from serve_app.access.tokens import Tokens, secret_in
 from serve_app.config.stack import StackArgs
 from serve_app.errors import ParleError
 from serve_app.refusal import refusal
+from serve_app.routes.api_docs import ApiDocs
 from serve_app.routes.gate import Gate, TokenRoute
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.openai import OpenAiRoutes
@@ -28,7 +29,7 @@ from serve_app.routes.origins import OriginCheck, Origins, hosts_of, path_of
 from serve_app.routes.safe_headers import SafeHeaders
 from serve_app.routes.sse import SseRoute
 from serve_app.routes.system import RefusedSettings, SystemRoutes, none_refused
-from serve_app.routes.web import WebClient
+from serve_app.routes.web import PageFiles
 from serve_app.routes.websocket import ClosedWebSocketRoute, WebSocketRoute
 
 logger = logging.getLogger("ray.serve")
@@ -67,7 +68,8 @@ def app_for(
     if "openai" in args.routes:
         app.include_router(OpenAiRoutes(args, lessons).router())
     if "web" in args.routes:
-        app.include_router(WebClient().router())
+        app.include_router(PageFiles().router())
+    app.include_router(ApiDocs(app, keys.required).router())
     return app
 
 

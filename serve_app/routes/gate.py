@@ -1,4 +1,4 @@
-"""Who asks: checks the API key or token of every request but those for health and for the page's files.
+"""Who asks: checks the API key or token of every request but those for health and for the pages' files.
 
 A page's files hold nothing secret, and without them nobody could enter a key. A WebSocket of a browser, which can set
 no headers, carries a token among its subprotocols: `parle` and `parle.token.TOKEN`.
@@ -91,7 +91,7 @@ class TokenRoute:
 
     def router(self) -> APIRouter:
         routes = APIRouter()
-        routes.add_api_route("/api/token", self.token, methods=["POST"])
+        routes.add_api_route("/api/token", self.token, methods=["POST"], summary="A token for the key or older token")
         return routes
 
     async def token(self, request: Request) -> JSONResponse:
@@ -130,7 +130,7 @@ class _Socket:
 
 
 def _is_open(path: str) -> bool:
-    return path in HEALTH or path == "/" or path.startswith("/web/")
+    return path in HEALTH or path in ("/", "/docs") or path.startswith(("/web/", "/docs/"))
 
 
 async def _refuse(error: ParleError, scope: Scope, receive: Receive, send: Send) -> None:

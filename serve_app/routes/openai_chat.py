@@ -17,6 +17,7 @@ from serve_app.errors import StageFailed
 from serve_app.lesson.stage_protocols import ChatRequest
 from serve_app.protocols import TextDelta, Usage
 from serve_app.refusal import openai_body
+from serve_app.routes.api_docs import answers, body_of
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.openai_chat_fields import IGNORED, REFUSED, ChatFields, as_dialogue
 from serve_app.routes.openai_models import Models
@@ -51,8 +52,15 @@ class ChatRoute:
             "/v1/chat/completions",
             self.completions,
             methods=["POST"],
-            response_model=None,
+            response_class=Response,
             summary="Text chat with the tutor or, with a system message, with its model alone; in OpenAI's form",
+            responses=answers("application/json", SSE_TYPE, description="The answer, or its events with `stream`"),
+            openapi_extra=body_of(
+                "application/json",
+                ChatFields,
+                """curl -N -d '{"messages": [{"role": "user", "content": "Oi!"}], "stream": true}' """
+                "http://127.0.0.1:8000/v1/chat/completions",
+            ),
         )
         return routes
 

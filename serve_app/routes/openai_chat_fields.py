@@ -61,18 +61,24 @@ class StreamOptions(BaseModel):
 class ChatFields(BaseModel):
     """What a client may ask for."""
 
-    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     model: str | None = None
+    """A name from /v1/models."""
     messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1000)]
+    """Each with `role` (system, developer, user, assistant) and `content`, which is text only."""
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    """At most `limits.chat_tokens` of the stack."""
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     """The older name of the same."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Without it the stack's, as `top_p` and `seed`."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     stop: Annotated[list[_Stop], Field(max_length=4)] = Field(default=[])
+    """Texts that end the answer; also one as plain text."""
     stream: bool = False
+    """Events while the answer is written."""
     stream_options: StreamOptions = StreamOptions()
 
     @field_validator("stop", mode="before")

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from serve_app.config.stack import StackArgs
 from serve_app.errors import ParleError, did_you_mean
 from serve_app.observe.observer import public_model
+from serve_app.routes.api_docs import answers
 
 Task = Literal["stt", "llm", "tts"]
 
@@ -40,8 +41,10 @@ class Models:
 
     def router(self) -> APIRouter:
         routes = APIRouter()
-        routes.add_api_route("/v1/models", self.all, summary="The models of this stack and the names they answer to")
-        routes.add_api_route("/v1/models/{model:path}", self.one, summary="One model")
+        kinds = answers("application/json")
+        summary = "The models of this stack and the names they answer to"
+        routes.add_api_route("/v1/models", self.all, summary=summary, responses=kinds)
+        routes.add_api_route("/v1/models/{model:path}", self.one, summary="One model", responses=kinds)
         return routes
 
     async def all(self) -> dict[str, Any]:

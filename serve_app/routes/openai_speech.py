@@ -11,10 +11,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import StreamingResponse
 
 from serve_app.errors import InvalidField, unknown_voice
 from serve_app.protocols import Speech
 from serve_app.refusal import openai_body
+from serve_app.routes.api_docs import answers, body_of
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.openai_models import Models
 from serve_app.routes.openai_requests import (
@@ -27,7 +29,7 @@ from serve_app.routes.openai_requests import (
     receive_json,
     sse,
 )
-from serve_app.routes.speech_formats import SpeechEncoder, SpeechFormat, media_type
+from serve_app.routes.speech_formats import FORMATS, SpeechEncoder, SpeechFormat, media_type
 from serve_app.sentences import speakable
 
 logger = logging.getLogger("ray.serve")
@@ -46,14 +48,20 @@ REFUSED: dict[str, tuple[Any, ...]] = {"instructions": ("",)}
 class SpeechFields(BaseModel):
     """What a client may ask for."""
 
-    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
     model: str | None = None
+    """A name from /v1/models."""
     input: Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
+    """The text to speak."""
     voice: str | dict[Literal["id"], str] | None = None
+    """One of `voices` in /api/info; a name of OpenAI's voices stands for the stack's own."""
     response_format: SpeechFormat = "mp3"
+    """All of them are mono at 24 kHz; `pcm` is 16 bit, little-endian."""
     speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    """Without it the stack's."""
     stream_format: Literal["audio", "sse"] = "audio"
+    """`sse`: the file in base64, part by part, as events."""
 
 
 class SpeechRoute:
@@ -69,8 +77,15 @@ class SpeechRoute:
             "/v1/audio/speech",
             self.speech,
             methods=["POST"],
-            response_model=None,
+            response_class=StreamingResponse,
             summary="Text to speech, in OpenAI's form",
+            responses=answers(*map(media_type, FORMATS), SSE_TYPE, description="The speech, while it is being made"),
+            openapi_extra=body_of(
+                "application/json",
+                SpeechFields,
+                """curl -d '{"input": "Oi, tudo bem?", "voice": "pf_dora"}' -o resposta.mp3 """
+                "http://127.0.0.1:8000/v1/audio/speech",
+            ),
         )
         return routes
 

@@ -16,6 +16,7 @@ from serve_app.audio import duration_s
 from serve_app.errors import BadAudio, InvalidField, did_you_mean
 from serve_app.lesson.stage_protocols import HearingRequest
 from serve_app.protocols import STT_SAMPLE_RATE, Transcript
+from serve_app.routes.api_docs import answers, body_of
 from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.openai_models import Models
@@ -56,14 +57,20 @@ Format = Literal["json", "text", "srt", "verbose_json", "vtt"]
 class TranscriptionFields(BaseModel):
     """What a client may ask for."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     model: str | None = None
+    """A name from /v1/models."""
     language: str | None = None
+    """Its ISO 639-1 code; without it those of the stack."""
     prompt: Annotated[str, Field(max_length=MOST_PROMPT)] | None = None
+    """What was said before, or names to expect."""
     response_format: Format = "json"
+    """`verbose_json` has times; `srt` and `vtt` are subtitles."""
     timestamp_granularities: list[Literal["word", "segment"]] = Field(default=["segment"])
+    """For `verbose_json`; sent as `timestamp_granularities[]`."""
     stream: bool = False
+    """The sentences as events."""
 
     @field_validator("language")
     @classmethod
@@ -91,8 +98,15 @@ class TranscriptionRoute:
             "/v1/audio/transcriptions",
             self.transcriptions,
             methods=["POST"],
-            response_model=None,
+            response_class=Response,
             summary="Speech to text, in OpenAI's form",
+            responses=answers("application/json", "text/plain", "text/vtt", SSE_TYPE, description="What was said"),
+            openapi_extra=body_of(
+                "multipart/form-data",
+                TranscriptionFields,
+                "curl -F file=@pergunta.wav -F model=whisper-1 http://127.0.0.1:8000/v1/audio/transcriptions",
+                file="file",
+            ),
         )
         return routes
 
