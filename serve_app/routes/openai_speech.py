@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
-from serve_app.errors import InvalidField, unknown_voice
+from serve_app.errors import InvalidField
 from serve_app.protocols import Speech
 from serve_app.refusal import openai_body
 from serve_app.routes.api_docs import answers, body_of
@@ -115,15 +115,15 @@ class SpeechRoute:
             InvalidField: there is no such voice.
         """
         name = asked.get("id") if isinstance(asked, dict) else asked
-        if name is None or self._lessons.knows_voice(name):
-            return name
-        voices = await self._lessons.voices()
-        if name in voices:
-            return name
-        if name in THEIR_VOICES:
+        if not name:
             return None
-        error = unknown_voice(name, voices)
-        raise InvalidField(error.message, code="invalid_value", param="voice")
+        try:
+            await self._lessons.check_voice(name)
+        except InvalidField as error:
+            if name in THEIR_VOICES:
+                return None
+            raise InvalidField(error.message, code="invalid_value", param="voice") from None
+        return name
 
 
 async def _file(pieces: AsyncGenerator[Speech, None], name: SpeechFormat) -> AsyncGenerator[bytes, None]:

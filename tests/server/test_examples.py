@@ -108,5 +108,5 @@ def test_an_sdk_that_hangs_up_stops_the_model(small_server: Server) -> None:
     small_server.wait_until_idle()
     done = small_server.work()["llm"]
     time.sleep(1)
-    assert small_server.work()["llm"] == done
+    assert small_server.work()["llm"] - done <= 8  # what was under way; in a second it would write 80
     assert done - before < 250  # of the 500 tokens that were asked for
