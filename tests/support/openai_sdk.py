@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
-import httpx
 from openai import APIStatusError, OpenAI
+
+
+class Answer(Protocol):
+    """Of httpx, or of the copy of it that the SDK uses."""
+
+    status_code: int
+
+    def json(self) -> Any: ...
 
 
 def sdk(url: str, key: str = "none-needed") -> OpenAI:
@@ -19,7 +26,7 @@ def fault(error: APIStatusError) -> tuple[int, str | None, str | None]:
     return error.status_code, error.code, error.param
 
 
-def checked(answer: httpx.Response) -> dict[str, Any]:
+def checked(answer: Answer) -> dict[str, Any]:
     """The `error` of an answer, with all its fields and no others."""
     body = answer.json()
     assert set(body) == {"error"}
