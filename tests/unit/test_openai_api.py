@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +16,7 @@ from openai import AuthenticationError, NotFoundError, OpenAI, RateLimitError
 from support.clients import HalfSent, refusal, talking
 from support.containers import speech_like
 from support.openai_sdk import checked, fault, sdk
+from support.paths import ROOT
 from support.site_without_ray import Site, site_of
 from support.stages import House
 from support.waiting import wait_for
@@ -214,3 +219,29 @@ def test_a_stack_without_the_route_says_so() -> None:
 def test_other_routes_keep_their_form(site: Site) -> None:
     assert refusal(httpx.get(f"{site.url}/v2/models")) == (404, "not_found")
     assert refusal(httpx.post(f"{site.url}/api/stream-audio", data={"x": "1"})) == (400, "no_audio")
+
+
+# --- the documentation -------------------------------------------------------------------------------------
+
+PAGE = (ROOT / "docs/openai.md").read_text("utf-8")
+SERVER = "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize("line", re.findall(r"^    (curl .+)$", PAGE, re.MULTILINE))
+def test_a_curl_line_of_the_documentation_works(site: Site, tmp_path: Path, line: str) -> None:
+    (tmp_path / "pergunta.wav").write_bytes(RECORDING)
+    command = ["bash", "-c", line.replace("curl ", "curl -sS --fail-with-body ").replace(SERVER, site.url)]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    written = tmp_path / "resposta.mp3"
+    assert ran.stdout or written.stat().st_size > 500
+
+
+def test_the_program_of_the_documentation_works(site: Site, tmp_path: Path) -> None:
+    [program] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "pergunta.wav").write_bytes(RECORDING)
+    command = [sys.executable, "-c", program.replace(SERVER, site.url)]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == f"{site.house.stt.text}\n{site.house.llm.reply_text}"
+    assert (tmp_path / "resposta.mp3").stat().st_size > 500
