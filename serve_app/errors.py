@@ -36,6 +36,7 @@ class ParleError(Exception):
         stage: str | None = None,
         status: int | None = None,
         retry_after_s: int | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -43,6 +44,8 @@ class ParleError(Exception):
         self.stage = stage
         self.status = status or type(self).status
         self.retry_after_s = retry_after_s
+        self.param = param
+        """The field of the request that is wrong, on the routes that say so."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By fields, not by calling the class again: a subclass may take other arguments.

@@ -18,6 +18,7 @@ from serve_app.gpu import budget
 from serve_app.gpu.mps import hold_to_share
 from serve_app.lesson import tutor_prompt
 from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.stage_protocols import ChatRequest
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, WARM_S, in_time, load_engine, stage_errors
@@ -107,6 +108,20 @@ class TutorLLM:
         chosen = Sampling(**self._settings.now.sampling.model_dump())
         sampling = replace(chosen, max_tokens=request.max_tokens, form=request.form)
         messages = tutor_prompt.messages(self._prompt, request)
+        with stage_errors("llm"):
+            async with aclosing(self._engine.stream(messages, sampling)) as stream:
+                async for item in stream:
+                    yield item
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[TextDelta | Usage, None]:
+        """Answer a client's own messages: deltas, then one Usage. Closing the stream aborts the generation."""
+        settings = self._settings.now.sampling.model_dump()
+        asked = {"temperature": request.temperature, "top_p": request.top_p, "seed": request.seed}
+        chosen = settings | {name: value for name, value in asked.items() if value is not None}
+        tutor = request.messages[0]["role"] != "system"
+        stop = (*(Sampling().stop if tutor else ()), *request.stop)
+        sampling = Sampling(**chosen, max_tokens=request.max_tokens, stop=stop)
+        messages = tutor_prompt.chat_messages(self._prompt, request.messages)
         with stage_errors("llm"):
             async with aclosing(self._engine.stream(messages, sampling)) as stream:
                 async for item in stream:

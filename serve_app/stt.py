@@ -15,6 +15,7 @@ from serve_app.audio import duration_s
 from serve_app.config.stack import FasterWhisperConfig, SttConfig
 from serve_app.config.user_config import SttSettings
 from serve_app.gpu.mps import hold_to_share
+from serve_app.lesson.stage_protocols import HearingRequest
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
@@ -82,6 +83,18 @@ class SpeechToText:
                 return await self._together((audio, said_before, closed))
             finally:
                 closed.set()
+
+    async def transcribe_as(self, audio: Audio, asked: HearingRequest) -> Transcript:
+        """Transcribe as a client asked for it; what differs from the stack's settings is in no batch."""
+        if asked == HearingRequest():
+            return await self.transcribe(audio)
+        options = self._options(asked.prompt or "")
+        if asked.language is not None:
+            options |= {"language": asked.language, "others": ()}
+        with stage_errors("stt"):
+            watch = stopwatch.start()
+            heard = await self._engine.transcribe(audio, **options)
+            return replace(heard, compute_s=watch.seconds)
 
     @serve.batch(batch_wait_timeout_s=0)  # no batching delay: a batch is whatever queued during the previous one
     async def _together(self, utterances: list[tuple[Audio, str, Event]]) -> list[Transcript]:

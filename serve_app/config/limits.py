@@ -25,6 +25,8 @@ class Limits(Strict):
     """Longest utterance, in seconds."""
     reply_tokens: Annotated[int, Field(ge=8)] = 90
     """Longest reply, in tokens of the LLM."""
+    chat_tokens: Annotated[int, Field(ge=8)] = 512
+    """Longest answer of `/v1/chat/completions`, in tokens of the LLM."""
     history_tokens: Annotated[int, Field(ge=256)] = 2400
     """A conversation with more tokens than this, the tutor's prompt included, is cut: its older half is dropped. By
     default less where `llm.context_tokens` is small."""

@@ -18,7 +18,7 @@ from serve_app.config.strict import Strict
 from serve_app.errors import did_you_mean
 from serve_app.protocols import CefrLevel
 
-Route = Literal["sse", "websocket", "web"]
+Route = Literal["sse", "websocket", "web", "openai"]
 CardSharing = Literal["auto", "mps", "time-slicing"]
 Order = Literal["documented", "eager"]
 
@@ -256,7 +256,7 @@ class StackArgs(Strict):
 
 
 SHARINGS: list[str] = ["auto", "mps", "time-slicing"]
-ROUTES: list[str] = ["sse", "websocket", "web"]
+ROUTES: list[str] = ["sse", "websocket", "web", "openai"]
 ENGINES: dict[str, list[str]] = {
     "stt": ["faster-whisper", "transformers"],
     "cefr": ["lexical", "transformers"],

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.errors import Busy
 from serve_app.launch.unread_body import has_body
+from serve_app.refusal import refusal
 
 AT_A_TIME = 64
 """Uploads that the ingress has and has not answered yet."""
@@ -34,8 +35,7 @@ class UploadDoor:
             return await self._app(scope, receive, send)
         if self._waiting >= self._most_waiting:
             busy = Busy("Too many recordings are arriving; try again in a few seconds.", retry_after_s=5)
-            headers = {"Retry-After": str(busy.retry_after_s)}
-            return await JSONResponse(busy.body(), busy.status, headers)(scope, receive, send)
+            return await JSONResponse(*refusal(busy, scope["path"]))(scope, receive, send)
         self._waiting += 1
         try:
             await self._free.acquire()

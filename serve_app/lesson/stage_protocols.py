@@ -8,8 +8,9 @@ from typing import Protocol
 
 from serve_app.config.stack import Order
 from serve_app.config.user_config import CorrectionStyle
+from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.tutor_prompt import TutorRequest
-from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage
+from serve_app.protocols import Audio, LevelEstimate, Message, Speech, TextDelta, Transcript, Usage
 
 
 class SpeechToTextStage(Protocol):
@@ -31,6 +32,31 @@ class TextToSpeechStage(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class HearingRequest:
+    """What a client asks of a transcription outside of turns; None means the stack's default."""
+
+    language: str | None = None
+    """Its ISO 639-1 code; the speech is then written in no other."""
+    prompt: str | None = None
+    """Text that Whisper takes as said before."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """Chat messages to answer outside of turns; None means the stack's sampling.
+
+    Without a system message the tutor's prompt comes before them.
+    """
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Stages:
     """The stages of a turn, in order; `cefr` is optional."""
 
@@ -38,6 +64,20 @@ class Stages:
     cefr: CefrStage | None
     llm: TutorStage
     tts: TextToSpeechStage
+
+
+class StageQueries(Protocol):
+    """What the routes ask of the stages outside of turns."""
+
+    async def voices(self) -> list[str]: ...
+
+    async def warm(self, history: tuple[Exchange, ...]) -> None: ...
+
+    async def ready(self) -> dict[str, bool]: ...
+
+    async def transcribe(self, audio: Audio, asked: HearingRequest) -> Transcript: ...
+
+    def chat(self, request: ChatRequest) -> AsyncGenerator[TextDelta | Usage, None]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,15 @@ def messages(prompt: TutorPrompt, request: TutorRequest) -> list[Message]:
     return prefix(prompt) + _dialogue(said) + begun
 
 
+def chat_messages(prompt: TutorPrompt, said: Sequence[Message]) -> list[Message]:
+    """A client's messages as the model gets them: after the tutor's prompt, unless they have a system message."""
+    if said[0]["role"] == "system":
+        return list(said)
+    return prefix(prompt) + [
+        _learner_says(None, message["content"]) if message["role"] == "user" else message for message in said
+    ]
+
+
 def history_messages(prompt: TutorPrompt, history: Sequence[Exchange]) -> list[Message]:
     """The start of the next request after `history`, for warming the prompt cache."""
     return prefix(prompt) + _dialogue(history)

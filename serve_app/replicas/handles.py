@@ -24,6 +24,7 @@ from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentRes
 from serve_app.errors import Busy, ParleError, StageFailed
 from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.stage_limits import answer_within
+from serve_app.lesson.stage_protocols import ChatRequest, HearingRequest
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage
 
@@ -163,6 +164,12 @@ class RemoteStageQueries:
 
     async def voices(self) -> list[str]:
         return await call(self.handles["tts"].voices, stage="tts")
+
+    async def transcribe(self, audio: Audio, asked: HearingRequest) -> Transcript:
+        return await call(self.handles["stt"].transcribe_as, audio, asked, stage="stt")
+
+    def chat(self, request: ChatRequest) -> AsyncGenerator[TextDelta | Usage, None]:
+        return stream(self.handles["llm"].chat, request, stage="llm")
 
     async def warm(self, history: tuple[Exchange, ...]) -> None:
         await call(self.handles["llm"].warm, history, stage="llm")

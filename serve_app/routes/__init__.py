@@ -1,7 +1,7 @@
 """The HTTP and WebSocket routes, one file each; `app_for` mounts those that the YAML names.
 
-Every error reaches the client as `{"code", "message"}`: refused requests are mapped here, errors inside a turn by
-serve_app.lesson.events.
+Every error reaches the client as `{"code", "message"}`, on OpenAI's routes in OpenAI's form: refused requests are
+mapped here and in serve_app.refusal, errors inside a turn by serve_app.lesson.events.
 """
 
 from __future__ import annotations
@@ -12,21 +12,25 @@ from collections.abc import Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from serve_app.access.keys import Keys
 from serve_app.access.tokens import Tokens, secret_in
 from serve_app.config.stack import StackArgs
 from serve_app.errors import ParleError
+from serve_app.refusal import refusal
+from serve_app.routes.api_docs import ApiDocs
 from serve_app.routes.gate import Gate, TokenRoute
 from serve_app.routes.lessons import Lessons
-from serve_app.routes.origins import OriginCheck, Origins, hosts_of
+from serve_app.routes.openai import OpenAiRoutes
+from serve_app.routes.origins import OriginCheck, Origins, hosts_of, path_of
 from serve_app.routes.safe_headers import SafeHeaders
 from serve_app.routes.sessions import SessionRoutes
 from serve_app.routes.sse import SseRoute
 from serve_app.routes.system import RefusedSettings, SystemRoutes, none_refused
-from serve_app.routes.web import WebClient
+from serve_app.routes.web import PageFiles
 from serve_app.routes.websocket import ClosedWebSocketRoute, WebSocketRoute
 
 logger = logging.getLogger("ray.serve")
@@ -44,6 +48,7 @@ def app_for(
     app = FastAPI(title="Parle", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(ParleError, refuse)
     app.add_exception_handler(HTTPException, refuse_http)
+    app.add_exception_handler(ClientDisconnect, nobody_there)
     app.add_exception_handler(Exception, refuse_unknown)
     # Of middlewares the last one added sees a request first.
     app.add_middleware(Gate, keys=keys, tokens=tokens)
@@ -64,27 +69,36 @@ def app_for(
         app.include_router(SseRoute(lessons).router())
     websocket = WebSocketRoute(lessons) if "websocket" in args.routes else ClosedWebSocketRoute()
     app.include_router(websocket.router())
+    if "openai" in args.routes:
+        app.include_router(OpenAiRoutes(args, lessons).router())
     if "web" in args.routes:
-        app.include_router(WebClient().router())
+        app.include_router(PageFiles().router())
+    app.include_router(ApiDocs(app, keys.required).router())
     return app
 
 
-async def refuse(_: Request, error: Exception) -> JSONResponse:
-    """A request that was refused: HTTP status, `{"code", "message"}`, Retry-After where waiting helps."""
+async def refuse(request: Request, error: Exception) -> JSONResponse:
+    """A request that was refused: HTTP status, code and message, Retry-After where waiting helps."""
     assert isinstance(error, ParleError)
-    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {}
-    return JSONResponse({"code": error.code, "message": error.message}, error.status, headers)
+    return JSONResponse(*refusal(error, path_of(request.scope)))
 
 
-async def refuse_http(_: Request, error: Exception) -> JSONResponse:
+async def refuse_http(request: Request, error: Exception) -> JSONResponse:
     """A route or method that this stack lacks."""
     assert isinstance(error, HTTPException)
     known = {404: ("not_found", "This stack has no such route; GET /api/info lists those it has.")}
     code, message = known.get(error.status_code, ("http", str(error.detail)))
-    return JSONResponse({"code": code, "message": message}, error.status_code, dict(error.headers or {}))
+    refused = ParleError(message, code=code, status=error.status_code)
+    body, status, _ = refusal(refused, path_of(request.scope))
+    return JSONResponse(body, status, dict(error.headers or {}))
 
 
-async def refuse_unknown(_: Request, error: Exception) -> JSONResponse:
+async def nobody_there(_: Request, __: Exception) -> Response:
+    """The client hung up before its answer: nobody reads this one."""
+    return Response(status_code=499)
+
+
+async def refuse_unknown(request: Request, error: Exception) -> JSONResponse:
     """An unexpected exception: logged here; the client learns no details."""
     logger.error("request failed", exc_info=error)
-    return JSONResponse({"code": "internal", "message": "The server failed; please try again."}, 500)
+    return JSONResponse(*refusal(ParleError("The server failed; please try again."), path_of(request.scope)))

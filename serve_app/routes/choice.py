@@ -17,13 +17,18 @@ SESSION_ID = r"^[A-Za-z0-9._:-]{1,128}$"
 class Choice(BaseModel):
     """What a client may choose for a turn; None means the stack's default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     session_id: Annotated[str, Field(pattern=SESSION_ID)] | None = None
+    """Continues that conversation."""
     level: CefrLevel | None = None
+    """The tutor speaks at this level, whatever the estimate says."""
     voice: str | None = None
+    """One of `voices` in /api/info."""
     speed: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    """Of the voice; 0.7 is slow and clear."""
     correction: CorrectionStyle | None = None
+    """How the tutor treats errors."""
 
     @field_validator("correction", mode="before")  # runs after the one below, which is for all fields
     @classmethod

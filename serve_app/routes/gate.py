@@ -1,4 +1,4 @@
-"""Who asks: checks the API key or token of every request but those for health and for the page's files.
+"""Who asks: checks the API key or token of every request but those for health and for the pages' files.
 
 A page's files hold nothing secret, and without them nobody could enter a key. A WebSocket of a browser, which can set
 no headers, carries a token among its subprotocols: `parle` and `parle.token.TOKEN`.
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serve_app.access.keys import Key, Keys
 from serve_app.access.tokens import OWN, TOKEN_S, Tokens
 from serve_app.errors import ParleError, Unauthorized
+from serve_app.refusal import refusal
 from serve_app.routes.origins import HEALTH, path_of
 
 SUBPROTOCOL = "parle"
@@ -90,7 +91,7 @@ class TokenRoute:
 
     def router(self) -> APIRouter:
         routes = APIRouter()
-        routes.add_api_route("/api/token", self.token, methods=["POST"])
+        routes.add_api_route("/api/token", self.token, methods=["POST"], summary="A token for the key or older token")
         return routes
 
     async def token(self, request: Request) -> JSONResponse:
@@ -129,12 +130,12 @@ class _Socket:
 
 
 def _is_open(path: str) -> bool:
-    return path in HEALTH or path == "/" or path.startswith("/web/")
+    return path in HEALTH or path in ("/", "/docs") or path.startswith(("/web/", "/docs/"))
 
 
 async def _refuse(error: ParleError, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": NO_KEY, "reason": error.code})
     else:
-        headers = {"WWW-Authenticate": "Bearer"}
-        await JSONResponse(error.body(), error.status, headers)(scope, receive, send)
+        body, status, _ = refusal(error, path_of(scope))
+        await JSONResponse(body, status, {"WWW-Authenticate": "Bearer"})(scope, receive, send)

@@ -10,45 +10,35 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, contextmanager
 from functools import partial
-from typing import Protocol
 
 from serve_app import audio
 from serve_app.config.limits import Limits
 from serve_app.config.stack import Order, StackArgs
 from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
 from serve_app.errors import BadAudio, Busy, ParleError
-from serve_app.lesson.conversation import Conversation, Exchange
+from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.events import Event
 from serve_app.lesson.kept import ConversationStore
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import answer_within
-from serve_app.lesson.stage_protocols import Stages, Utterance
+from serve_app.lesson.stage_protocols import StageQueries, Stages, Utterance
 from serve_app.lesson.turn import Turn
 from serve_app.lesson.turn_record import TurnRecord
 from serve_app.observe.observer import Observer
-from serve_app.protocols import CefrLevel
+from serve_app.protocols import Audio, CefrLevel
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import Client
 from serve_app.routes.graceful_stop import GracefulStop
 from serve_app.routes.places import RETRY_AFTER_S, Place, Places
 from serve_app.routes.presence import OpenConnection, Presence
 from serve_app.routes.shares import Shares
+from serve_app.routes.single_calls import SingleCalls
 from serve_app.routes.upload import too_large
 from serve_app.routes.voices import Voices
 from serve_app.teaching import planner
 from serve_app.teaching.plan import Plan, Said
 
 logger = logging.getLogger("ray.serve")
-
-
-class StageQueries(Protocol):
-    """What the routes ask of the stages outside of turns."""
-
-    async def voices(self) -> list[str]: ...
-
-    async def warm(self, history: tuple[Exchange, ...]) -> None: ...
-
-    async def ready(self) -> dict[str, bool]: ...
 
 
 class Lessons:
@@ -77,6 +67,7 @@ class Lessons:
         self._stop: GracefulStop | None = None
         self._places = Places(lambda: self.limits)
         self.shares = Shares(lambda: self.limits)
+        self.single = SingleCalls(stages, queries, lambda: self.limits, self._turn_ended)
 
     def configure(self, wanted: IngressSettings) -> None:
         """Apply new settings; turns in flight keep theirs."""
@@ -179,12 +170,9 @@ class Lessons:
             BadAudio, TooLarge, InvalidField: the client has to change something.
         """
         received_at = time.perf_counter()
-        if not recording:
-            raise BadAudio("The recording is empty; send one recorded utterance.", code="no_audio")
-        self.check_size(len(recording))
+        self._check(recording)
         await self.check_voice(choice.voice)
-        samples = await asyncio.to_thread(audio.decode, recording, max_seconds=self.limits.max_audio_s)
-        self.presence.sign_of_life()
+        samples = await self.decode(recording)
         return Utterance(
             samples,
             choice.session_id or uuid.uuid4().hex,
@@ -199,13 +187,21 @@ class Lessons:
             owner,
         )
 
-    def check_size(self, size: int) -> None:
-        """Refuse a body larger than `limits.max_body_mb`.
+    async def decode(self, recording: bytes) -> Audio:
+        """A recording as the STT stage takes it.
 
         Raises:
-            TooLarge: it is larger.
+            BadAudio, TooLarge: the client has to change something.
         """
-        if size > self.limits.max_body_mb * 1e6:
+        self._check(recording)
+        samples = await asyncio.to_thread(audio.decode, recording, max_seconds=self.limits.max_audio_s)
+        self.presence.sign_of_life()
+        return samples
+
+    def _check(self, recording: bytes) -> None:
+        if not recording:
+            raise BadAudio("The recording is empty; send one recorded utterance.", code="no_audio")
+        if len(recording) > self.limits.max_body_mb * 1e6:
             raise too_large(self.limits)
 
     def knows_voice(self, voice: str | None) -> bool:

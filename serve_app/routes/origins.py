@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve_app.errors import Forbidden
+from serve_app.refusal import refusal
 
 HOSTS_VARIABLE = "PARLE_HOSTS"
 HEALTH = frozenset({"/healthz", "/readyz"})
@@ -114,7 +115,7 @@ class OriginCheck:
         except Forbidden as error:
             if scope["type"] == "websocket":
                 return await send({"type": "websocket.close", "code": FORBIDDEN, "reason": error.code})
-            return await JSONResponse(error.body(), error.status)(scope, receive, send)
+            return await JSONResponse(*refusal(error, path_of(scope)))(scope, receive, send)
         return await self._app(scope, receive, send)
 
 

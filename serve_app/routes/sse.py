@@ -15,6 +15,7 @@ from serve_app.config.stack import Order
 from serve_app.errors import BadAudio, InvalidField, ParleError
 from serve_app.lesson.events import Failed, Waiting, sse
 from serve_app.lesson.stage_protocols import Utterance
+from serve_app.routes.api_docs import answers, body_of
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.keep_alive import kept_alive
@@ -27,6 +28,13 @@ ROUTE = "sse"
 AUDIO_FIELDS = ("audio", "file")
 
 
+class TurnFields(Choice):
+    """The fields of the form beside the recording."""
+
+    order: Order = "documented"
+    """`eager`: each piece of sound is sent as soon as it exists."""
+
+
 class SseRoute:
     """POST /api/stream-audio."""
 
@@ -35,7 +43,20 @@ class SseRoute:
 
     def router(self) -> APIRouter:
         routes = APIRouter()
-        routes.add_api_route("/api/stream-audio", self.stream_audio, methods=["POST"], response_model=None)
+        routes.add_api_route(
+            "/api/stream-audio",
+            self.stream_audio,
+            methods=["POST"],
+            response_class=StreamingResponse,
+            summary="A spoken turn: one recording in, the tutor's answer as events and speech out",
+            responses=answers("text/event-stream", description="The events of docs/wire.md"),
+            openapi_extra=body_of(
+                "multipart/form-data",
+                TurnFields,
+                "curl -N -F audio=@pergunta.wav http://127.0.0.1:8000/api/stream-audio",
+                file="audio",
+            ),
+        )
         return routes
 
     async def stream_audio(self, request: Request) -> StreamingResponse:

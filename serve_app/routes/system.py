@@ -39,9 +39,9 @@ class SystemRoutes:
 
     def router(self) -> APIRouter:
         routes = APIRouter()
-        routes.add_api_route("/healthz", self.health)
-        routes.add_api_route("/readyz", self.ready)
-        routes.add_api_route("/api/info", self.info)
+        routes.add_api_route("/healthz", self.health, summary="The process is alive")
+        routes.add_api_route("/readyz", self.ready, summary="200 if every stage can serve, else 503; which ones can")
+        routes.add_api_route("/api/info", self.info, summary="What runs here: stages, routes, voices, limits, activity")
         return routes
 
     async def health(self) -> dict[str, str]:

@@ -16,15 +16,15 @@ RECORDED = (b"audio/", b"video/", b"application/octet-stream")
 """How the media type of a recording begins; a field with another one is text unless it has a filename."""
 
 
-async def read_form(request: Request, *, max_files: int, max_fields: int) -> FormData:
-    """The parts in order: files, which the caller closes (`FormData.close`), and texts.
+async def read_form(request: Request, *, max_files: int, max_fields: int, field: str = "audio") -> FormData:
+    """The parts in order: files, which the caller closes (`FormData.close`), and texts. `field` is the recording's.
 
     Raises:
         BadAudio: it is no form (code "no_audio"), or it cannot be read (code "bad_form").
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != MEDIA_TYPE:
-        raise BadAudio("Send the recording as multipart/form-data, in the field 'audio'.", code="no_audio")
+        raise BadAudio(f"Send the recording as multipart/form-data, in the field '{field}'.", code="no_audio")
     body = _from_first_boundary(request.stream(), options.get(b"boundary", b""))
     try:
         return await _Parser(request.headers, body, max_files=max_files, max_fields=max_fields).parse()

@@ -1,4 +1,7 @@
-"""GET /: the browser client in serve_app/web, as plain files on a page that may load nothing from elsewhere."""
+"""GET /: the browser client in serve_app/web, as plain files on a page that may load nothing from elsewhere.
+
+The page of the HTTP API, serve_app/api_page, is served in the same way.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +27,19 @@ MEDIA_TYPES = {
 _HOST = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}")
 
 
-class WebClient(StaticFiles):
-    """`/` and `/web/NAME`: the files of serve_app/web. ETag and 304 are starlette's; media type and headers ours."""
+class PageFiles(StaticFiles):
+    """A page and its files, from a folder of serve_app. ETag and 304 are starlette's; media type and headers ours."""
 
-    def __init__(self) -> None:
-        super().__init__(packages=[("serve_app", "web")])
+    def __init__(self, folder: str = "web", *, page: str = "/", files: str = "/web/") -> None:
+        super().__init__(packages=[("serve_app", folder)])
+        self._page = page
+        self._files = files
 
     def router(self) -> APIRouter:
         routes = APIRouter()
-        routes.add_api_route("/", self.page, methods=["GET", "HEAD"])
-        routes.add_api_route("/web/{name}", self.file, methods=["GET", "HEAD"])
+        methods = ["GET", "HEAD"]
+        routes.add_api_route(self._page, self.page, methods=methods, include_in_schema=False)
+        routes.add_api_route(self._files + "{name}", self.file, methods=methods, include_in_schema=False)
         return routes
 
     async def page(self, request: Request) -> Response:

@@ -18,6 +18,7 @@ from serve_app.cefr import CefrClassifier
 from serve_app.config.stack import FasterWhisperConfig, KokoroOnnxConfig, LexicalCefrConfig, LlamaCppConfig
 from serve_app.errors import InvalidField
 from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.stage_protocols import ChatRequest, HearingRequest
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.llm import TutorLLM
 from serve_app.protocols import Audio, Speech, TextDelta, Transcript, Usage
@@ -185,6 +186,33 @@ async def test_of_a_batch_each_transcript_tells_the_work_on_all(monkeypatch: pyt
     assert all(0.2 <= transcript.compute_s < 0.39 for transcript in (*one, *four))
 
 
+class Noting(OneThread):
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.asked: list[dict[str, Any]] = []
+
+    async def transcribe(self, audio: Audio, **options: Any) -> Transcript:
+        self.asked.append(options)
+        return Transcript("")
+
+
+async def test_what_a_client_asks_of_a_transcription_comes_before_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Noting()
+    monkeypatch.setattr("serve_app.stt.build_engine", lambda config, model: engine)
+    stt = await started(SpeechToText, FasterWhisperConfig(engine="faster-whisper"), {"prompt": "Parle."})
+    for asked in (HearingRequest(), HearingRequest("en"), HearingRequest(None, "Ana."), HearingRequest("pt", "Rui.")):
+        await stt.transcribe_as(np.zeros(40_000, np.float32), asked)
+    plain = {"language": "pt", "prompt": "Parle.", "others": ["en", "es"], "learner_errors": True}
+    assert engine.asked == [
+        plain,
+        {**plain, "language": "en", "others": ()},
+        {**plain, "prompt": "Parle. Ana."},
+        {**plain, "others": (), "prompt": "Parle. Rui."},
+    ]
+
+
 # --- TutorLLM ----------------------------------------------------------------------------------------------
 
 
@@ -217,6 +245,32 @@ async def test_a_trimmed_conversation_is_read_ahead_of_its_next_turn(llm: Any) -
     await llm.warm(history)
     _, usage = await replied(llm, TutorRequest("Sim.", "A2", history, max_tokens=4))
     assert usage.cached_tokens >= 0.8 * usage.prompt_tokens
+
+
+async def chatted(llm: Any, *messages: tuple[Any, str], **asked: Any) -> tuple[str, Usage]:
+    said: Any = tuple({"role": role, "content": text} for role, text in messages)
+    *deltas, usage = [item async for item in llm.chat(ChatRequest(said, **asked))]
+    assert isinstance(usage, Usage)
+    return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), usage
+
+
+async def test_a_chat_without_a_system_message_goes_on_from_the_tutors_prompt(llm: Any) -> None:
+    _, reply = await replied(llm, TutorRequest("Oi.", "A2", max_tokens=4))
+    _, usage = await chatted(llm, ("user", "Oi."), max_tokens=4)
+    assert usage.prompt_tokens == reply.prompt_tokens
+    assert usage.cached_tokens >= 0.8 * usage.prompt_tokens
+
+
+async def test_a_chat_with_a_system_message_is_the_clients_alone(llm: Any) -> None:
+    text, usage = await chatted(llm, ("system", "Conte."), ("user", "Um, dois, três,"), max_tokens=12)
+    assert usage.prompt_tokens < 40
+    assert text
+    one, cut = await chatted(
+        llm, ("system", "Conte."), ("user", "Um, dois, três,"), max_tokens=12, stop=(text.split()[-1],)
+    )
+    assert text.startswith(one.rstrip())
+    assert cut.completion_tokens <= usage.completion_tokens
+    assert len(one) < len(text)
 
 
 async def test_a_new_prompt_takes_the_place_of_the_old_one_while_serving(llm: Any) -> None:

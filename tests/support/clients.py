@@ -149,12 +149,10 @@ def parse(lines: Iterator[str]) -> Iterator[Event]:
 class HalfSent:
     """A POST that has sent its headers, and of its body as much as the test likes."""
 
-    def __init__(self, url: str, body: bytes = b"", length: int = 100_000) -> None:
+    def __init__(self, url: str, body: bytes = b"", length: int = 100_000, *, path: str = "/api/stream-audio") -> None:
         parts = urlsplit(url)
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout=10)
-        head = (
-            "POST /api/stream-audio HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=XX\r\n"
-        )
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=XX\r\n"
         self.socket.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
 
     def answer(self) -> tuple[int, dict[str, str], dict[str, Any]]:

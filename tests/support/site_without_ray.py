@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -20,7 +20,9 @@ from serve_app.config.stack import StackArgs
 from serve_app.config.user_config import IngressSettings, TeachingSettings
 from serve_app.launch import proxy
 from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.stage_protocols import ChatRequest, HearingRequest
 from serve_app.observe.observer import Observer, stack_name
+from serve_app.protocols import Audio, TextDelta, Transcript, Usage
 from serve_app.routes import app_for
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.presence import Presence
@@ -32,7 +34,7 @@ from support.waiting import wait_for
 
 Result = TypeVar("Result")
 
-EVERYTHING: dict[str, Any] = {"routes": ["sse", "websocket", "web"], "cefr": {"engine": "lexical"}}
+EVERYTHING: dict[str, Any] = {"routes": ["sse", "websocket", "web", "openai"], "cefr": {"engine": "lexical"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,12 @@ class QuickExtras:
 
     async def ready(self) -> dict[str, bool]:
         return {name: name not in self.house.away for name in self.stages}
+
+    async def transcribe(self, audio: Audio, asked: HearingRequest) -> Transcript:
+        return await self.house.stt.transcribe_as(audio, asked)
+
+    def chat(self, request: ChatRequest) -> AsyncGenerator[TextDelta | Usage, None]:
+        return self.house.llm.chat(request)
 
     async def work(self) -> dict[str, int]:
         return {work.name: work.made for work in self.house.works if work.name != "cefr"}

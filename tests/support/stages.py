@@ -6,12 +6,12 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from serve_app.engines.llm.context_full import context_full
-from serve_app.lesson.stage_protocols import Stages
+from serve_app.lesson.stage_protocols import ChatRequest, HearingRequest, Stages
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage, Word
 
@@ -61,12 +61,20 @@ class Ears:
     work: Work
     text: str = "Eu gosto de futebol."
     takes_s: float = 0.0
+    asked: list[HearingRequest] = field(default_factory=list)
+    words: tuple[Word, ...] = ()
+    """Of the text; by default it is one word."""
 
     async def transcribe(self, audio: Audio, said_before: str = "") -> Transcript:
         with self.work.at_work():
             await asyncio.sleep(self.takes_s)
             self.work.make(self.text)
-            return Transcript(self.text, (Word(self.text, 0.0, 1.0, 0.9),), no_speech=not self.text)
+            words = self.words or (Word(self.text, 0.0, 1.0, 0.9),)
+            return Transcript(self.text, words if self.text else (), no_speech=not self.text)
+
+    async def transcribe_as(self, audio: Audio, asked: HearingRequest) -> Transcript:
+        self.asked.append(asked)
+        return replace(await self.transcribe(audio), language=asked.language or "pt")
 
 
 @dataclass
@@ -100,18 +108,32 @@ class Writer:
     most_exchanges: int = 1000
     """A longer history does not fit the context."""
     requests: list[TutorRequest] = field(default_factory=list)
+    chats: list[ChatRequest] = field(default_factory=list)
 
     async def reply(self, request: TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
         self.requests.append(request)
         if len(request.history) > self.most_exchanges:
             raise context_full()
-        deltas = re.findall(r"\s*\S+", self.replies.get(request.utterance, self.reply_text))
+        async for item in self._write(self.replies.get(request.utterance, self.reply_text), request.max_tokens):
+            yield item
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[TextDelta | Usage, None]:
+        self.chats.append(request)
+        if len(request.messages) > self.most_exchanges:
+            raise context_full()
+        said = request.messages[-1]["content"]
+        async for item in self._write(self.replies.get(said, self.reply_text), request.max_tokens):
+            yield item
+
+    async def _write(self, text: str, most: int) -> AsyncGenerator[TextDelta | Usage, None]:
+        words = re.findall(r"\s*\S+", text)
         with self.work.at_work():
-            for delta in deltas:
+            for word in words[:most]:
                 await asyncio.sleep(self.word_s)
-                self.work.make(delta)
-                yield TextDelta(delta)
-            yield Usage(self.prompt_tokens, 0, len(deltas), "stop")
+                self.work.make(word)
+                yield TextDelta(word)
+            reason = "length" if len(words) > most else "stop"
+            yield Usage(self.prompt_tokens, 0, min(most, len(words)), reason)
 
 
 @dataclass

@@ -46,8 +46,16 @@ def line_of(text: str, part: str) -> int:
 @pytest.mark.parametrize(
     ("file", "routes", "engines"),
     [
-        ("cpu_stack.yaml", ["sse", "websocket", "web"], ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"]),
-        ("laptop_stack.yaml", ["sse", "websocket", "web"], ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"]),
+        (
+            "cpu_stack.yaml",
+            ["sse", "websocket", "web", "openai"],
+            ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"],
+        ),
+        (
+            "laptop_stack.yaml",
+            ["sse", "websocket", "web", "openai"],
+            ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"],
+        ),
         ("local_stack.yaml", ["websocket", "web"], ["transformers", "transformers", "vllm", "kokoro"]),
         ("modal_stack.yaml", ["sse"], ["transformers", "vllm", "qwen3-tts"]),
     ],

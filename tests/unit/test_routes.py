@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
+from support.site_without_ray import QuickExtras
 from support.stages import House
 
 from serve_app.config.stack import KokoroOnnxConfig, LexicalCefrConfig, Route, StackArgs
-from serve_app.lesson.conversation import Exchange
 from serve_app.observe.observer import Observer
 from serve_app.routes import app_for
 from serve_app.routes.lessons import Lessons
@@ -16,16 +16,11 @@ from serve_app.routes.websocket import NO_ROUTE
 from serve_app.store.memory import MemoryStore
 
 
-class SilentStages:
+class SilentStages(QuickExtras):
     """The queries of routes, of stages that have no voices."""
 
     async def voices(self) -> list[str]:
         return []
-
-    async def warm(self, history: tuple[Exchange, ...]) -> None: ...
-
-    async def ready(self) -> dict[str, bool]:
-        return {"stt": True}
 
 
 def client(*routes: Route) -> TestClient:
@@ -34,7 +29,8 @@ def client(*routes: Route) -> TestClient:
         cefr=LexicalCefrConfig(engine="lexical"),
         tts=KokoroOnnxConfig(engine="kokoro-onnx", model="/home/ana/models/kokoro"),
     )
-    lessons = Lessons(House().stages(), SilentStages(), MemoryStore(), args, Observer(args))
+    house = House()
+    lessons = Lessons(house.stages(), SilentStages(house, ("stt",)), MemoryStore(), args, Observer(args))
     return TestClient(app_for(args, lessons), base_url="http://localhost:8000")
 
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from starlette.exceptions import HTTPException
 
 from serve_app.routes import refuse_http
-from serve_app.routes.web import WebClient, policy
+from serve_app.routes.web import PageFiles, policy
 
 FILES = {file.name: file.read_text("utf-8") for file in files("serve_app").joinpath("web").iterdir()}
 MODULES = {name: text for name, text in FILES.items() if name.endswith(".js")}
@@ -24,7 +24,7 @@ PAGE = FILES["index.html"]
 def client() -> Iterator[TestClient]:
     app = FastAPI()
     app.add_exception_handler(HTTPException, refuse_http)
-    app.include_router(WebClient().router())
+    app.include_router(PageFiles().router())
     with TestClient(app, base_url="http://parle.test:8000") as client:
         yield client
 
@@ -94,7 +94,7 @@ def test_nothing_else_is_served(client: TestClient, path: str) -> None:
 
 
 def test_a_file_of_another_kind_is_not_served(tmp_path: Path) -> None:
-    web = WebClient()
+    web = PageFiles()
     web.all_directories[:] = [tmp_path]
     for name in ("notes.txt", "app.js"):
         tmp_path.joinpath(name).write_text("//")

@@ -92,7 +92,8 @@ class WindowPass:
         """The tokens that the text follows: the prompt, if any, then language and task."""
         spoken = self._languages.get(f"<|{language}|>")
         if spoken is None:
-            raise StageFailed(f"This Whisper does not know the language '{language}'.", stage="stt")
+            message = f"This Whisper does not know the language '{language}'."
+            raise StageFailed(message, code="unknown_language", stage="stt", status=400)
         head = [self._start, spoken, self._transcribe_id, self._no_timestamps]
         if not prompt:
             return head
