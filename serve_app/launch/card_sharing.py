@@ -2,8 +2,8 @@
 
 Under MPS they work side by side; without it the driver lets one after the other have the card, and a stage of many
 small kernels waits for those that always have work (docs/sharing.md). CUDA looks for MPS when it is initialised, so it
-must run before Ray starts. With MPS the stages are no longer apart: a fatal fault of one ends the work of all, and so
-may one that is killed in the middle of its work. Then MPS is started again, and all stages with it.
+must run before Ray starts. With MPS the stages are no longer apart: a fault of one may end the work of all, and so may
+one that is killed in the middle of its work. Then MPS is started again, and all stages with it.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class CardSharing:
     owned: bool = False
     _clients: set[int] = field(default_factory=set)
 
-    def trouble(self, changing: bool) -> str | None:
+    def trouble(self) -> str | None:
         """Why all stages must start again; None where all is well. To be asked again and again.
 
-        `changing`: replicas are being replaced on purpose, so clients may come and go.
+        A client that is gone is no reason by itself: where its end has harmed the others, the server says FAULT.
         """
         if self.control is None:
             return None
@@ -62,9 +62,7 @@ class CardSharing:
             return str(error)
         if "FAULT" in states.values():
             self._clients |= before
-            return "a stage has brought a fatal fault on the card"
-        if (lost := before - self._clients) and not changing:
-            return f"a stage's process ({', '.join(map(str, sorted(lost)))}) was lost"
+            return "the work of one stage, or its sudden end, has brought a fault on the card"
         return None
 
     def recover(self) -> None:

@@ -32,12 +32,6 @@ class Snapshot:
     deployed_at: float = 0.0
     """Unix time of the latest deploy."""
 
-    @property
-    def scaling(self) -> bool:
-        """Whether replicas are being added, removed or replaced on purpose."""
-        on_purpose = (DeploymentStatus.UPDATING, DeploymentStatus.UPSCALING, DeploymentStatus.DOWNSCALING)
-        return any(status in on_purpose for status in self.deployments.values())
-
     def failure(self) -> str | None:
         """Why this stack cannot run, in one line; None while it still may.
 

@@ -237,7 +237,7 @@ def _watch(stack: StackFile, client: ServeControllerClient, report: Report, shar
         time.sleep(WATCH_POLL_S)
         front_door.look()
         now = _look(stack, client)
-        _watch_card(sharing, now, report)
+        _watch_card(sharing, report)
         if now.application in (ApplicationStatus.NOT_STARTED, ApplicationStatus.DELETING) and not now.deployments:
             raise StackError("the application was removed from another shell.")
         if now.application is not before:
@@ -252,9 +252,9 @@ def _watch(stack: StackFile, client: ServeControllerClient, report: Report, shar
             refused = after
 
 
-def _watch_card(sharing: CardSharing, now: serve_status.Snapshot, report: Report) -> None:
+def _watch_card(sharing: CardSharing, report: Report) -> None:
     """Start all stages again where they cannot go on together; see serve_app.launch.card_sharing."""
-    why = sharing.trouble(now.application is ApplicationStatus.DEPLOYING or now.scaling)
+    why = sharing.trouble()
     if why is None:
         return
     report.step(f"{why}: all stages of the card start again")

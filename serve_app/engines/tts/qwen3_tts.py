@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import torch
@@ -62,7 +63,8 @@ PART_PAUSE_S = 0.15
 """Pause between the parts of one text, after their own silence is trimmed."""
 
 WARM_UP = "Olá! Vamos conversar um pouco em português hoje?"
-"""At least 25 frames of speech, so that the codec has worked on a full window."""
+WARM_UP_S = 2.0
+"""25 frames of that, so that the codec has worked on a full window; more would only delay the start."""
 
 DEFAULT_VOICE = "serena"
 VOICES = (DEFAULT_VOICE, "vivian", "uncle_fu", "ryan", "aiden", "ono_anna", "sohee", "eric", "dylan")
@@ -122,7 +124,17 @@ class Qwen3Tts:
 
     def warm_up(self) -> None:
         """Speak two seconds: the graphs alone leave the first learner waiting for the codec's kernels."""
-        self._pool.submit(self._speak, WARM_UP, self.voices[0], 1.0, CancelScope(), lambda _piece: None).result()
+        left = WARM_UP_S * self.sample_rate
+        with CancelScope() as scope:
+            enough = Event()
+
+            def count(piece: Audio) -> None:
+                nonlocal left
+                left -= len(piece)
+                if left <= 0:
+                    enough.set()
+
+            self._pool.submit(self._speak, WARM_UP, self.voices[0], 1.0, scope.child(enough), count).result()
 
     def _load(self, model: Path, device: torch.device, dtype: torch.dtype) -> FasterQwen3TTS | Qwen3TTSModel:
         """The model, on CUDA with graphs."""
