@@ -11,12 +11,13 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
+from serve_app.config.lint import StackFile
 from serve_app.launch.serve_status import INGRESS
 
 ANSWER_S = 5.0
 POLL_S = 0.3
-ASKED_TIMES = 6
-"""For each replica: Serve chooses which one answers, and all have to be asked."""
+ASKED_TIMES = 16
+"""Where there are several replicas: Serve chooses which one answers, and all have to be asked."""
 AT_ONCE = "Ctrl-C again ends it at once"
 
 
@@ -31,12 +32,13 @@ class Stopping:
     done: bool
 
 
-def finish_turns(application: str, say: Callable[[str], None], replicas: int = 1) -> None:
+def finish_turns(stack: StackFile, say: Callable[[str], None]) -> None:
     """Let the running turns of a server that is ready finish, within `limits.stop_s`. An ingress that is dead or hangs
     is not waited for."""
     try:
-        ingress = serve.get_deployment_handle(INGRESS, application)
-        now = _ask(ingress, replicas)
+        ingress = serve.get_deployment_handle(INGRESS, stack.application)
+        several = stack.has_several_ingresses()
+        now = _ask(ingress, several)
         turns = sum(one.turns for one in now.values())
         left_s = max(one.left_s for one in now.values())
         if not turns:
@@ -46,7 +48,7 @@ def finish_turns(application: str, say: Callable[[str], None], replicas: int = 1
         deadline = time.monotonic() + left_s + ANSWER_S
         while not all(one.done for one in now.values()) and time.monotonic() < deadline:
             time.sleep(POLL_S)
-            now |= _ask(ingress, replicas)
+            now |= _ask(ingress, several)
         if turns:
             left = sum(one.turns for one in now.values())
             say(f"{_count(left)} could not be ended" if left else "no turn is running any more")
@@ -54,9 +56,8 @@ def finish_turns(application: str, say: Callable[[str], None], replicas: int = 1
         say(f"stopping, without waiting for turns: the ingress does not answer ({type(error).__name__})")
 
 
-def _ask(ingress: Any, replicas: int) -> dict[str, Stopping]:
-    times = 1 if replicas == 1 else ASKED_TIMES * replicas
-    asked = [ingress.stop.remote() for _ in range(times)]
+def _ask(ingress: Any, several: bool) -> dict[str, Stopping]:
+    asked = [ingress.stop.remote() for _ in range(ASKED_TIMES if several else 1)]
     answers: list[Stopping] = [one.result(timeout_s=ANSWER_S) for one in asked]
     return {one.replica: one for one in answers}
 

@@ -81,7 +81,7 @@ def run(
             signals.install()
             half_started = not ray.is_initialized()
             if ready:
-                graceful_stop.finish_turns(stack.application, report.step)
+                graceful_stop.finish_turns(stack, report.step)
             else:
                 report.step(f"stopping ({graceful_stop.AT_ONCE})")
             _stop()
