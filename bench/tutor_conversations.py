@@ -3,8 +3,8 @@
 Sixty conversations of eight utterances, A1 to C1, by learners with many first languages: errors that are usual for
 them, good and bad news, questions about words and about what was said before, goodbyes. Not recordings: written by
 hand as a transcriber would write them down, by somebody who did not know the planner's rules. A change of the planner
-or of a prompt is tried on the first twenty ("development"). The next twenty ("held-out") have been looked at since;
-the last twenty ("unseen") are run once, after all changes.
+or of a prompt is tried on the first twenty ("development"). The next twenty ("held-out") have been looked at since; the
+last twenty ("unseen") were run once, on an earlier tutor, and have been studied since.
 """
 
 from __future__ import annotations

@@ -139,9 +139,7 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="without --url: a GGUF model")
     parser.add_argument("--transcript", action="store_true", help="the model is a base model without a chat template")
     parser.add_argument("--prompt", type=Path, help="without --url: a prompt file other than Parle's own")
-    parser.add_argument(
-        "--part", choices=get_args(Part), default="development", help="unseen: those that nothing was tuned on"
-    )
+    parser.add_argument("--part", choices=get_args(Part), default="development", help="unseen: run once, studied since")
     parser.add_argument("--conversations", type=int, help="only so many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--temperature", type=float)

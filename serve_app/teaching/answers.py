@@ -35,6 +35,7 @@ _ABOUT_WORDS = re.compile(
     r"|feminino|masculino|subjuntivo|conjug\w+|crase|gramática|sinônimo|pronúncia|pronuncia)\b",
     re.IGNORECASE,
 )
+_ABOUT_RIGHT = re.compile(r"\b(?:cert[oa]|corret[oa]|errad[oa])\b.*[\"'“‘]", re.IGNORECASE)
 _OPINION = "Eu acho que"
 """How any other question is answered: a small model would say the question back."""
 
@@ -82,7 +83,7 @@ def answer_question(said: Said, kind: Kind, *, follow_ups: bool) -> Plan:
             return Plan(kind, opening_for(kind, said), begin, question_form(said, sentence=True))
     if not follow_ups:
         return Plan(kind, opening_for(kind, said), "", question_form(said, sentence=True))
-    if _ABOUT_WORDS.search(said.utterance):
+    if _ABOUT_WORDS.search(said.utterance) or _ABOUT_RIGHT.search(said.utterance):
         return Plan(kind, fresh(openings()["unknown_word"], said.replies), "", question_form(said))
     if _FACT_ASKED.search(said.utterance):
         return Plan(kind, fresh(openings()["not_remembered"], said.replies), "", question_form(said))

@@ -27,7 +27,7 @@ _THINKING = frozenset(
 """What is thought now of yesterday; "como" may be "like"."""
 
 _FOOD = re.compile(r" (?:um|uma|o|a|os|as|muit[oa]|pizza|carne|peixe|arroz|pão|salada|frango|bolo|sopa|feijoada)\b")
-_PARTICIPLES = {
+IRREGULAR_PARTICIPLES = {
     "feito": "fazer",
     "visto": "ver",
     "dito": "dizer",
@@ -110,7 +110,8 @@ def _perfect(text: str) -> Iterator[Correction]:
     """ "Semana passada eu tenho encontrado": as in German and Italian."""
     have = {"tenho": 0, "tem": 1, "temos": 2, "têm": 3}
     for match in re.finditer(
-        rf"\b(?:{'|'.join(have)}) (?:(?:já|não|sempre|também) )?({_WORD}(?:ado|ido)|{'|'.join(_PARTICIPLES)})\b",
+        rf"\b(?:{'|'.join(have)}) (?:(?:já|não|sempre|também) )?"
+        rf"({_WORD}(?:ado|ido)|{'|'.join(IRREGULAR_PARTICIPLES)})\b",
         text,
         re.IGNORECASE,
     ):
@@ -119,7 +120,7 @@ def _perfect(text: str) -> Iterator[Correction]:
             continue
         participle, words = match[1].lower(), match[0].split()
         stem = participle[:-3]
-        verb = _PARTICIPLES.get(participle) or (
+        verb = IRREGULAR_PARTICIPLES.get(participle) or (
             stem + "ar" if participle.endswith("ado") else likely_verb(stem + "er", stem + "ir")
         )
         past = conjugate(verb, "past") if verb and is_infinitive(verb) else None

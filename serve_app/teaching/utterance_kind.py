@@ -38,7 +38,8 @@ def _words(*patterns: str) -> re.Pattern[str]:
 
 _GOODBYE = re.compile(
     r"^\W*(?:(?:então|bom|ok|obrigad[oa]|tá|certo|bem)[\s,.!]+)*"
-    r"(?:tchau|adeus|até (?:logo|amanhã|mais|breve|a próxima|segunda|depois)|preciso ir|tenho que ir|boa noite e|bye)"
+    r"(?:tchau|adeus|até (?:logo|amanhã|mais|breve|a próxima|segunda|terça|quarta|quinta|sexta|sábado"
+    r"|domingo|depois|(?:a )?semana que vem|outro dia|lá)|preciso ir|tenho que ir|boa noite e|bye)"
     r"|\b(?:goodbye|bye|see you|i have to go|adiós|até a próxima|tchau|(?:um )?abraço|a gente se (?:vê|fala))\W*$"
     r"|\bvou indo\b|\baté a próxima\b|^\W*falou\W",
     re.IGNORECASE,

@@ -12,6 +12,7 @@ from serve_app.teaching.correction import Correction
 from serve_app.teaching.error_rules import find_errors, mended
 from serve_app.teaching.how_to_say import is_portuguese
 from serve_app.teaching.spoken_signs import spelt
+from serve_app.teaching.tense_errors import IRREGULAR_PARTICIPLES
 from serve_app.teaching.utterance_kind import has_foreign_words, is_foreign
 from serve_app.teaching.word_answer import WordAnswer, fold
 from serve_app.teaching.word_forms import feminine, masculine
@@ -41,6 +42,11 @@ _RIGHT = re.compile(
     r"|\"(?P<before>[^\"]{4,80})\" (?:está|é) (?:certo|correto|errado)",
     re.IGNORECASE,
 )
+_EITHER = re.compile(
+    r"(?:\b(?:certo|correto|correta|diz|digo|fala|é|ou)\b.*)?\"([^\"]{2,60})\",? ou (?:é |se diz )?\"([^\"]{2,60})\"",
+    re.IGNORECASE,
+)
+_PARTICIPLE = re.compile(rf"\bparticípio (?:passado )?d[eo] {_WORD}", re.IGNORECASE)
 _DESCRIBED = re.compile(
     r"\b(?:palavra|nome|chama|chamam|diz|dizer|diz-se)\b.*\b(?:pessoa|quem|lugar|loja|coisa|aparelho|objeto|homem|mulher"
     r"|profissional|médico|papel|dia|ferramenta|móvel|animal|parte|roupa|sala|quarto)\b"
@@ -51,7 +57,15 @@ _DESCRIBED = re.compile(
 
 def use_of(text: str) -> WordAnswer | None:
     """The answer where `text` (with plain quotation marks) asks how a word is used."""
-    return _example(text) or _synonym(text) or _sound(text) or _right(text) or _described(text)
+    return (
+        _example(text)
+        or _synonym(text)
+        or _sound(text)
+        or _which_is_right(text)
+        or _right(text)
+        or _participle(text)
+        or _described(text)
+    )
 
 
 def _asked(found: re.Match[str]) -> str:
@@ -148,6 +162,29 @@ def _right(text: str) -> WordAnswer | None:
     if errors:
         return WordAnswer(f'A gente diz "{mended(phrase, errors).strip(" .!?")}".')
     return WordAnswer(f'Em "{phrase}" eu não vejo nenhum erro.') if len(phrase.split()) > 1 else None
+
+
+def _which_is_right(text: str) -> WordAnswer | None:
+    """Of two phrases the one in which the rules see no error, if they see one in the other."""
+    found = _EITHER.search(text)
+    if found is None:
+        return None
+    wrong = [bool(find_errors(phrase)) for phrase in found.groups()]
+    if wrong[0] == wrong[1]:
+        return None
+    return WordAnswer(f'A gente diz "{found[2] if wrong[0] else found[1]}".')
+
+
+def _participle(text: str) -> WordAnswer | None:
+    found = _PARTICIPLE.search(text)
+    if found is None:
+        return None
+    verb = _asked(found).lower()
+    irregular = next((form for form, infinitive in IRREGULAR_PARTICIPLES.items() if infinitive == verb), None)
+    if irregular is None and (not verb.endswith(("ar", "er", "ir")) or not is_portuguese(verb)):
+        return None
+    form = irregular or verb[:-2] + ("ado" if verb.endswith("ar") else "ido")
+    return WordAnswer(f'O particípio de "{verb}" é "{form}".')
 
 
 @cache
