@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,18 +19,17 @@ from pathlib import Path
 import psutil
 
 from serve_app.config.stack import StackArgs
-from serve_app.errors import StackError, first_line
+from serve_app.errors import StackError
 from serve_app.gpu import mps
 from serve_app.gpu.budget import on_card
 from serve_app.gpu.cards import divided_cards
 from serve_app.gpu.mps import CONTROL, LOG_VARIABLE, PIPE_VARIABLE, Control, MpsError
+from serve_app.launch import mps_daemon
+from serve_app.launch.report import Report
 
-START_S = 20.0
-QUIT_S = 2
 PREFIX = "parle-mps-"
 FOLDERS = Path("/tmp")
 CLUSTER = "the stages share their cards as the cluster's machines have it"
-PID_FILE = "nvidia-cuda-mps-control.pid"
 
 
 @dataclass
@@ -77,8 +74,8 @@ class CardSharing:
             return
         try:
             if self.owned:
-                _end_daemon(control)
-                _start_daemon(control)
+                mps_daemon.end(control)
+                mps_daemon.start(control)
         except MpsError as error:
             self.control = None
             raise StackError(f"MPS does not start again: {error}") from None
@@ -102,7 +99,18 @@ class CardSharing:
         if self.control is not None:
             self.control.end(self._ours(quiet=True))
             if self.owned:
-                _end_daemon(self.control, after_s=0)
+                mps_daemon.end(self.control, after_s=0)
+
+
+def watch(sharing: CardSharing, report: Report) -> None:
+    """Start all stages again where they cannot go on together, and say so. To be called again and again."""
+    if (why := sharing.trouble()) is None:
+        return
+    report.step(f"{why}: all stages of the card start again")
+    try:
+        sharing.recover()
+    except StackError as error:
+        report.step(f"{error.message}; the stages share the card by time slicing now")
 
 
 def expected(args: StackArgs) -> str | None:
@@ -135,7 +143,7 @@ def shared(args: StackArgs, address: str | None = None) -> Generator[CardSharing
         yield sharing
     finally:
         if sharing.control is not None and sharing.owned:
-            _end_daemon(sharing.control)
+            mps_daemon.end(sharing.control)
         if os.environ.get(PIPE_VARIABLE) != before[PIPE_VARIABLE]:
             _forget(os.environ.get(PIPE_VARIABLE))
         for name, value in before.items():
@@ -154,7 +162,7 @@ def _begin(args: StackArgs) -> CardSharing:
         return _slice(None)
     try:
         if (control := _look()) is not None:
-            _await_server(control)
+            mps_daemon.await_server(control)
             os.environ[PIPE_VARIABLE] = str(control.pipe)
             return CardSharing(_line(f"MPS, which ran already ({control.pipe})"), control)
         control = _own()
@@ -208,9 +216,9 @@ def _own() -> Control:
     folder = _new_folder()
     control = Control(folder)
     try:
-        _start_daemon(control)
+        mps_daemon.start(control)
     except BaseException:  # also a signal: nothing of it is left
-        _end_daemon(control, after_s=0)
+        mps_daemon.end(control, after_s=0)
         _forget(str(folder))
         raise
     os.environ[PIPE_VARIABLE] = os.environ[LOG_VARIABLE] = str(folder)
@@ -219,65 +227,6 @@ def _own() -> Control:
 
 def _new_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=FOLDERS))
-
-
-def _start_daemon(control: Control) -> None:
-    """The daemon, and a server of this user that is ready: it fails now where it cannot work, not in a stage."""
-    # The server would number the cards anew, and Ray gives each stage a number of the machine's own.
-    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
-    environment |= {PIPE_VARIABLE: str(control.pipe), LOG_VARIABLE: str(control.pipe)}
-    try:
-        done = subprocess.run(
-            [CONTROL, "-d"], env=environment, capture_output=True, text=True, timeout=START_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise MpsError(f"{CONTROL} does not start: {first_line(error)}") from None
-    if done.returncode:
-        said = (done.stdout + done.stderr).strip() or _last_log(control) or f"exit code {done.returncode}"
-        raise MpsError(f"{CONTROL} does not start: {said.splitlines()[0]}")
-    _await_server(control)
-
-
-def _await_server(control: Control) -> None:
-    """Wait until a server can take clients.
-
-    Raises:
-        MpsError: none can.
-    """
-    if not control.servers():
-        control.ask(f"start_server -uid {os.getuid()}", limit_s=START_S)
-    patience, state = time.monotonic() + START_S, "no server starts"
-    while time.monotonic() < patience:
-        if servers := control.servers():
-            state = control.state(servers[0])
-            if state == "ACTIVE":
-                return
-        time.sleep(0.1)
-    raise MpsError(f"its server does not become ready: {_last_log(control) or state}")
-
-
-def _last_log(control: Control) -> str | None:
-    """The last line of the server's log, or of the daemon's, which says why it cannot work."""
-    for name in ("server.log", "control.log"):
-        with suppress(OSError):
-            lines = (control.pipe / name).read_text("utf-8", "replace").splitlines()
-            if told := [line.strip() for line in lines if line.strip()]:
-                return told[-1]
-    return None
-
-
-def _end_daemon(control: Control, after_s: int = QUIT_S) -> None:
-    """End our daemon and its servers, whatever state they are in."""
-    family: list[psutil.Process] = []
-    with suppress(OSError, ValueError, psutil.NoSuchProcess):
-        daemon = psutil.Process(int((control.pipe / PID_FILE).read_text("utf-8").strip()))
-        family = [daemon, *daemon.children(recursive=True)]
-    with suppress(MpsError):
-        control.quit(after_s)
-    _, alive = psutil.wait_procs(family, after_s)
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
 
 
 def _forget(folder: str | None) -> None:
@@ -290,5 +239,5 @@ def _sweep() -> None:
     for folder in FOLDERS.glob(f"{PREFIX}*"):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.stat().st_uid == os.getuid():
-            _end_daemon(Control(folder), after_s=0)
+            mps_daemon.end(Control(folder), after_s=0)
             _forget(str(folder))

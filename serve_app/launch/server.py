@@ -237,7 +237,7 @@ def _watch(stack: StackFile, client: ServeControllerClient, report: Report, shar
         time.sleep(WATCH_POLL_S)
         front_door.look()
         now = _look(stack, client)
-        _watch_card(sharing, report)
+        card_sharing.watch(sharing, report)
         if now.application in (ApplicationStatus.NOT_STARTED, ApplicationStatus.DELETING) and not now.deployments:
             raise StackError("the application was removed from another shell.")
         if now.application is not before:
@@ -250,18 +250,6 @@ def _watch(stack: StackFile, client: ServeControllerClient, report: Report, shar
             for line in _settings_told(refused, after):
                 report.step(line)
             refused = after
-
-
-def _watch_card(sharing: CardSharing, report: Report) -> None:
-    """Start all stages again where they cannot go on together; see serve_app.launch.card_sharing."""
-    why = sharing.trouble()
-    if why is None:
-        return
-    report.step(f"{why}: all stages of the card start again")
-    try:
-        sharing.recover()
-    except StackError as error:
-        report.step(f"{error.message}; the stages share the card by time slicing now")
 
 
 def _settings_told(before: dict[str, str], after: dict[str, str]) -> list[str]:

@@ -23,7 +23,7 @@ from serve_app.config.stack import GpuConfig, StackArgs
 from serve_app.errors import StackError
 from serve_app.gpu import mps
 from serve_app.gpu.mps import CONTROL, LIMIT_VARIABLE, LOG_VARIABLE, PIPE_VARIABLE, Control
-from serve_app.launch import card_sharing
+from serve_app.launch import card_sharing, mps_daemon
 from serve_app.launch.card_sharing import CardSharing, expected, shared
 
 GIB = 2**30
@@ -93,7 +93,7 @@ def stack(sharing: str = "auto") -> StackArgs:
 
 
 def daemon_of(pipe: Path) -> psutil.Process:
-    return psutil.Process(int((pipe / card_sharing.PID_FILE).read_text("utf-8")))
+    return psutil.Process(int((pipe / mps_daemon.PID_FILE).read_text("utf-8")))
 
 
 def pipe_now() -> Path:
@@ -167,7 +167,7 @@ def test_where_it_cannot_be_had_one_line_says_why(
         nvml(monkeypatch, Present("NVIDIA H100", 80 * GIB, divided=True))
     else:
         monkeypatch.setenv("FAKE_MPS", "broken")
-        monkeypatch.setattr(card_sharing, "START_S", 1.0)
+        monkeypatch.setattr(mps_daemon, "START_S", 1.0)
     with shared(stack()) as sharing:
         assert sharing.line == f"the stages share the card by time slicing: {why}"
         assert PIPE_VARIABLE not in os.environ
@@ -237,7 +237,7 @@ def test_an_mps_that_dies_is_started_again(machine: Path, join: Join) -> None:
     with shared(stack()) as sharing:
         daemon_of(pipe_now()).kill()
         assert "no MPS answers" in _trouble(sharing)
-        (pipe_now() / card_sharing.PID_FILE).unlink()
+        (pipe_now() / mps_daemon.PID_FILE).unlink()
         (pipe_now() / "control").unlink()
         sharing.recover()
         assert said(join()).startswith("ready")
