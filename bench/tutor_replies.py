@@ -18,7 +18,7 @@ from serve_app.lesson.events import Complete, Failed
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_protocols import Stages, TutorStage, Utterance
 from serve_app.lesson.turn import Turn
-from serve_app.protocols import Audio, Speech, Transcript
+from serve_app.protocols import Audio, Speech, Transcript, WordScore
 from serve_app.store.memory import MemoryStore
 from serve_app.teaching.planner import plan
 
@@ -121,6 +121,9 @@ class _Written:
 
     async def transcribe(self, audio: Audio, *_: Any, **__: Any) -> Transcript:
         return Transcript(self.text)
+
+    async def pronounced(self, audio: Audio, sentence: str) -> list[WordScore]:
+        return []
 
 
 class _Silent:

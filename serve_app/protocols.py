@@ -52,6 +52,25 @@ class Transcript:
     language: str | None = None
 
 
+Verdict = Literal["clear", "doubtful", "unclear", "missing"]
+"""Of a word said after somebody: as it should be, perhaps not, not, left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordScore:
+    """One word of a given sentence: its time in the recording (seconds) and how well it was said, 0..1.
+
+    `sounds_like` is the spelling of what the sound fits better, if it is another one.
+    """
+
+    word: str
+    start: float
+    end: float
+    score: float
+    verdict: Verdict
+    sounds_like: str | None = None
+
+
 class SpeechToTextEngine(Protocol):
     max_batch: int
     """How many utterances are worth transcribing at once; 1 if batching gains nothing."""
@@ -86,6 +105,14 @@ class SpeechToTextEngine(Protocol):
         learner_errors: bool = False,
     ) -> Transcript:
         """Transcribe one utterance at 16 kHz; `prompt` is text that was said before it."""
+        ...
+
+    async def pronounced(self, audio: Audio, sentence: str, *, language: str) -> list[WordScore]:
+        """How well each word of `sentence` was said in a recording at 16 kHz; [] if nobody spoke.
+
+        Raises:
+            BadAudio: it holds more than 30 s of speech.
+        """
         ...
 
     async def work_done(self) -> int:

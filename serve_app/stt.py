@@ -16,7 +16,7 @@ from serve_app.config.stack import FasterWhisperConfig, SttConfig
 from serve_app.config.user_config import SttSettings
 from serve_app.gpu.mps import hold_to_share
 from serve_app.lesson.stage_protocols import HearingRequest
-from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
+from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript, WordScore
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, load_engine, stage_errors
 from serve_app.weights.sources import fetched
@@ -95,6 +95,11 @@ class SpeechToText:
             watch = stopwatch.start()
             heard = await self._engine.transcribe(audio, **options)
             return replace(heard, compute_s=watch.seconds)
+
+    async def pronounced(self, audio: Audio, sentence: str) -> list[WordScore]:
+        """How well each word of `sentence` was said, in the stack's language; [] if nobody spoke."""
+        with stage_errors("stt"):
+            return await self._engine.pronounced(audio, sentence, language=self._settings.now.language)
 
     @serve.batch(batch_wait_timeout_s=0)  # no batching delay: a batch is whatever queued during the previous one
     async def _together(self, utterances: list[tuple[Audio, str, Event]]) -> list[Transcript]:

@@ -18,7 +18,7 @@ from serve_app.config.strict import Strict
 from serve_app.errors import did_you_mean
 from serve_app.protocols import CefrLevel
 
-Route = Literal["sse", "websocket", "web", "openai"]
+Route = Literal["sse", "websocket", "web", "openai", "pronunciation"]
 CardSharing = Literal["auto", "mps", "time-slicing"]
 Order = Literal["documented", "eager"]
 
@@ -255,8 +255,8 @@ class StackArgs(Strict):
         return sum(config.num_gpus for config in self.stages().values())
 
 
+ROUTES: list[str] = ["sse", "websocket", "web", "openai", "pronunciation"]
 SHARINGS: list[str] = ["auto", "mps", "time-slicing"]
-ROUTES: list[str] = ["sse", "websocket", "web", "openai"]
 ENGINES: dict[str, list[str]] = {
     "stt": ["faster-whisper", "transformers"],
     "cefr": ["lexical", "transformers"],

@@ -22,7 +22,7 @@ from serve_app.lesson.stage_protocols import (
     TutorStage,
 )
 from serve_app.lesson.tutor_prompt import TutorRequest
-from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage
+from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage, WordScore
 
 T = TypeVar("T")
 
@@ -85,6 +85,9 @@ class _LimitedSpeechToText:
 
     async def transcribe(self, audio: Audio, said_before: str) -> Transcript:
         return await answer_within(self.limit_s, self.stage.transcribe(audio, said_before), "stt")
+
+    async def pronounced(self, audio: Audio, sentence: str) -> list[WordScore]:
+        return await answer_within(self.limit_s, self.stage.pronounced(audio, sentence), "stt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,13 @@ from serve_app.config.stack import Order
 from serve_app.config.user_config import CorrectionStyle
 from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.tutor_prompt import TutorRequest
-from serve_app.protocols import Audio, LevelEstimate, Message, Speech, TextDelta, Transcript, Usage
+from serve_app.protocols import Audio, LevelEstimate, Message, Speech, TextDelta, Transcript, Usage, WordScore
 
 
 class SpeechToTextStage(Protocol):
     async def transcribe(self, audio: Audio, said_before: str) -> Transcript: ...
+
+    async def pronounced(self, audio: Audio, sentence: str) -> list[WordScore]: ...
 
 
 class CefrStage(Protocol):

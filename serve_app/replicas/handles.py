@@ -26,7 +26,7 @@ from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.stage_limits import answer_within
 from serve_app.lesson.stage_protocols import ChatRequest, HearingRequest
 from serve_app.lesson.tutor_prompt import TutorRequest
-from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage
+from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage, WordScore
 
 RAY_ERRORS = (RayError, RayServeException)
 
@@ -128,6 +128,9 @@ class RemoteSpeechToText:
 
     async def transcribe(self, audio: Audio, said_before: str) -> Transcript:
         return await call(self.handle.transcribe, audio, said_before, stage="stt")
+
+    async def pronounced(self, audio: Audio, sentence: str) -> list[WordScore]:
+        return await call(self.handle.pronounced, audio, sentence, stage="stt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from serve_app.routes.gate import Gate, TokenRoute
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.openai import OpenAiRoutes
 from serve_app.routes.origins import OriginCheck, Origins, hosts_of, path_of
+from serve_app.routes.pronunciation import PronunciationRoute
 from serve_app.routes.safe_headers import SafeHeaders
 from serve_app.routes.sessions import SessionRoutes
 from serve_app.routes.sse import SseRoute
@@ -67,6 +68,8 @@ def app_for(
         logger.info("no API key is set: whoever reaches the port may use this server")
     if "sse" in args.routes:
         app.include_router(SseRoute(lessons).router())
+    if "pronunciation" in args.routes:
+        app.include_router(PronunciationRoute(lessons).router())
     websocket = WebSocketRoute(lessons) if "websocket" in args.routes else ClosedWebSocketRoute()
     app.include_router(websocket.router())
     if "openai" in args.routes:

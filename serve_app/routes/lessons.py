@@ -20,7 +20,7 @@ from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.events import Event
 from serve_app.lesson.kept import ConversationStore
 from serve_app.lesson.speech_cutter import Pace
-from serve_app.lesson.stage_limits import answer_within
+from serve_app.lesson.stage_limits import answer_within, limited
 from serve_app.lesson.stage_protocols import StageQueries, Stages, Utterance
 from serve_app.lesson.turn import Turn
 from serve_app.lesson.turn_record import TurnRecord
@@ -222,6 +222,10 @@ class Lessons:
         if self._stop is None:
             self._stop = GracefulStop(self.presence, self._places, self._running, self.limits.stop_s)
         return self._stop
+
+    def stages(self) -> Stages:
+        """The stages with the limits in force."""
+        return limited(self._stages, self.limits)
 
     async def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
         """The events of one turn; see Turn.events."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from starlette.datastructures import UploadFile
 from starlette.types import Receive, Scope, Send
 
 from serve_app.config.stack import Order
-from serve_app.errors import BadAudio, InvalidField, ParleError
+from serve_app.errors import InvalidField, ParleError
 from serve_app.lesson.events import Failed, Waiting, sse
 from serve_app.lesson.stage_protocols import Utterance
 from serve_app.routes.api_docs import answers, body_of
@@ -22,10 +21,9 @@ from serve_app.routes.keep_alive import kept_alive
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.places import Place
 from serve_app.routes.upload import Upload
-from serve_app.routes.upload_form import read_form
+from serve_app.routes.upload_form import declared_length, read_recording
 
 ROUTE = "sse"
-AUDIO_FIELDS = ("audio", "file")
 
 
 class TurnFields(Choice):
@@ -65,8 +63,8 @@ class SseRoute:
         with lessons.refusals(ROUTE), ExitStack() as slot:
             slot.enter_context(lessons.shares.turn(client))
             place = slot.enter_context(lessons.place(client, wait=_wait(request)))
-            with place.uploading(Upload(request.receive, lessons.limits, declared=_length(request))) as upload:
-                recording, fields = await _read_form(Request(request.scope, upload.receive))
+            with place.uploading(Upload(request.receive, lessons.limits, declared=declared_length(request))) as upload:
+                recording, fields = await read_recording(Request(request.scope, upload.receive))
             order = _order(fields.pop("order", None))
             choice = Choice().changed(fields)
             if place.taken:
@@ -111,51 +109,12 @@ async def _events(
             yield sse(event)
 
 
-async def _read_form(request: Request) -> tuple[bytes, dict[str, Any]]:
-    """The recording and the other fields.
-
-    Raises:
-        BadAudio: there is no recording, or the form cannot be read.
-        TooLarge, TooSlow: as soon as too many bytes have come, or too few.
-        InvalidField: a field was sent twice or as a file.
-    """
-    fields: dict[str, Any] = {}
-    recording = None
-    form = await read_form(request, max_files=2, max_fields=20)
-    try:
-        for name, value in form.multi_items():
-            if name in AUDIO_FIELDS:
-                if not isinstance(value, UploadFile):
-                    raise BadAudio(
-                        f"The field '{name}' must be a file, not text: give its part a filename or an audio/... type.",
-                        code="no_audio",
-                    )
-                if recording is not None:
-                    raise InvalidField("One recording at a time: the form has two.")
-                recording = await value.read()
-            elif isinstance(value, UploadFile) or name in fields:
-                raise InvalidField(f"The field '{name}' must be sent once, as text.")
-            else:
-                fields[name] = value
-    finally:
-        await form.close()
-    if recording is None:
-        raise BadAudio("There is no recording: send it in the field 'audio'.", code="no_audio")
-    return recording, fields
-
-
 def _wait(request: Request) -> bool:
     """Whether the client would wait for a place: `?wait=true`."""
     value = request.query_params.get("wait", "false")
     if value not in ("true", "false"):
         raise InvalidField("wait must be true or false.")
     return value == "true"
-
-
-def _length(request: Request) -> int | None:
-    """The declared size of the body; the HTTP server has checked that it is a number."""
-    declared = request.headers.get("content-length")
-    return None if declared is None else int(declared)
 
 
 def _order(value: str | None) -> Order:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import Any
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData, Headers
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from serve_app.errors import BadAudio
+from serve_app.errors import BadAudio, InvalidField
 
+AUDIO_FIELDS = ("audio", "file")
 MEDIA_TYPE = b"multipart/form-data"
 RECORDED = (b"audio/", b"video/", b"application/octet-stream")
 """How the media type of a recording begins; a field with another one is text unless it has a filename."""
@@ -30,6 +32,45 @@ async def read_form(request: Request, *, max_files: int, max_fields: int, field:
         return await _Parser(request.headers, body, max_files=max_files, max_fields=max_fields).parse()
     except MultiPartException as error:
         raise BadAudio(f"The form cannot be read: {error.message}", code="bad_form") from None
+
+
+async def read_recording(request: Request) -> tuple[bytes, dict[str, Any]]:
+    """The recording and the other fields.
+
+    Raises:
+        BadAudio: there is no recording, or the form cannot be read.
+        TooLarge, TooSlow: as soon as too many bytes have come, or too few.
+        InvalidField: a field was sent twice or as a file.
+    """
+    fields: dict[str, Any] = {}
+    recording = None
+    form = await read_form(request, max_files=2, max_fields=20)
+    try:
+        for name, value in form.multi_items():
+            if name in AUDIO_FIELDS:
+                if not isinstance(value, UploadFile):
+                    raise BadAudio(
+                        f"The field '{name}' must be a file, not text: give its part a filename or an audio/... type.",
+                        code="no_audio",
+                    )
+                if recording is not None:
+                    raise InvalidField("One recording at a time: the form has two.")
+                recording = await value.read()
+            elif isinstance(value, UploadFile) or name in fields:
+                raise InvalidField(f"The field '{name}' must be sent once, as text.")
+            else:
+                fields[name] = value
+    finally:
+        await form.close()
+    if recording is None:
+        raise BadAudio("There is no recording: send it in the field 'audio'.", code="no_audio")
+    return recording, fields
+
+
+def declared_length(request: Request) -> int | None:
+    """The declared size of the body; the HTTP server has checked that it is a number."""
+    declared = request.headers.get("content-length")
+    return None if declared is None else int(declared)
 
 
 class _Parser(MultiPartParser):

@@ -11,6 +11,7 @@ import { drawLevel } from './level.js';
 import { Notices } from './notices.js';
 import { Player } from './player.js';
 import { pushToTalk } from './press.js';
+import { Repeat } from './repeat.js';
 import { Replay } from './replay.js';
 import { Settings } from './settings.js';
 import { Sounds } from './sounds.js';
@@ -48,14 +49,13 @@ const view = new View({
   replay: (turn, who) => replayLine(turn, who),
   unheard: (why) => dock.say(why),
   resend,
+  repeat: () => repeat,
   timed: () => choices.timing,
 });
 const replay = new Replay(player, show, () => dock.say('unplayable'));
 const settings = new Settings(choices, {
-  changed,
-  restart,
-  forget,
-  slower: sayAgainSlowly,
+  ...{ changed, restart, forget },
+  slower: () => choices.speed !== 1 && sayAgainSlowly(lesson.last),
   opened: () => connection.refresh(),
 });
 const talk = new Talk({
@@ -73,6 +73,7 @@ const talk = new Talk({
 });
 const keyDialog = new KeyDialog(() => connection.retry());
 const connection = new Connection({ hello, event: take, audio: takeAudio, changed: connectionChanged });
+const repeat = new Repeat(lesson, talk, connection, { show, slowly: sayAgainSlowly });
 
 pushToTalk(byId('talk'), {
   talking: () => talk.talking(),
@@ -128,6 +129,7 @@ function stop() {
 }
 
 function recorded(recording) {
+  if (repeat.take(recording)) return;
   const turn = lesson.begin(recording, newKey());
   sounds.keep(session, turn);
   if (lesson.letGo) show(lesson.letGo);
@@ -184,10 +186,9 @@ function replayLine(turn, who) {
   if (again) replay.begin(turn, who);
 }
 
-/** After "Devagar" is switched on: the last answer again, slowly, from the sound that is kept. */
-function sayAgainSlowly() {
-  const turn = lesson.last;
-  if (choices.speed === 1 || talk.talking() || !turn?.over || !turn.pieces.length) return;
+/** A whole answer again, slowly, from the sound that is kept: the last one when "Devagar" is switched on. */
+function sayAgainSlowly(turn) {
+  if (talk.talking() || !turn?.over || !turn.pieces.length) return;
   hush();
   replay.slowly(turn);
 }
@@ -248,6 +249,7 @@ function connectionChanged(now) {
   if (now === 'open') restoreTurns();
   else refusals = 0;
   if (!CONNECTED.has(now)) for (const turn of lesson.lost()) show(turn);
+  if (now === 'open') for (const turn of lesson.turns) show(turn); // the server's routes are known now
   settings.draw(connection.info?.voices);
   save();
   draw();

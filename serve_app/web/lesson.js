@@ -31,6 +31,7 @@ export class Turn {
   marks = {}; // this client's clock, ms: sent, arrived, understood, firstWord, firstSound, written
   recording = null; // Blob; kept over a reload by sounds.js, like the pieces
   pieces = []; // WAV files
+  repeat = null; // what repeat.js shows below the answer; not kept
   unheard = null; // the text that says why its sound is gone
   stopping = false; // `cancel` was sent: audio that still arrives is not played
 

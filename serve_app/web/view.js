@@ -24,6 +24,7 @@ export class View {
    * @param {(turn, who: 'learner'|'tutor') => void} hooks.replay
    * @param {(why: string) => void} hooks.unheard called to say why a line cannot be played
    * @param {(turn) => void} hooks.resend
+   * @param {() => import('./repeat.js').Repeat} hooks.repeat
    * @param {() => boolean} hooks.timed whether the learner wants to see how long answers take
    */
   constructor(hooks) {
@@ -126,10 +127,12 @@ export class View {
         { class: 'who' },
         el('span', {}, 'Parle'),
         turn.over && turn.marks.firstSound && this.#replay(turn, 'tutor', replaying, turn.pieces.length),
+        this.#hooks.repeat().offered(turn) && this.#repeat(turn),
       ),
       turn.reply
         ? el('p', { class: 'reply', lang: 'pt-BR' }, turn.reply)
         : el('p', { class: 'reply waiting' }, ...dots(t('waitingReply'))),
+      this.#hooks.repeat().note(turn),
       this.#hooks.timed() ? timingBar(turn) : null,
     );
   }
@@ -141,6 +144,13 @@ export class View {
     const onclick = () => this.#hooks.replay(turn, who);
     const attributes = { type: 'button', class: 'quiet', 'data-what': who, 'aria-label': label, title: label, onclick };
     return el('button', attributes, icon(playing ? 'stop' : 'play'));
+  }
+
+  #repeat(turn) {
+    const label = t(turn.repeat?.state === 'asked' ? 'repeatStop' : 'repeatAfterMe');
+    const onclick = () => this.#hooks.repeat().toggle(turn);
+    const attributes = { type: 'button', class: 'quiet', 'data-what': 'repeat', 'aria-label': label, title: label, onclick };
+    return el('button', attributes, icon(turn.repeat?.state === 'asked' ? 'close' : 'mic'));
   }
 
   /** In the place of a play button: not `disabled`, since a phone shows no titles and a tap tells why. */

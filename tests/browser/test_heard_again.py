@@ -133,3 +133,21 @@ def decoration(words: Locator) -> str:
 def voice_of(site: Site) -> Voice:
     assert isinstance(site.house.tts, Voice)
     return site.house.tts
+
+
+def test_the_tutors_sentence_is_repeated_and_each_word_gets_a_verdict_in_words(learner: Learner, site: Site) -> None:
+    learner.ask(FIRST)
+    asked = learner.page.locator(".tutor .reply").inner_text()
+    learner.button("Repetir: dizer esta frase").click()
+    sentence = learner.page.locator(".repeat p[lang]").inner_text()
+    assert asked.endswith(sentence)
+    learner.say(FIRST)
+    words = learner.page.locator(".scores li")
+    words.last.wait_for(timeout=20_000)
+    assert words.locator("span").all_inner_texts() == sentence.split()
+    assert words.locator("small").all_inner_texts()[:2] == [
+        "clara",
+        f"pouco clara: pareceu “{sentence.split()[1][:-1]}”",
+    ]
+    assert len(learner.events("transcript")) == 1  # no turn of the conversation
+    assert f"stt scores {sentence}" in site.house.log

@@ -29,6 +29,7 @@ from support.waiting import until_more
 
 from serve_app.audio import decode
 from serve_app.engines.stt.faster_whisper import FasterWhisper
+from serve_app.errors import BadAudio
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, SpeechToTextEngine, Transcript
 from serve_app.weights.model_names import resolve
 
@@ -248,3 +249,41 @@ async def test_of_a_batch_only_what_somebody_waits_for_is_heard(engine: SpeechTo
     closed[0].set()
     await engine.transcribe_batch(audios, language="pt", closed=closed)
     assert await engine.work_done() - before == one
+
+
+COFFEE = "Eu gosto de café e de pão com queijo."
+
+
+async def test_a_sentence_said_as_it_should_be_is_clear(engine: SpeechToTextEngine, speech: Speaker) -> None:
+    audio = np.concatenate([silence(1), speech(COFFEE)])
+    scores = await engine.pronounced(audio, COFFEE, language="pt")
+    assert [one.word for one in scores] == COFFEE.rstrip(".").split()
+    assert sum(one.verdict == "clear" for one in scores) >= len(scores) - 1
+    assert all(0 <= one.score <= 1 for one in scores)
+    assert scores[0].start >= 0.8
+    assert scores[-1].end <= len(audio) / STT_SAMPLE_RATE
+    assert all(one.start <= one.end <= next.start + 0.05 for one, next in pairwise(scores))
+
+
+async def test_the_word_that_was_said_wrongly_scores_lowest(engine: SpeechToTextEngine, speech: Speaker) -> None:
+    right, audio = "Minha mãe cozinha muito bem.", speech("Minha mãe cozinho muito bem.", "pm_santa")
+    scores = await engine.pronounced(audio, right, language="pt")
+    worst = min(scores, key=lambda one: one.score)
+    assert (worst.word, worst.sounds_like) == ("cozinha", "cozinho")
+    assert worst.verdict != "clear"
+
+
+async def test_a_part_of_the_sentence_that_was_not_said_scores_low(engine: SpeechToTextEngine, speech: Speaker) -> None:
+    scores = await engine.pronounced(speech("Eu gosto de café."), COFFEE, language="pt")
+    assert [one.verdict for one in scores[:3]].count("clear") >= 2
+    assert all(one.verdict in ("unclear", "missing") for one in scores[-3:])
+
+
+async def test_where_nobody_speaks_no_word_is_scored(engine: SpeechToTextEngine) -> None:
+    assert await engine.pronounced(white_noise(2), COFFEE, language="pt") == []
+
+
+async def test_more_speech_than_a_sentence_is_refused(engine: SpeechToTextEngine, speech: Speaker) -> None:
+    with pytest.raises(BadAudio) as refused:
+        await engine.pronounced(many_sentences(speech), COFFEE, language="pt")
+    assert refused.value.code == "too_long"

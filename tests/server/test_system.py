@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import grpc
+import httpx
 import psutil
 import pytest
 from support.servers import Server, family
-from support.speech import VOICE_NAMES
+from support.speech import VOICE_NAMES, Speaker
 
 from serve_app import __version__
 
@@ -58,6 +59,21 @@ def test_info_tells_models_routes_voices_and_limits(small_server: Server) -> Non
         "tts": "kokoro-onnx",
     }
     assert info["stages"]["llm"]["model"] == "wheel:gemma-3-270m"
-    assert info["routes"] == ["sse", "websocket", "web"]
+    assert info["routes"] == ["sse", "websocket", "web", "openai", "pronunciation"]
     assert set(info["voices"]) == set(VOICE_NAMES)
     assert info["limits"]["max_audio_s"] == 20
+
+
+def test_a_repeated_sentence_is_scored_word_by_word(small_server: Server, speech: Speaker) -> None:
+    right = "Minha mãe cozinha muito bem."
+    recording = speech.recording("Minha mãe cozinho muito bem.", "pm_santa")
+    answer = httpx.post(
+        f"{small_server.url}/api/pronunciation",
+        files={"audio": ("said.wav", recording)},
+        data={"text": right},
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    words = answer.json()["words"]
+    assert [word["word"] for word in words] == right.rstrip(".").split()
+    assert min(words, key=lambda word: word["score"])["word"] == "cozinha"

@@ -34,7 +34,10 @@ from support.waiting import wait_for
 
 Result = TypeVar("Result")
 
-EVERYTHING: dict[str, Any] = {"routes": ["sse", "websocket", "web", "openai"], "cefr": {"engine": "lexical"}}
+EVERYTHING: dict[str, Any] = {
+    "routes": ["sse", "websocket", "web", "openai", "pronunciation"],
+    "cefr": {"engine": "lexical"},
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from serve_app.engines.llm.context_full import context_full
 from serve_app.lesson.stage_protocols import ChatRequest, HearingRequest, Stages
 from serve_app.lesson.tutor_prompt import TutorRequest
-from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage, Word
+from serve_app.protocols import Audio, LevelEstimate, Speech, TextDelta, Transcript, Usage, Word, WordScore
 
 RATE = 24_000
 Log = list[str]
@@ -75,6 +75,17 @@ class Ears:
     async def transcribe_as(self, audio: Audio, asked: HearingRequest) -> Transcript:
         self.asked.append(asked)
         return replace(await self.transcribe(audio), language=asked.language or "pt")
+
+    async def pronounced(self, audio: Audio, sentence: str) -> list[WordScore]:
+        with self.work.at_work():
+            await asyncio.sleep(self.takes_s)
+            self.work.make(f"scores {sentence}")
+            return [
+                WordScore(word, i / 3, (i + 1) / 3, 0.9, "clear")
+                if i % 2 == 0
+                else WordScore(word, i / 3, (i + 1) / 3, 0.1, "unclear", word[:-1])
+                for i, word in enumerate(sentence.split() if self.text else ())
+            ]
 
 
 @dataclass

@@ -48,15 +48,15 @@ def line_of(text: str, part: str) -> int:
     [
         (
             "cpu_stack.yaml",
-            ["sse", "websocket", "web", "openai"],
+            ["sse", "websocket", "web", "openai", "pronunciation"],
             ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"],
         ),
         (
             "laptop_stack.yaml",
-            ["sse", "websocket", "web", "openai"],
+            ["sse", "websocket", "web", "openai", "pronunciation"],
             ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"],
         ),
-        ("local_stack.yaml", ["websocket", "web"], ["transformers", "transformers", "vllm", "kokoro"]),
+        ("local_stack.yaml", ["websocket", "web", "pronunciation"], ["transformers", "transformers", "vllm", "kokoro"]),
         ("modal_stack.yaml", ["sse"], ["transformers", "vllm", "qwen3-tts"]),
     ],
 )

@@ -8,6 +8,7 @@ import { merged } from '../../serve_app/web/kept.js';
 import { Lesson } from '../../serve_app/web/lesson.js';
 import { quantile } from '../../serve_app/web/level.js';
 import { pageState } from '../../serve_app/web/state.js';
+import { lastSentence, Repeat } from '../../serve_app/web/repeat.js';
 import { phases } from '../../serve_app/web/timing.js';
 import { audibleSamples, parseWav } from '../../serve_app/web/wav.js';
 
@@ -250,4 +251,30 @@ test('a turn that is being answered stays as the page has it', () => {
   const turns = merged(lesson.turns, [kept('antes', 'Sim.'), kept('oi', '', 'running')], lesson.running);
   assert.deepEqual(shown(turns), [['antes', 'Sim.', 'done'], ['oi', 'Ol', 'llm']]);
   assert.equal(turns[1], turn);
+});
+
+test('the last sentence of an answer is the one to repeat, in as many words as the server takes', () => {
+  assert.equal(lastSentence('Que legal! E qual é o seu time?'), 'E qual é o seu time?');
+  assert.equal(lastSentence('Oi'), 'Oi');
+  assert.equal(lastSentence('Muito bem! 😀 ...'), 'Muito bem!');
+  assert.equal(lastSentence('...'), '');
+  const long = lastSentence(`Eu gosto ${'muito '.repeat(60)}de você.`);
+  assert.ok(long.endsWith('muito de você.') && long.split(' ').length <= 30 && long.length <= 240);
+});
+
+test('asking for another sentence ends the first request, and asking again ends it altogether', () => {
+  const drawn = [];
+  const [one, two] = [{ reply: 'Oi. Tudo bem?', over: true }, { reply: 'Que bom!', over: true }];
+  const [lesson, talk, connection] = [{ turns: [one, two] }, { talking: () => false }, { info: { routes: ['web'] } }];
+  const repeat = new Repeat(lesson, talk, connection, { show: (turn) => drawn.push(turn) });
+  assert.equal(repeat.offered(one), false);
+  connection.info.routes.push('pronunciation');
+  assert.equal(repeat.offered(one), true);
+  repeat.toggle(one);
+  assert.deepEqual(one.repeat, { state: 'asked', sentence: 'Tudo bem?' });
+  repeat.toggle(two);
+  assert.deepEqual([one.repeat, repeat.turn], [null, two]);
+  repeat.toggle(two);
+  assert.deepEqual([two.repeat, repeat.turn, drawn.length], [null, null, 4]);
+  assert.equal(repeat.take('recording'), false); // a turn of the conversation
 });

@@ -26,11 +26,12 @@ from faster_whisper.vad import get_speech_timestamps
 
 from serve_app.engines.cancel_scope import CancelScope
 from serve_app.engines.stt import cublas12
+from serve_app.engines.stt.faster_pronunciation import FasterPronunciation
 from serve_app.engines.stt.short_window import FOREIGN_PROBABILITY, Certainty, combined, frames_to_encode
 from serve_app.engines.stt.spoken_form import LANGUAGE, SpokenForm
 from serve_app.engines.stt.voice_gate import is_made_up, is_silent
 from serve_app.errors import StackError, first_line
-from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word
+from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, Word, WordScore
 from serve_app.stopwatch import timed
 
 
@@ -99,6 +100,7 @@ class FasterWhisper:
             raise StackError(f"stt: CTranslate2 cannot load {model}: {first_line(error)}") from error
         self._beam_size = beam_size
         self._spoken_form = SpokenForm(self._model)
+        self._pronunciation = FasterPronunciation(self._model)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="whisper")
         self._pool.submit(self._warm).result()
         self._work_done = 0
@@ -133,6 +135,13 @@ class FasterWhisper:
     ) -> Transcript:
         options: dict[str, Any] = {"prompt": prompt, "others": others, "learner_errors": learner_errors}
         return (await self.transcribe_batch([audio], language=language, **options))[0]
+
+    async def pronounced(self, audio: Audio, sentence: str, *, language: str) -> list[WordScore]:
+        loop = asyncio.get_running_loop()
+        with CancelScope() as scope:
+            return await loop.run_in_executor(
+                self._pool, timed(self._pronunciation.scores), audio, sentence, language, scope
+            )
 
     async def work_done(self) -> int:
         return self._work_done

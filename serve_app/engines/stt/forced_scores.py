@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ctranslate2
@@ -10,8 +10,13 @@ import numpy as np
 from faster_whisper.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
+from serve_app.engines.stt.pronunciation import bare
+
 LEAST_PROBABILITY = 1e-10
 """Keeps the logarithm of a probability that is rounded to 0 finite."""
+
+TOGETHER = 8
+"""Texts of a sentence that the decoder reads at once."""
 
 FRAMES = 16
 """Of the alignment that CTranslate2 computes as well, which nobody needs here."""
@@ -27,6 +32,41 @@ def token_logprobs(
     batch = _repeated(encoded, len(texts))
     results = model.align(batch, tokenizer.sot_sequence, [list(text) for text in texts], FRAMES)
     return [np.log(np.maximum(result.text_token_probs, LEAST_PROBABILITY)) for result in results]
+
+
+def word_logprobs(
+    model: ctranslate2.models.Whisper,
+    tokenizer: Tokenizer,
+    encoded: Any,
+    texts: Sequence[Sequence[str]],
+    stop: Callable[[], bool],
+) -> list[list[NDArray[np.float64]]]:
+    """For each text, given as words with their punctuation, the log-probabilities of each word's tokens.
+
+    Ends early, with fewer texts, once `stop` says so.
+    """
+    cut = [tokens_of(tokenizer, text) for text in texts]
+    read: list[list[NDArray[np.float64]]] = []
+    for first in range(0, len(cut), TOGETHER):
+        if stop():
+            break
+        part = cut[first : first + TOGETHER]
+        told = token_logprobs(model, tokenizer, encoded, [ids for ids, _ in part])
+        read += [[one[place] for place in places] for one, (_, places) in zip(told, part, strict=True)]
+    return read
+
+
+def tokens_of(tokenizer: Tokenizer, words: Sequence[str]) -> tuple[list[int], list[slice]]:
+    """The tokens of a text, and where each word is among them without its punctuation."""
+    ids: list[int] = []
+    places: list[slice] = []
+    for word in words:
+        core, tail = bare(word)
+        begin = len(ids)
+        ids += word_tokens(tokenizer, core)
+        places.append(slice(begin, len(ids)))
+        ids += tokenizer.encode(tail) if tail else []
+    return ids, places
 
 
 def word_tokens(tokenizer: Tokenizer, word: str) -> list[int]:

@@ -30,6 +30,7 @@ from serve_app.engines.stt.short_window import (
     frames_to_encode,
 )
 from serve_app.engines.stt.transformers_encoder import ShortEncoder
+from serve_app.engines.stt.transformers_pronunciation import TransformersPronunciation
 from serve_app.engines.stt.voice_gate import Window, is_made_up
 from serve_app.engines.stt.word_aligner import FRAME_S, WordAligner, encoder_output
 from serve_app.errors import StageFailed
@@ -83,6 +84,9 @@ class WindowPass:
         end = generation.eos_token_id
         self._end: int = end[0] if isinstance(end, list) else end
         self._aligner = WordAligner(model, processor.tokenizer, end=self._end, device=device)
+        self.pronunciation = TransformersPronunciation(
+            processor.tokenizer, self._aligner, lambda batch, frames: self._encode(self._features(batch, frames))
+        )
 
     def languages(self) -> list[str]:
         """The languages that this Whisper knows."""

@@ -25,7 +25,7 @@ from serve_app.engines.stt.transformers_checkpoint import load
 from serve_app.engines.stt.transformers_pass import Heard, WindowPass
 from serve_app.engines.stt.voice_gate import Window, windows
 from serve_app.engines.torch_device import claim
-from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript
+from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript, WordScore
 from serve_app.stopwatch import timed
 
 
@@ -118,6 +118,13 @@ class TransformersWhisper:
         learner_errors: bool = False,
     ) -> Transcript:
         return (await self.transcribe_batch([audio], language=language, prompt=prompt, others=others))[0]
+
+    async def pronounced(self, audio: Audio, sentence: str, *, language: str) -> list[WordScore]:
+        loop = asyncio.get_running_loop()
+        prefix = self._model.prefix(language, None)
+        with CancelScope() as scope:
+            scores = timed(self._model.pronunciation.scores)
+            return await loop.run_in_executor(self._pool, scores, audio, sentence, language, prefix, scope)
 
     async def work_done(self) -> int:
         """Steps of the decoder, each one token of every window in the batch."""

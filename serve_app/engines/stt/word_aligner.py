@@ -87,6 +87,21 @@ class WordAligner:
                 edges = np.linspace(0, columns, len(text) + 1)
             yield AlignedText(tuple(self._words(text, told, edges * FRAME_S, window)), no_speech, float(told.mean()))
 
+    def token_logprobs(
+        self, encoded: torch.Tensor, texts: Sequence[list[int]], prefix: list[int]
+    ) -> list[NDArray[np.float64]]:
+        """Log-probability of each token of each text after `prefix`, over one encoded window [1, frames, width]."""
+        longest = max(map(len, texts))
+        tokens = torch.tensor([[*prefix, *text, *[self._end] * (longest - len(text))] for text in texts])
+        tokens = tokens.to(self._device)
+        logits = self._model(
+            encoder_outputs=encoder_output(encoded.expand(len(texts), -1, -1)),
+            decoder_input_ids=tokens[:, :-1],
+            use_cache=False,
+        ).logits[:, len(prefix) - 1 :]
+        told = logits.float().log_softmax(-1).gather(-1, tokens[:, len(prefix) :, None])[..., 0].double().cpu().numpy()
+        return [row[: len(text)] for row, text in zip(told, texts, strict=True)]
+
     @contextmanager
     def _attention(self) -> Iterator[dict[int, torch.Tensor]]:
         """Collects the decoder's cross attention [rows, heads, tokens, frames] by alignment layer, inside the block."""
