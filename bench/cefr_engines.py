@@ -23,6 +23,8 @@ from serve_app.protocols import LEVELS, CefrEngine
 from serve_app.teaching.running_level import RunningLevel
 
 UNSEEN = Path(__file__).parent / "data" / "spoken_levels_unseen.txt"
+BLIND = UNSEEN.with_name("spoken_levels_blind.txt")
+"""By somebody who knew nothing of the classifier."""
 CONVERSATIONS = 30
 """Per level and length."""
 
@@ -76,7 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The CEFR engines side by side.")
     parser.add_argument("--model", type=Path, help="folder of a transformers classifier")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--file", type=Path, default=UNSEEN)
+    parser.add_argument("--file", type=Path, default=BLIND, help="lines of LEVEL<tab>text")
     args = parser.parse_args()
     engines: dict[str, CefrEngine] = {"lexical": LexicalCefr()}
     if args.model:

@@ -9,8 +9,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
 
 from serve_app.errors import InvalidField, NoSpeech, did_you_mean
+from serve_app.routes.api_docs import answers, body_of
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Lessons, turn_id_of
@@ -18,10 +20,20 @@ from serve_app.routes.upload import Upload
 from serve_app.routes.upload_form import declared_length, read_recording
 
 ROUTE = "pronunciation"
+PATH = "/api/pronunciation"
 
 MOST_CHARACTERS = 240
 MOST_WORDS = 30
 """Of a sentence: more is too long to be repeated in one breath, and to be compared in a few seconds."""
+
+
+class SentenceFields(BaseModel):
+    """The field of the form beside the recording."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    text: str = Field(max_length=MOST_CHARACTERS)
+    """The sentence that was to be said; one that can be repeated in one breath."""
 
 
 class PronunciationRoute:
@@ -32,7 +44,20 @@ class PronunciationRoute:
 
     def router(self) -> APIRouter:
         routes = APIRouter()
-        routes.add_api_route("/api/pronunciation", self.pronunciation, methods=["POST"], response_model=None)
+        routes.add_api_route(
+            PATH,
+            self.pronunciation,
+            methods=["POST"],
+            response_class=JSONResponse,
+            summary="A sentence that was repeated: a score for each of its words",
+            responses=answers("application/json", description="The words"),
+            openapi_extra=body_of(
+                "multipart/form-data",
+                SentenceFields,
+                f"curl -F audio=@frase.wav -F 'text=Eu comi pão com queijo.' http://127.0.0.1:8000{PATH}",
+                file="audio",
+            ),
+        )
         return routes
 
     async def pronunciation(self, request: Request) -> JSONResponse:

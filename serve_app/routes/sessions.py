@@ -11,11 +11,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from serve_app.errors import InvalidField, NotFound, did_you_mean
 from serve_app.lesson.kept import KeptConversation
 from serve_app.lesson.stage_protocols import conversation_id_of
+from serve_app.routes.api_docs import answers
 from serve_app.routes.choice import SESSION_ID
 from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.session_forms import as_json, as_markdown
 
+PATH = "/api/sessions/{session_id}"
 Format = Literal["json", "markdown"]
 FORMATS: dict[str, Format] = {"json": "json", "markdown": "markdown", "md": "markdown", "text": "markdown"}
 NOT_KEPT = {"Cache-Control": "no-store"}
@@ -30,9 +32,30 @@ class SessionRoutes:
 
     def router(self) -> APIRouter:
         routes = APIRouter()
-        routes.add_api_route("/api/sessions/{session_id}", self.session, methods=["GET"], response_model=None)
-        routes.add_api_route("/api/sessions/{session_id}", self.delete, methods=["DELETE"], response_model=None)
-        routes.add_api_route("/api/sessions/{session_id}/export", self.export, methods=["GET"], response_model=None)
+        routes.add_api_route(
+            PATH,
+            self.session,
+            methods=["GET"],
+            response_class=JSONResponse,
+            summary="A conversation as it was held",
+            responses=answers("application/json", description="The conversation and its turns"),
+        )
+        routes.add_api_route(
+            PATH,
+            self.delete,
+            methods=["DELETE"],
+            status_code=204,
+            response_class=Response,
+            summary="Delete a conversation",
+        )
+        routes.add_api_route(
+            f"{PATH}/export",
+            self.export,
+            methods=["GET"],
+            response_class=Response,
+            summary="A conversation as a file, with ?format=markdown a text to read",
+            responses=answers("application/json", "text/markdown", description="The conversation"),
+        )
         return routes
 
     async def session(self, request: Request, session_id: str) -> JSONResponse:

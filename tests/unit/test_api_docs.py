@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 from jsonschema import Draft202012Validator
-from support.clients import refusal
+from support.clients import ask, refusal
+from support.containers import speech_like
 from support.site_without_ray import Site, site_of
 
+from serve_app.audio import wav
 from serve_app.routes.openai_chat_fields import ChatFields
 from serve_app.routes.openai_speech import SpeechFields
 from serve_app.routes.openai_transcriptions import TranscriptionFields
@@ -33,6 +35,13 @@ def api(site: Site) -> dict[str, Any]:
     return site.get("/openapi.json").raise_for_status().json()
 
 
+CONVERSATIONS = {
+    "GET /api/sessions/{session_id}",
+    "DELETE /api/sessions/{session_id}",
+    "GET /api/sessions/{session_id}/export",
+}
+
+
 def operations(api: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {f"{method.upper()} {path}": one for path, item in api["paths"].items() for method, one in item.items()}
 
@@ -43,7 +52,9 @@ def test_every_http_route_is_described(api: dict[str, Any]) -> None:
         "GET /healthz",
         "GET /readyz",
         "GET /api/info",
+        *CONVERSATIONS,
         "POST /api/stream-audio",
+        "POST /api/pronunciation",
         "GET /v1/models",
         "GET /v1/models/{model}",
         "POST /v1/audio/transcriptions",
@@ -54,10 +65,14 @@ def test_every_http_route_is_described(api: dict[str, Any]) -> None:
 
 
 def test_what_is_described_answers(site: Site, api: dict[str, Any]) -> None:
-    for name in operations(api):
+    assert ask(site.url, wav(speech_like(1.0), 16_000), session_id="aula").last.name == "complete"
+    names = operations(api)
+    for name in sorted(names, key=lambda name: name.startswith("DELETE")):
         method, path = name.split()
-        answer = httpx.request(method, f"{site.url}{path}".replace("{model}", "whisper-1"))
-        assert answer.status_code in ((200,) if method == "GET" else (400,)), name
+        path = path.replace("{model}", "whisper-1").replace("{session_id}", "aula")
+        answer = httpx.request(method, f"{site.url}{path}")
+        assert answer.status_code == {"GET": 200, "DELETE": 204}.get(method, 400), name
+        assert str(answer.status_code) in names[name]["responses"] or answer.status_code == 400
 
 
 def test_a_stack_with_fewer_routes_has_fewer_in_its_description() -> None:
@@ -66,6 +81,7 @@ def test_a_stack_with_fewer_routes_has_fewer_in_its_description() -> None:
             "GET /healthz",
             "GET /readyz",
             "GET /api/info",
+            *CONVERSATIONS,
             "POST /api/stream-audio",
         }
 

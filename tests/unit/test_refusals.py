@@ -105,7 +105,7 @@ def test_http_refuses_a_wrong_field_and_names_what_would_be_right(
 
 
 def test_http_answers_a_route_it_does_not_have_in_json(site: Site) -> None:
-    assert refusal(httpx.get(f"{site.url}/v1/models")) == (404, "not_found")
+    assert refusal(httpx.get(f"{site.url}/api/models")) == (404, "not_found")
     assert refusal(httpx.get(f"{site.url}/api/stream-audio"))[0] == 405
 
 
