@@ -75,7 +75,7 @@ def validate() -> dict[str, Any]:
 
 
 def cards() -> dict[str, Any]:
-    from . import cards
+    from . import cards, measured_cards
 
     data, times, rows = cards.published(), measured(), []
     for card, facts in data["cards"].items():
@@ -87,7 +87,8 @@ def cards() -> dict[str, Any]:
             row = {"card": card, "stack": stack, **one, "talkers_two_replicas": two["talkers"], "usd_per_hour": usd}
             rows.append({**row, "usd_per_conversation_hour": cost, "estimated": cards.estimated(data, card, stack)})
             print(f"{card}, {stack}: {one['talkers']} talkers ({two['talkers']} with two of stt and tts)", flush=True)
-    return {"simulated_from": "bench/published.toml", "rows": rows}
+    sharing = measured_cards.sharing_rows(times.replies, times.speech_s_per_character)
+    return {"simulated_from": "bench/published.toml", "rows": rows, "sharing": sharing}
 
 
 def plot() -> None:

@@ -15,14 +15,25 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .cards import BATCH_TOKENS, MAX_REPLIES
+from .cards import BATCH_TOKENS, LIMIT_S, MAX_REPLIES, MOST, p95, published
 from .service_times import Llm, Reply, ServiceTimes, Stage
+from .simulation import simulate
 
 FILE = Path(__file__).parent / "measured_h200.toml"
 STT_BATCH = 8
 """Recordings in one call at most: `max_batch` of configs/*.yaml."""
 
 Sharing = Literal["time-slicing", "mps"]
+WAYS: Sequence[tuple[str, Sharing, bool, int]] = (
+    ("modal", "time-slicing", False, 1),
+    ("modal", "mps", False, 1),
+    ("modal", "mps", True, 1),
+    ("modal", "mps", True, 2),
+    ("local", "time-slicing", False, 1),
+    ("local", "mps", False, 1),
+    ("local", "mps", False, 3),
+)
+"""Stack, sharing, whether the voice is batched, replicas of stt and tts."""
 
 
 def measured(file: Path = FILE) -> dict[str, Any]:
@@ -64,6 +75,35 @@ def times_of(
         slowdown=data["slowdown"][sharing][stack],
         replies=replies,
     )
+
+
+def sharing_rows(replies: list[Reply], speech_s: float) -> list[dict[str, Any]]:
+    """Most learners at once with a p95 of first audio under a second, by card, stack and way of sharing the card."""
+    data, bandwidths, rows = measured(), published()["cards"], []
+    for card in (data["card"], *data["scaled_to"]):
+        bandwidth = data["bandwidth_gb_s"] if card == data["card"] else bandwidths[card]["bandwidth_gb_s"]
+        for stack, sharing, batched, replicas in WAYS:
+            times = times_of(data, stack, sharing, replies, speech_s, batched=batched, bandwidth_gb_s=float(bandwidth))
+            most = most_talkers(times, replicas)
+            row = {"card": card, "stack": stack, "sharing": sharing, "batched": batched, "replicas": replicas}
+            rows.append({**row, "talkers": most, "scaled": card != data["card"]})
+            print(f"{card}, {stack}, {sharing}, batched {batched}, {replicas} of stt and tts: {most}", flush=True)
+    return rows
+
+
+def most_talkers(times: ServiceTimes, replicas: int, seconds: float = 240) -> int:
+    """By bisection, as p95 grows with the learners but for chance."""
+
+    def holds(talkers: int) -> bool:
+        return p95(simulate(times, talkers, seconds=seconds, replicas=replicas)) <= LIMIT_S
+
+    low, high = 0, 4
+    while high < MOST and holds(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def _batched_voice(published: dict[str, Any]) -> list[float]:

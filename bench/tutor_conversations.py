@@ -1,10 +1,11 @@
 """What learners say in `bench.tutor_eval`, and what a reply to it must hold.
 
-Sixty conversations of eight utterances, A1 to C1, by learners with many first languages: errors that are usual for
-them, good and bad news, questions about words and about what was said before, goodbyes. Not recordings: written by
-hand as a transcriber would write them down, by somebody who did not know the planner's rules. A change of the planner
-or of a prompt is tried on the first twenty ("development"). The next twenty ("held-out") have been looked at since; the
-last twenty ("unseen") were run once, on an earlier tutor, and have been studied since.
+Conversations of eight utterances, A1 to C1, by learners with many first languages: errors that are usual for them, good
+and bad news, questions about words and about what was said before, goodbyes. Not recordings: written by hand as a
+transcriber would write them down, by somebody who did not know the planner's rules. A change of the planner or of a
+prompt is tried on the first twenty ("development"). The next twenty ("held-out") have been looked at since; the next
+twenty ("unseen") were run once, on an earlier tutor, and have been studied since. The last twenty-four ("blind") are by
+somebody who had seen neither the rules nor the other conversations; what an answer must hold was added by us.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from serve_app.protocols import CefrLevel
 
 FILE = Path(__file__).parent / "data/tutor_conversations.json"
 UNSEEN = FILE.with_name("tutor_conversations_unseen.json")
+BLIND = FILE.with_name("tutor_conversations_blind.json")
 
-Part = Literal["development", "held-out", "unseen"]
+Part = Literal["development", "held-out", "unseen", "blind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def _all(file: Path) -> tuple[Conversation, ...]:
 
 
 def conversations(part: Part) -> tuple[Conversation, ...]:
-    """Twenty conversations."""
-    if part == "unseen":
-        return _all(UNSEEN)
+    """Twenty conversations, of the last part twenty-four."""
+    if part in ("unseen", "blind"):
+        return _all(UNSEEN if part == "unseen" else BLIND)
     return tuple(one for one in _all(FILE) if one.held_out == (part == "held-out"))

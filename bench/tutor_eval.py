@@ -1,4 +1,4 @@
-"""How well the tutor answers: sixty conversations of learners, every reply checked.
+"""How well the tutor answers: conversations of learners, every reply checked.
 
     python -m bench.tutor_eval                                    # this machine, llama.cpp, without speech: 8 minutes
     python -m bench.tutor_eval --planner off                      # the model alone

@@ -32,6 +32,7 @@ def scaling() -> dict[tuple[str, str], str]:
         ("docs/scaling.md", "service-times"): scaling_tables.service_times(saved("service_times.json")),
         ("docs/scaling.md", "validation"): scaling_tables.validation(saved("capacity.json")),
         ("docs/scaling.md", "cards"): scaling_tables.cards(saved("cards.json")),
+        ("docs/scaling.md", "sharing"): scaling_tables.sharing(saved("cards.json")),
         ("docs/scaling.md", "sources"): scaling_tables.sources(published),
         ("docs/startup.md", "startup"): scaling_tables.startup(saved("startup.json")),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
+SHARING = {"time-slicing": "time slicing", "mps": "MPS"}
 NOT_RUN = "Not measured yet: `make bench-capacity` on an idle machine writes this."
 
 
@@ -65,6 +66,22 @@ def cards(f: dict[str, Any] | None) -> str:
         "| --- | --- | ---: | ---: | --- | --- | ---: | ---: | --- |\n"
     )
     return head + "\n".join(_card(row) for row in f["rows"]) + "\n\n![First audio by card](scaling-cards.svg)"
+
+
+def sharing(f: dict[str, Any] | None) -> str:
+    """Learners on one card by the way it is shared; simulated, from what an H200 measured."""
+    if f is None or "sharing" not in f:
+        return NOT_RUN
+    cards_ = list(dict.fromkeys(row["card"] for row in f["sharing"]))
+    found: dict[tuple[str, ...], dict[str, int]] = {}
+    for row in f["sharing"]:
+        way = (row["stack"], SHARING[row["sharing"]], "yes" if row["batched"] else "", str(row["replicas"]))
+        found.setdefault(way, {})[row["card"]] = row["talkers"]
+    names = " | ".join(f"{name}{', scaled' if number else ''}" for number, name in enumerate(cards_))
+    head = f"| stack | the card is shared by | batched voice | of stt and tts | {names} |\n"
+    head += f"| --- | --- | --- | ---: |{' ---: |' * len(cards_)}\n"
+    lines = [f"| {' | '.join([*way, *(str(talkers[card]) for card in cards_)])} |" for way, talkers in found.items()]
+    return head + "\n".join(lines)
 
 
 def _card(row: dict[str, Any]) -> str:

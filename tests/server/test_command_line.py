@@ -20,7 +20,6 @@ import psutil
 import pytest
 from support.command_line import BIN, edited, environment, only_line, run
 from support.paths import ROOT
-from support.servers import Server
 
 from serve_app.launch import preflight
 
@@ -159,14 +158,3 @@ def test_serve_build_writes_a_file_that_check_accepts(tmp_path: Path) -> None:
     for deployment in ("SpeechToText", "CefrClassifier", "TutorLLM", "TextToSpeech", "Ingress"):
         assert f"- name: {deployment}" in text
     assert run("parle", "check", built).returncode == 0
-
-
-@pytest.mark.harms_server(3)
-def test_the_death_of_ray_ends_the_server_with_one_line(small_server: Server) -> None:
-    """The last test of that server."""
-    members = small_server.process.children(recursive=True)
-    gcs_of(small_server.process.pid).kill()
-    assert small_server.process.wait(60) == 1
-    assert small_server.log.read_text("utf-8").splitlines()[-1] == RAY_DIED
-    _, left = psutil.wait_procs(members, 10)
-    assert [member for member in left if member.status() != psutil.STATUS_ZOMBIE] == []

@@ -42,7 +42,7 @@ def test_http_refusals_pass_the_proxy(small_server: Server, question: bytes) -> 
     assert refusal(post(small_server.url, question, {"voice": "robot"})) == (422, "invalid_field")
     assert refusal(post(small_server.url, wav(silence(21), 16_000))) == (413, "too_long")
     assert refusal(post(small_server.url, bytes(8_200_000))) == (413, "too_large")
-    assert refusal(small_server.get("/v1/models")) == (404, "not_found")
+    assert refusal(small_server.get("/api/models")) == (404, "not_found")
 
 
 def test_a_websocket_outlives_what_is_no_speech_and_what_is_no_recording(small_server: Server) -> None:

@@ -15,7 +15,7 @@ from support.speech import Speaker
 from support.waiting import wait_for
 from websockets.exceptions import ConnectionClosed
 
-pytestmark = [pytest.mark.server, pytest.mark.harms_server(3)]
+pytestmark = pytest.mark.server
 
 SAID = "Minha namorada fala português muito bem."
 GCS_DIED = "parle: Ray's gcs_server has died, and the server with it; start it again."
@@ -40,6 +40,7 @@ def closed_with(talk: Talk) -> tuple[int, str]:
     return closing.value.rcvd.code, closing.value.rcvd.reason
 
 
+@pytest.mark.harms_server(2)
 def test_a_dashboard_agent_that_dies_is_replaced_and_the_server_stays(small_server: Server) -> None:
     [agent] = agents(small_server)
     agent.kill()
@@ -47,14 +48,19 @@ def test_a_dashboard_agent_that_dies_is_replaced_and_the_server_stays(small_serv
     assert small_server.get("/readyz").status_code == 200
 
 
+@pytest.mark.harms_server(3)
 def test_after_the_death_of_ray_the_next_start_serves_and_its_stop_lets_turns_finish(
     small_server: Server, small_stack: Path, speech: Speaker, tmp_path: Path
 ) -> None:
+    """The last test of that server."""
     question = speech.recording(SAID)
-    next(process for process in family(small_server.process) if process.name() == "gcs_server").kill()
-    code = small_server.process.wait(40)
+    members = small_server.process.children(recursive=True)
+    next(process for process in members if process.name() == "gcs_server").kill()
+    code = small_server.process.wait(60)
     assert small_server.log.read_text("utf-8").splitlines()[-1] == GCS_DIED
     assert code == 1, "by which a supervisor knows that it has to start it again"
+    _, left = psutil.wait_procs(members, 10)
+    assert [member for member in left if member.status() != psutil.STATUS_ZOMBIE] == []
 
     log = tmp_path / "terminal.log"
     with servers.serving(small_stack, log, port=urlsplit(small_server.url).port) as again:
