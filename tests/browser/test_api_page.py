@@ -27,7 +27,7 @@ def reading(browser: Browser, url: str, *, expected: tuple[str, ...] = ()) -> It
 
 def test_every_route_is_shown_with_its_fields_and_an_example(browser: Browser) -> None:
     with site_of() as site, reading(browser, site.url) as page:
-        expect(page.locator("article")).to_have_count(9)
+        expect(page.locator("article")).to_have_count(13)
         speech = page.locator("article", has_text="POST /v1/audio/speech")
         expect(speech).to_contain_text("response_format")
         expect(speech).to_contain_text("from 0.5 to 2")
@@ -50,10 +50,10 @@ def test_a_server_with_keys_is_asked_for_one_once(browser: Browser, tmp_path: Pa
         expect(page.locator("article")).to_have_count(0)
         field.fill(secret)
         page.get_by_role("button", name="Show").click()
-        expect(page.locator("article")).to_have_count(10)  # that for tokens too
+        expect(page.locator("article")).to_have_count(14)  # that for tokens too
         kept = page.evaluate("() => JSON.stringify({...localStorage})")
         assert "parle.token" in kept
         assert secret not in kept + page.content()
         page.reload()
-        expect(page.locator("article")).to_have_count(10)
+        expect(page.locator("article")).to_have_count(14)
         expect(page.locator("#key")).to_be_hidden()
