@@ -11,13 +11,12 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.kept import KeptTurn
 from serve_app.store import statements
-from serve_app.store.engine import STATEMENT_S, is_lost
+from serve_app.store.engine import FAILED, STATEMENT_S, is_lost
 
 logger = logging.getLogger("ray.serve")
 
@@ -25,8 +24,6 @@ MOST_UNWRITTEN = 2000
 """Turns that wait at most, some 10 kB each; then the oldest is lost."""
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 """Pauses between tries."""
-FAILED = (SQLAlchemyError, OSError, TimeoutError)
-"""What the database raises, its drivers' connections included."""
 
 
 @dataclass(slots=True)
@@ -113,33 +110,36 @@ class Writer:
                 await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
                 tries += 1
                 continue
-            except Exception:  # a fault of ours must not end the task that everything is written by
-                logger.exception("turns could not be stored")
-                self._forget(dict(self._pending), {key: one.changes for key, one in self._pending.items()})
             tries = 0
 
     async def _write_all(self) -> None:
-        batch = dict(self._pending)
-        counted = {key: one.changes for key, one in batch.items()}
+        batch = list(self._pending.values())
+        counted = [one.changes for one in batch]
         try:
-            await self._write(list(batch.values()))
-        except DBAPIError as error:
+            await self._write(batch)
+        except Exception as error:
             if is_lost(error):
                 raise
             await self._write_singly(batch)
-        self._back(len(batch))
+        else:
+            self._back(len(batch))
         self._forget(batch, counted)
 
-    async def _write_singly(self, batch: dict[str, Pending]) -> None:
+    async def _write_singly(self, batch: list[Pending]) -> None:
         """One of them is refused by the database, and must not keep the others from being written."""
-        for one in batch.values():
+        for one in batch:
+            changes = one.changes
             try:
                 await self._write([one])
-            except DBAPIError as error:
+            except Exception as error:  # as above
                 if is_lost(error):
                     raise
                 self.lost += 1
-                logger.error("a turn could not be stored: the database refuses it (%s)", _name(error))
+                ours = not isinstance(error, FAILED)  # the text of a database's error may have the turn's in it
+                logger.error("a turn could not be stored: it is refused (%s)", _name(error), exc_info=ours)
+            else:
+                self._back(1)
+            self._forget([one], [changes])
 
     async def _write(self, batch: list[Pending]) -> None:
         async with asyncio.timeout(STATEMENT_S), self._engine.begin() as connection:
@@ -160,12 +160,13 @@ class Writer:
         if one.after is not None:
             await statements.save(connection, one.key, one.after)
 
-    def _forget(self, batch: dict[str, Pending], counted: dict[str, int]) -> None:
-        for key, one in batch.items():
-            if self._pending.get(key) is one and one.changes == counted[key]:
-                del self._pending[key]
-        if not self._pending:
+    def _forget(self, batch: list[Pending], counted: list[int]) -> None:
+        for one, changes in zip(batch, counted, strict=True):
+            if self._pending.get(one.key) is one and one.changes == changes:
+                del self._pending[one.key]
+        if not self._pending and self.reachable:  # else the loop asks whether the database is back
             self._work.clear()
+        if not self._pending:
             self._idle.set()
 
     def _back(self, written: int) -> None:
