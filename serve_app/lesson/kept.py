@@ -148,6 +148,11 @@ class ConversationStore(Protocol):
 
     def health(self) -> StoreHealth: ...
 
+    async def close(self) -> None:
+        """Write what waits, if that is possible within seconds, and let go of every conversation. No turn begins
+        after it."""
+        ...
+
 
 class OneAtATime:
     """Lets the turns of one conversation begin one after the other: a turn needs what the one before it left.

@@ -32,6 +32,8 @@ BEGIN_S = 2.0
 """Longest wait for the database before a turn; after one that took longer none waits until it is back."""
 READ_S = 5.0
 CLOSING_S = 0.1
+LAST_WRITE_S = 2.0
+"""Longest wait for what is not written when the store is closed."""
 LOOK_AGAIN_S = 0.05
 """How often a turn asks whether another replica is done with its conversation."""
 RENEW_S = 3.0
@@ -162,8 +164,8 @@ class SqlStore:
         return StoreHealth(self._address.kind, self._writer.reachable, len(self._writer))
 
     async def close(self) -> None:
-        """Write what waits, if that is possible at once."""
-        await self._writer.flush(READ_S)
+        if self._writer.reachable and not await self._writer.flush(LAST_WRITE_S):
+            logger.error("%d turns were not stored in time", len(self._writer))
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)

@@ -81,9 +81,10 @@ class Writer:
 
     async def flush(self, within_s: float) -> bool:
         """Wait until nothing waits; returns whether that is so."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await self._idle.wait()
+        if not self._task.done():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._idle.wait()
         return self._idle.is_set()
 
     def failed(self, error: BaseException) -> None:

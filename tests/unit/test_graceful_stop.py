@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +148,32 @@ def test_after_a_cut_a_new_server_has_the_whole_conversation(tmp_path: Path) -> 
     ]
     assert [exchange.learner for exchange in now.exchanges] == [site.house.stt.text] * 7
     assert [exchange.tutor == "" for exchange in now.exchanges] == [False] * 6 + [True]
+
+
+def test_the_stop_ends_when_everything_is_written_and_every_conversation_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "aula.sqlite3"
+    with (
+        site_of(slow_writer(30), kept=f"sqlite:///{path}", limits={"stop_s": 0.1}) as site,
+        asking(site.url, RECORDING, session_id="aula") as events,
+    ):
+        next(events)
+        wait_for(lambda: site.house.llm.work.running == 1, 10, "the reply")
+        wait_for(lambda: site.store.health().unwritten == 0, 10, "the transcript to be written")
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+            other.execute("BEGIN IMMEDIATE")  # so that nobody else can write
+            site.stop()
+            list(events)
+            release = threading.Timer(0.5, other.execute, ("ROLLBACK",))
+            release.start()
+            wait_for(site.stopped, 10, "the end of the stop")
+            release.join()
+            assert other.execute("SELECT state, error FROM turns").fetchall() == [("interrupted", "stopping")]
+            assert other.execute("SELECT count(*) FROM leases").fetchone() == (0,)
+        assert not any(name.startswith("store") for name in site.run(names_of_tasks()))
+
+
+async def names_of_tasks() -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks()]
 
 
 def test_an_utterance_that_interrupts_the_last_turn_is_refused(site: Site) -> None:
