@@ -102,7 +102,7 @@ class SqlStore:
             remembered = None
             if self._writer.waits_for(conversation_id):
                 if conversation_id in self._blind:
-                    await self._writer.flush(BEGIN_S)
+                    await self._writer.settle(conversation_id, BEGIN_S)
                 else:
                     remembered = self._recent.get(conversation_id)
 
@@ -137,11 +137,11 @@ class SqlStore:
         self._writer.put(pending)
 
     async def read(self, conversation_id: str) -> KeptConversation | None:
-        await self._settled()
+        await self._settled(conversation_id)
         return await self._ask(lambda connection: statements.read(connection, conversation_id))
 
     async def delete(self, conversation_id: str) -> bool:
-        await self._settled()
+        await self._settled(conversation_id)
         if (running := self._running.get(conversation_id)) is not None:
             running.deleted = True
         self._writer.drop(conversation_id)
@@ -149,7 +149,7 @@ class SqlStore:
             known = self._recent.drop(conversation_id)
             gone = await self._ask(lambda connection: statements.forget(connection, conversation_id))
             if running is not None:  # it may have been in the middle of a write
-                await self._settled()
+                await self._settled(conversation_id)
                 await self._ask(lambda connection: statements.forget(connection, conversation_id))
             return gone or known
         except StoreUnavailable:
@@ -172,9 +172,9 @@ class SqlStore:
         await self._writer.close()
         await self.engine.dispose()
 
-    async def _settled(self) -> None:
-        """What this process has to write is written."""
-        if not self._writer.reachable or not await self._writer.flush(READ_S):
+    async def _settled(self, conversation_id: str) -> None:
+        """What this process has to write of the conversation is written."""
+        if not self._writer.reachable or not await self._writer.settle(conversation_id, READ_S):
             raise StoreUnavailable()
 
     async def _ask(self, work: Work[Result]) -> Result:

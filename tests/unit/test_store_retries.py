@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from serve_app.config.store import StoreSettings
 from serve_app.store.engine import is_lost
 from serve_app.store.opening import open_store
 from serve_app.store.sql import SqlStore
+from serve_app.store.writer import AT_ONCE, Pending, Writer
 
 
 @pytest.fixture(scope="module")
@@ -95,4 +97,39 @@ async def test_what_cannot_be_written_at_all_is_given_up_and_keeps_nobody_waitin
     assert store.health().reachable
     assert (await conversation_in(store, "b")).utterances == ("fala 2",)
     assert await store.read("a") is None
+    await store.close()
+
+
+async def test_a_long_backlog_is_written_in_parts_and_what_is_written_does_not_wait_any_more(store: SqlStore) -> None:
+    only = "WHEN (NEW.transcript = 'fala 119')"
+    await execute(store, RAISING.format(state="53100"), TRIGGER.replace("EXECUTE", f"{only} EXECUTE"))
+    writer = Writer(store.engine, "")
+    for number in range(120):
+        writer.put(Pending("a", f"{number}", said(number)))
+    await until(lambda: not writer.reachable, 10, "the last part to fail")
+    assert len(writer) == 120 % AT_ONCE
+    await execute(store, "DROP TRIGGER fails ON turns")
+    assert await writer.flush(10)
+    found = await store.read("a")
+    assert found is not None
+    assert [turn.transcript for turn in found.turns] == [f"fala {number}" for number in range(120)]
+    await writer.close()
+
+
+async def test_whoever_reads_or_deletes_a_conversation_waits_for_its_own_turns_only(tmp_path: Path) -> None:
+    store = await opened(f"sqlite:///{tmp_path}/a.sqlite3")
+    await take(store, "a", 1)
+
+    async def talk() -> None:
+        async with store.turn("b") as turn:
+            while True:
+                turn.write(said(2))
+                await asyncio.sleep(0)
+
+    talking = asyncio.create_task(talk())
+    await until(lambda: store.health().unwritten > 0, 5, "another conversation that never rests")
+    assert (await store.read("a")) is not None
+    assert await store.delete("a")
+    talking.cancel()
+    await asyncio.wait([talking])
     await store.close()
