@@ -74,6 +74,8 @@ class SqlStore:
         self._leases: set[str] = set()
         self._one_at_a_time = OneAtATime()
         self._operations: set[asyncio.Task[object]] = set()
+        self._taking: dict[str, asyncio.Task[object]] = {}
+        """Of the operations those that take a lease, by its token."""
         self._writer = Writer(engine, stack)
         self._tasks = [
             asyncio.create_task(self._every(RENEW_S, self._renew), name="store leases"),
@@ -92,8 +94,15 @@ class SqlStore:
             finally:
                 self._running.pop(conversation_id, None)
                 self._leases.discard(pending.key)
-                pending.token = pending.key
-                self._writer.put(pending)
+                self._give_back(pending)
+
+    def _give_back(self, pending: Pending) -> None:
+        """Release the lease, once nothing may take it any more: taking it goes on when its turn is cancelled."""
+        if (taking := self._taking.get(pending.key)) is not None:
+            taking.add_done_callback(lambda _: self._give_back(pending))
+            return
+        pending.token = pending.key
+        self._writer.put(pending)
 
     async def _begin(self, conversation_id: str, token: str) -> Conversation:
         """Take the lease and load the conversation."""
@@ -113,7 +122,7 @@ class SqlStore:
                 return None, await statements.load(connection, conversation_id)
 
             try:
-                other, loaded = await self._run(take, BEGIN_S)
+                other, loaded = await self._run(take, BEGIN_S, token)
             except FAILED as error:
                 self._writer.failed(error)
                 break
@@ -184,8 +193,11 @@ class SqlStore:
             self._writer.failed(error)
             raise StoreUnavailable() from None
 
-    async def _run(self, work: Work[Result], within_s: float) -> Result:
-        """One transaction. Not ended with whoever waits for it: that would cost the connection, too."""
+    async def _run(self, work: Work[Result], within_s: float, token: str = "") -> Result:
+        """One transaction. Not ended with whoever waits for it: that would cost the connection, too.
+
+        `token` is that of the lease that it takes, if it does.
+        """
 
         async def transaction() -> Result:
             async with asyncio.timeout(within_s):
@@ -204,6 +216,9 @@ class SqlStore:
         task = asyncio.create_task(transaction(), name="store")
         self._operations.add(task)
         task.add_done_callback(self._over)
+        if token:
+            self._taking[token] = task
+            task.add_done_callback(lambda _: self._taking.pop(token, None))
         async with asyncio.timeout(within_s + CLOSING_S):  # a connection that hangs takes seconds more to be given up
             return await asyncio.shield(task)
 

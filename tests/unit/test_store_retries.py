@@ -17,6 +17,7 @@ from serve_app.config.store import StoreSettings
 from serve_app.store.engine import is_lost
 from serve_app.store.opening import open_store
 from serve_app.store.sql import SqlStore
+from serve_app.store.statements import LEASE_S
 from serve_app.store.writer import AT_ONCE, Pending, Writer
 
 
@@ -133,3 +134,18 @@ async def test_whoever_reads_or_deletes_a_conversation_waits_for_its_own_turns_o
     talking.cancel()
     await asyncio.wait([talking])
     await store.close()
+
+
+async def test_a_turn_cancelled_while_it_takes_its_conversation_gives_it_back(store: SqlStore) -> None:
+    async with store.engine.connect() as other:
+        await other.exec_driver_sql("INSERT INTO leases VALUES ('a', 'x', 'x', 0)")
+        turn = asyncio.create_task(conversation_in(store, "a"))
+        await asyncio.sleep(0.3)
+        turn.cancel()
+        await asyncio.wait([turn])
+        await asyncio.sleep(0.2)
+        await other.rollback()
+    another = await opened(store.engine.url.set(drivername="postgresql").render_as_string(hide_password=False))
+    async with asyncio.timeout(LEASE_S / 2):
+        await take(another, "a", 1)
+    await another.close()
