@@ -41,7 +41,7 @@ class KeptTurn:
     reply: str = ""
     state: TurnState = "running"
     error: str | None = None
-    """The code with which it failed."""
+    """The code with which it failed, or was cut: then it is `interrupted`."""
     ended: float | None = None
     timing: dict[str, int] | None = None
 
@@ -85,7 +85,7 @@ def resumed(conversation_id: str, before: list[KeptTurn], position: Position, af
     later = [turn.exchange for turn in after if turn.exchange]
     conversation = Conversation(
         conversation_id,
-        tuple(said[len(said) - position.exchanges :] if position.exchanges else ()),
+        tuple(said[max(0, len(said) - position.exchanges) :]),
         tuple(exchange.learner for exchange in said)[-KEPT_UTTERANCES:],
         said[-1].level if said else None,
         position.tokens,
@@ -147,6 +147,11 @@ class ConversationStore(Protocol):
         ...
 
     def health(self) -> StoreHealth: ...
+
+    async def close(self) -> None:
+        """Write what waits, if that is possible within seconds, and let go of every conversation. No turn begins
+        after it."""
+        ...
 
 
 class OneAtATime:

@@ -20,6 +20,8 @@ class TurnNotes:
         self._utterance = utterance
         self._pipeline = pipeline
         self._recorder = recorder
+        self._heard: str | None = None
+        """Of the reply, where the turn was interrupted."""
         self._began = time.time() - (time.perf_counter() - utterance.received_at)
 
     def so_far(self) -> None:
@@ -30,9 +32,14 @@ class TurnNotes:
         self._write("complete", self._pipeline.reply, after=after)
 
     def interrupted(self, heard: str, after: Conversation) -> None:
+        self._heard = heard
         self._write("interrupted", heard, after=after)
 
     def failed(self, code: str) -> None:
+        """A turn that was cut stays an interrupted one: the conversation goes on with what was said."""
+        if self._heard is not None:
+            self._write("interrupted", self._heard, error=code)
+            return
         self._write("failed", self._pipeline.speech.sent_text(), error=code)
 
     def _write(

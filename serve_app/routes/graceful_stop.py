@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection
 
 from serve_app.errors import Stopping
+from serve_app.lesson.kept import ConversationStore
 from serve_app.lesson.turn import Turn
 from serve_app.routes.places import Places
 from serve_app.routes.presence import BACK_S, Presence
@@ -21,15 +22,25 @@ CUT = "The server stops or is being restarted; please say that again in a moment
 LOOK_S = 0.05
 TOLD_S = 2.0
 """Longest time for the last events of turns that were cut."""
+STORE_S = 2.5
+"""Longest time for the store to write what waits."""
 
 
 class GracefulStop:
     """The stop of one ingress replica, which begins when this is made."""
 
-    def __init__(self, presence: Presence, places: Places, running: Collection[Turn], within_s: float) -> None:
+    def __init__(
+        self,
+        presence: Presence,
+        places: Places,
+        running: Collection[Turn],
+        store: ConversationStore,
+        within_s: float,
+    ) -> None:
         self._presence = presence
         self._places = places
         self._running = running
+        self._store = store
         self._until = time.monotonic() + within_s
         self._task = asyncio.create_task(self._end(within_s), name="graceful stop")
 
@@ -40,7 +51,7 @@ class GracefulStop:
 
     @property
     def done(self) -> bool:
-        """Whether no turn runs and no connection is open any more, as far as it could be brought about."""
+        """Whether no turn runs, no connection is open and all is written, as far as it could be brought about."""
         return self._task.done()
 
     async def _end(self, within_s: float) -> None:
@@ -55,6 +66,15 @@ class GracefulStop:
             await self._ended_by(time.monotonic() + TOLD_S)
         await self._presence.dismiss(idle=False)
         logger.info("stopping: no turn is running any more")
+        await self._close_store()
+
+    async def _close_store(self) -> None:
+        """What was said is written, and the conversations are free for other replicas."""
+        try:
+            async with asyncio.timeout(STORE_S):
+                await self._store.close()
+        except TimeoutError:
+            logger.error("stopping: the store could not be closed within %g s", STORE_S)
 
     async def _ended_by(self, deadline: float) -> bool:
         """Wait for the end of all turns; whether it came in time."""

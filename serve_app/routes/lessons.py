@@ -220,7 +220,7 @@ class Lessons:
     def stop(self) -> GracefulStop:
         """Begin to stop: running turns may finish within `limits.stop_s`, nothing new begins. Once is enough."""
         if self._stop is None:
-            self._stop = GracefulStop(self.presence, self._places, self._running, self.limits.stop_s)
+            self._stop = GracefulStop(self.presence, self._places, self._running, self.store, self.limits.stop_s)
         return self._stop
 
     def stages(self) -> Stages:

@@ -42,8 +42,7 @@ def _check_file(address: StoreAddress) -> None:
 
 
 async def _check_server(address: StoreAddress) -> None:
-    from serve_app.store.engine import engine_for
-    from serve_app.store.writer import FAILED
+    from serve_app.store.engine import FAILED, engine_for
 
     engine = engine_for(address)
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError, SQLAlchemyError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from serve_app.config.store import StoreAddress
@@ -20,6 +20,10 @@ STATEMENT_S = 10.0
 """Longest wait for an answer of it."""
 LOCKED_S = 10.0
 """Longest wait for another process that writes to the SQLite file, a migration included."""
+FAILED = (SQLAlchemyError, OSError, TimeoutError)
+"""What the database raises, its drivers' connections included."""
+REFUSED = ("22", "23", "42")
+"""Classes of SQLSTATE in which the same statement fails again: its data, a constraint, a name or a right."""
 
 
 def engine_for(address: StoreAddress) -> AsyncEngine:
@@ -59,11 +63,14 @@ def postgresql_url(url: str) -> URL:
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether the database could not be reached, so that trying again may help."""
+    """Whether trying again may help; otherwise the database refuses what it was asked to write, now and later."""
     if not isinstance(error, DBAPIError):
+        return isinstance(error, FAILED) and not isinstance(error, StatementError)
+    if error.connection_invalidated:
         return True
-    name = type(error).__name__
-    return error.connection_invalidated or name in ("OperationalError", "InterfaceError", "InternalError")
+    if state := getattr(error.orig, "sqlstate", None):
+        return state[:2] not in REFUSED
+    return not isinstance(error, IntegrityError | DataError | ProgrammingError)
 
 
 def _make_file(path: Path) -> None:

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 
 from serve_app.config.store import StoreSettings, address_of
 from serve_app.errors import StackError
-from serve_app.store.engine import engine_for
+from serve_app.store.engine import FAILED, engine_for
 from serve_app.store.memory import MemoryStore
 from serve_app.store.migrate import migrate
 from serve_app.store.sql import SqlStore
 from serve_app.store.unreachable import unreachable
-from serve_app.store.writer import FAILED
 
 MIGRATE_S = 120.0
 

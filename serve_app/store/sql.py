@@ -21,9 +21,10 @@ from serve_app.errors import StoreUnavailable
 from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.kept import KeptConversation, KeptTurn, OneAtATime, StoreHealth
 from serve_app.store import statements
+from serve_app.store.engine import FAILED
 from serve_app.store.holder import has_died, new_name
 from serve_app.store.recent import Recent
-from serve_app.store.writer import FAILED, Pending, Writer
+from serve_app.store.writer import Pending, Writer
 
 logger = logging.getLogger("ray.serve")
 
@@ -31,6 +32,8 @@ BEGIN_S = 2.0
 """Longest wait for the database before a turn; after one that took longer none waits until it is back."""
 READ_S = 5.0
 CLOSING_S = 0.1
+LAST_WRITE_S = 2.0
+"""Longest wait for what is not written when the store is closed."""
 LOOK_AGAIN_S = 0.05
 """How often a turn asks whether another replica is done with its conversation."""
 RENEW_S = 3.0
@@ -71,6 +74,8 @@ class SqlStore:
         self._leases: set[str] = set()
         self._one_at_a_time = OneAtATime()
         self._operations: set[asyncio.Task[object]] = set()
+        self._taking: dict[str, asyncio.Task[object]] = {}
+        """Of the operations those that take a lease, by its token."""
         self._writer = Writer(engine, stack)
         self._tasks = [
             asyncio.create_task(self._every(RENEW_S, self._renew), name="store leases"),
@@ -89,8 +94,15 @@ class SqlStore:
             finally:
                 self._running.pop(conversation_id, None)
                 self._leases.discard(pending.key)
-                pending.token = pending.key
-                self._writer.put(pending)
+                self._give_back(pending)
+
+    def _give_back(self, pending: Pending) -> None:
+        """Release the lease, once nothing may take it any more: taking it goes on when its turn is cancelled."""
+        if (taking := self._taking.get(pending.key)) is not None:
+            taking.add_done_callback(lambda _: self._give_back(pending))
+            return
+        pending.token = pending.key
+        self._writer.put(pending)
 
     async def _begin(self, conversation_id: str, token: str) -> Conversation:
         """Take the lease and load the conversation."""
@@ -99,7 +111,7 @@ class SqlStore:
             remembered = None
             if self._writer.waits_for(conversation_id):
                 if conversation_id in self._blind:
-                    await self._writer.flush(BEGIN_S)
+                    await self._writer.settle(conversation_id, BEGIN_S)
                 else:
                     remembered = self._recent.get(conversation_id)
 
@@ -110,7 +122,7 @@ class SqlStore:
                 return None, await statements.load(connection, conversation_id)
 
             try:
-                other, loaded = await self._run(take, BEGIN_S)
+                other, loaded = await self._run(take, BEGIN_S, token)
             except FAILED as error:
                 self._writer.failed(error)
                 break
@@ -134,11 +146,11 @@ class SqlStore:
         self._writer.put(pending)
 
     async def read(self, conversation_id: str) -> KeptConversation | None:
-        await self._settled()
+        await self._settled(conversation_id)
         return await self._ask(lambda connection: statements.read(connection, conversation_id))
 
     async def delete(self, conversation_id: str) -> bool:
-        await self._settled()
+        await self._settled(conversation_id)
         if (running := self._running.get(conversation_id)) is not None:
             running.deleted = True
         self._writer.drop(conversation_id)
@@ -146,7 +158,7 @@ class SqlStore:
             known = self._recent.drop(conversation_id)
             gone = await self._ask(lambda connection: statements.forget(connection, conversation_id))
             if running is not None:  # it may have been in the middle of a write
-                await self._settled()
+                await self._settled(conversation_id)
                 await self._ask(lambda connection: statements.forget(connection, conversation_id))
             return gone or known
         except StoreUnavailable:
@@ -161,17 +173,17 @@ class SqlStore:
         return StoreHealth(self._address.kind, self._writer.reachable, len(self._writer))
 
     async def close(self) -> None:
-        """Write what waits, if that is possible at once."""
-        await self._writer.flush(READ_S)
+        if self._writer.reachable and not await self._writer.flush(LAST_WRITE_S):
+            logger.error("%d turns were not stored in time", len(self._writer))
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
         await self._writer.close()
         await self.engine.dispose()
 
-    async def _settled(self) -> None:
-        """What this process has to write is written."""
-        if not self._writer.reachable or not await self._writer.flush(READ_S):
+    async def _settled(self, conversation_id: str) -> None:
+        """What this process has to write of the conversation is written."""
+        if not self._writer.reachable or not await self._writer.settle(conversation_id, READ_S):
             raise StoreUnavailable()
 
     async def _ask(self, work: Work[Result]) -> Result:
@@ -181,8 +193,11 @@ class SqlStore:
             self._writer.failed(error)
             raise StoreUnavailable() from None
 
-    async def _run(self, work: Work[Result], within_s: float) -> Result:
-        """One transaction. Not ended with whoever waits for it: that would cost the connection, too."""
+    async def _run(self, work: Work[Result], within_s: float, token: str = "") -> Result:
+        """One transaction. Not ended with whoever waits for it: that would cost the connection, too.
+
+        `token` is that of the lease that it takes, if it does.
+        """
 
         async def transaction() -> Result:
             async with asyncio.timeout(within_s):
@@ -201,6 +216,9 @@ class SqlStore:
         task = asyncio.create_task(transaction(), name="store")
         self._operations.add(task)
         task.add_done_callback(self._over)
+        if token:
+            self._taking[token] = task
+            task.add_done_callback(lambda _: self._taking.pop(token, None))
         async with asyncio.timeout(within_s + CLOSING_S):  # a connection that hangs takes seconds more to be given up
             return await asyncio.shield(task)
 

@@ -1,4 +1,4 @@
-"""Writes turns beside the voice: what is to be written waits in memory, and one task writes all of it at once.
+"""Writes turns beside the voice: what is to be written waits in memory, and one task writes it, many turns at once.
 
 A turn that changes again before it was written is written once. While the database cannot be reached everything waits,
 up to a number of turns, and is tried again and again.
@@ -11,22 +11,21 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.kept import KeptTurn
 from serve_app.store import statements
-from serve_app.store.engine import STATEMENT_S, is_lost
+from serve_app.store.engine import FAILED, STATEMENT_S, is_lost
 
 logger = logging.getLogger("ray.serve")
 
 MOST_UNWRITTEN = 2000
 """Turns that wait at most, some 10 kB each; then the oldest is lost."""
+AT_ONCE = 50
+"""Turns written in one transaction."""
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
 """Pauses between tries."""
-FAILED = (SQLAlchemyError, OSError, TimeoutError)
-"""What the database raises, its drivers' connections included."""
 
 
 @dataclass(slots=True)
@@ -41,6 +40,8 @@ class Pending:
     written_once: bool = False
     changes: int = 0
     """Counts up, so that what changed while it was being written is written again."""
+    settled: int = 0
+    """The change up to which it is written, or given up."""
 
 
 class Writer:
@@ -53,6 +54,8 @@ class Writer:
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._progress = asyncio.Event()
+        """Set, and replaced, when something was written."""
         self.reachable = True
         self.lost = 0
         self._task = asyncio.create_task(self._run(), name="store writer")
@@ -84,10 +87,21 @@ class Writer:
 
     async def flush(self, within_s: float) -> bool:
         """Wait until nothing waits; returns whether that is so."""
+        if not self._task.done():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._idle.wait()
+        return self._idle.is_set()
+
+    async def settle(self, conversation_id: str, within_s: float) -> bool:
+        """Wait until what waits of this conversation now is written, or given up; returns whether that is so."""
+        asked = [(one, one.changes) for one in self._pending.values() if one.conversation_id == conversation_id]
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                await self._idle.wait()
-        return self._idle.is_set()
+                while any(one.settled < changes and self._pending.get(one.key) is one for one, changes in asked):
+                    await self._progress.wait()
+                return True
+        return False
 
     def failed(self, error: BaseException) -> None:
         """The database was not reached: this task looks for it from now on."""
@@ -113,33 +127,41 @@ class Writer:
                 await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
                 tries += 1
                 continue
-            except Exception:  # a fault of ours must not end the task that everything is written by
-                logger.exception("turns could not be stored")
-                self._forget(dict(self._pending), {key: one.changes for key, one in self._pending.items()})
             tries = 0
 
     async def _write_all(self) -> None:
-        batch = dict(self._pending)
-        counted = {key: one.changes for key, one in batch.items()}
+        """In parts, each with a limit of its own: what was written is not written again after a failure."""
+        waiting = list(self._pending.values())
+        for first in range(0, max(1, len(waiting)), AT_ONCE):
+            await self._write_part(waiting[first : first + AT_ONCE])
+
+    async def _write_part(self, batch: list[Pending]) -> None:
+        counted = [one.changes for one in batch]
         try:
-            await self._write(list(batch.values()))
-        except DBAPIError as error:
+            await self._write(batch)
+        except Exception as error:  # a fault of ours must not end the task that everything is written by
             if is_lost(error):
                 raise
             await self._write_singly(batch)
-        self._back(len(batch))
+        else:
+            self._back()
         self._forget(batch, counted)
 
-    async def _write_singly(self, batch: dict[str, Pending]) -> None:
+    async def _write_singly(self, batch: list[Pending]) -> None:
         """One of them is refused by the database, and must not keep the others from being written."""
-        for one in batch.values():
+        for one in batch:
+            changes = one.changes
             try:
                 await self._write([one])
-            except DBAPIError as error:
+            except Exception as error:  # as above
                 if is_lost(error):
                     raise
                 self.lost += 1
-                logger.error("a turn could not be stored: the database refuses it (%s)", _name(error))
+                ours = not isinstance(error, FAILED)  # the text of a database's error may have the turn's in it
+                logger.error("a turn could not be stored: it is refused (%s)", _name(error), exc_info=ours)
+            else:
+                self._back()
+            self._forget([one], [changes])
 
     async def _write(self, batch: list[Pending]) -> None:
         async with asyncio.timeout(STATEMENT_S), self._engine.begin() as connection:
@@ -160,18 +182,22 @@ class Writer:
         if one.after is not None:
             await statements.save(connection, one.key, one.after)
 
-    def _forget(self, batch: dict[str, Pending], counted: dict[str, int]) -> None:
-        for key, one in batch.items():
-            if self._pending.get(key) is one and one.changes == counted[key]:
-                del self._pending[key]
-        if not self._pending:
+    def _forget(self, batch: list[Pending], counted: list[int]) -> None:
+        for one, changes in zip(batch, counted, strict=True):
+            one.settled = max(one.settled, changes)
+            if self._pending.get(one.key) is one and one.changes == changes:
+                del self._pending[one.key]
+        if not self._pending and self.reachable:  # else the loop asks whether the database is back
             self._work.clear()
+        if not self._pending:
             self._idle.set()
+        self._progress.set()
+        self._progress = asyncio.Event()
 
-    def _back(self, written: int) -> None:
+    def _back(self) -> None:
         if not self.reachable:
             self.reachable = True
-            logger.warning("the store is back: %d turns that waited are stored", written)
+            logger.warning("the store is back: %d turns that waited are stored now", len(self))
 
 
 def _name(error: BaseException) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 from support.clients import Answer, Talk, ask, asking, post, refusal, talking
+from support.lesson import conversation_in
 from support.site_without_ray import Site, site_of
 from support.stages import House
 from support.waiting import wait_for
@@ -120,6 +124,56 @@ def test_of_a_turn_that_was_cut_the_conversation_keeps_what_was_said() -> None:
         conversation = site.run(site.store.read("aula"))
     assert conversation is not None
     assert [(turn.transcript, turn.error) for turn in conversation.turns] == [(site.house.stt.text, "stopping")]
+
+
+def test_after_a_cut_a_new_server_has_the_whole_conversation(tmp_path: Path) -> None:
+    kept = f"sqlite:///{tmp_path}/aula.sqlite3"
+    with site_of(kept=kept, limits={"stop_s": 0.1}) as site:
+        for _ in range(6):
+            assert ask(site.url, RECORDING, session_id="aula").last.name == "complete"
+        site.house.llm.word_s = 30
+        with asking(site.url, RECORDING, session_id="aula") as events:
+            next(events)
+            wait_for(lambda: site.house.llm.work.running == 1, 10, "the reply")
+            site.stop()
+            list(events)
+        wait_for(site.stopped, 10, "the end of the stop")
+    with site_of(kept=kept) as again:
+        conversation = again.run(again.store.read("aula"))
+        now = again.run(conversation_in(again.store, "aula"))
+    assert conversation is not None
+    assert [(turn.state, turn.error) for turn in conversation.turns[5:]] == [
+        ("complete", None),
+        ("interrupted", "stopping"),
+    ]
+    assert [exchange.learner for exchange in now.exchanges] == [site.house.stt.text] * 7
+    assert [exchange.tutor == "" for exchange in now.exchanges] == [False] * 6 + [True]
+
+
+def test_the_stop_ends_when_everything_is_written_and_every_conversation_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "aula.sqlite3"
+    with (
+        site_of(slow_writer(30), kept=f"sqlite:///{path}", limits={"stop_s": 0.1}) as site,
+        asking(site.url, RECORDING, session_id="aula") as events,
+    ):
+        next(events)
+        wait_for(lambda: site.house.llm.work.running == 1, 10, "the reply")
+        wait_for(lambda: site.store.health().unwritten == 0, 10, "the transcript to be written")
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+            other.execute("BEGIN IMMEDIATE")  # so that nobody else can write
+            site.stop()
+            list(events)
+            release = threading.Timer(0.5, other.execute, ("ROLLBACK",))
+            release.start()
+            wait_for(site.stopped, 10, "the end of the stop")
+            release.join()
+            assert other.execute("SELECT state, error FROM turns").fetchall() == [("interrupted", "stopping")]
+            assert other.execute("SELECT count(*) FROM leases").fetchone() == (0,)
+        assert not any(name.startswith("store") for name in site.run(names_of_tasks()))
+
+
+async def names_of_tasks() -> list[str]:
+    return [task.get_name() for task in asyncio.all_tasks()]
 
 
 def test_an_utterance_that_interrupts_the_last_turn_is_refused(site: Site) -> None:

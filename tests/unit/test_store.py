@@ -13,6 +13,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
+from support.kept_turns import said, take, written
 from support.lesson import conversation_in
 from support.postgres import Postgres, postgres
 from support.waiting import until
@@ -20,7 +21,6 @@ from support.waiting import until
 from serve_app.config.store import StoreSettings
 from serve_app.errors import StackError, StoreUnavailable
 from serve_app.lesson.conversation import KEPT_UTTERANCES, Conversation, Exchange
-from serve_app.lesson.kept import ConversationStore, KeptTurn
 from serve_app.protocols import Word
 from serve_app.store.memory import MemoryStore
 from serve_app.store.opening import open_store
@@ -68,20 +68,6 @@ async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerato
 
 def each(kinds: list[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("place", kinds, indirect=True)
-
-
-def said(number: int, **fields: object) -> KeptTurn:
-    turn = KeptTurn(f"t-{number}", 1000.0 + number, f"fala {number}", level="A2", reply=f"resposta {number}")
-    return replace(turn, state="complete", ended=1001.0 + number, **fields)  # pyright: ignore[reportArgumentType]
-
-
-async def take(store: ConversationStore, conversation_id: str, number: int, tokens: int | None = None) -> None:
-    """One whole turn, as serve_app.lesson.turn does it."""
-    async with store.turn(conversation_id) as turn:
-        whole = said(number)
-        turn.write(replace(whole, reply="", state="running", ended=None))
-        after = turn.conversation.with_exchange(Exchange(whole.transcript, whole.reply, "A2"), tokens)
-        turn.write(whole, after)
 
 
 @each(KINDS)
@@ -317,11 +303,6 @@ async def test_a_deleted_conversation_is_gone_on_the_other_replica_too(place: Pl
     await written(one)
     assert await other.delete("a")
     assert await conversation_in(one, "a") == Conversation("a")
-
-
-async def written(store: MemoryStore | SqlStore) -> None:
-    """Until nothing waits to be written."""
-    await until(lambda: store.health().unwritten == 0, 5, "the writer")
 
 
 @each(["postgresql"])
