@@ -62,6 +62,11 @@ def let_go(site: Site) -> None:
     site.house.llm.held = False
 
 
+def hold(site: Site) -> None:
+    assert isinstance(site.house.llm, HeldWriter)
+    site.house.llm.held = True
+
+
 def waiting_for(site: Site, turns: int, waiting: int) -> None:
     wait_for(lambda: (site.lessons.turns, site.lessons.waiting) == (turns, waiting), 10, f"{waiting} to wait")
 
@@ -179,6 +184,41 @@ def test_those_who_wait_are_told_of_a_stop(site: Site) -> None:
         assert waiting.result().last.data["code"] == "stopping"
         let_go(site)
         assert running.result().last.name == "complete"
+
+
+@contextmanager
+def no_thread_free(site: Site) -> Iterator[None]:
+    """Nothing that is decoded comes to its end while the block runs."""
+    free = threading.Event()
+
+    async def occupy() -> None:
+        for _ in range(64):  # more than the loop has threads
+            site.loop.run_in_executor(None, free.wait)
+
+    site.run(occupy())
+    try:
+        yield
+    finally:
+        free.set()
+
+
+def test_a_place_that_is_granted_while_the_recording_is_decoded_is_for_a_turn_that_counts(site: Site) -> None:
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, site.url)
+        waiting_for(site, 1, 0)
+        wait_for(lambda: site.house.stt.work.made == 1, 10, "the first transcript")
+        with no_thread_free(site):
+            granted = pool.submit(asked, site.url)
+            waiting_for(site, 1, 1)
+            let_go(site)
+            assert running.result().last.name == "complete"
+            wait_for(lambda: site.lessons.waiting == 0, 10, "the place to be granted")
+            hold(site)
+        waiting_for(site, 1, 0)
+        wait_for(lambda: site.house.stt.work.made == 2, 10, "the second transcript")
+        assert site.lessons.turns == 1
+        let_go(site)
+        assert granted.result().last.name == "complete"
 
 
 def test_a_greedy_client_has_half_of_the_places_and_goes_last_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
