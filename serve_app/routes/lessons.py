@@ -74,6 +74,7 @@ class Lessons:
         limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
         self.limits = limits.fitting(self._context_tokens)
         self.store.keep(limits.kept_conversations, limits.conversation_idle_s)
+        self._places.limits_changed()
         self._default_level = wanted.level
         of = wanted.teaching
         self._correction = of.correction
@@ -120,7 +121,9 @@ class Lessons:
 
         Raises:
             Busy: the server is full.
+            Stopping: it is about to be stopped.
         """
+        self.presence.admit()
         return self._places.take(client, wait=wait)
 
     @contextmanager

@@ -12,14 +12,21 @@ from dataclasses import dataclass
 import httpx
 import numpy as np
 import pytest
-from support.clients import Answer, ask, parse, post, refusal, talking
+from starlette.types import Message
+from support.clients import Answer, HalfSent, ask, parse, post, refusal, talking
 from support.site_without_ray import Site, site_of
 from support.stages import House, Work, Writer
 from support.waiting import wait_for
 
 from serve_app.audio import wav
+from serve_app.config.limits import Limits
+from serve_app.config.user_config import IngressSettings
+from serve_app.errors import Busy
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import TextDelta, Usage
+from serve_app.routes.gate import Client
+from serve_app.routes.places import Place, Places
+from serve_app.routes.upload import Upload
 
 RECORDING = wav(np.full(16_000, 0.1, np.float32), 16_000)
 KEYS = "greedy:" + "g" * 20 + ",ana:" + "a" * 20 + ",bia:" + "b" * 20
@@ -219,6 +226,52 @@ def test_a_place_that_is_granted_while_the_recording_is_decoded_is_for_a_turn_th
         assert site.lessons.turns == 1
         let_go(site)
         assert granted.result().last.name == "complete"
+
+
+def test_while_the_last_turns_run_nobody_is_let_in_to_wait_or_to_upload(site: Site) -> None:
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, site.url)
+        waiting_for(site, 1, 0)
+        with HalfSent(site.url, path="/api/stream-audio?wait=true") as waiting:
+            wait_for(lambda: site.lessons.waiting == 1, 10, "the upload to begin")
+            site.stop()
+            with HalfSent(site.url, path="/api/stream-audio?wait=true") as later:
+                answers = [waiting.answer(), later.answer()]
+        let_go(site)
+        assert running.result().last.name == "complete"
+    assert [(status, body["code"]) for status, _, body in answers] == [(503, "stopping")] * 2
+
+
+async def test_who_loses_the_place_in_the_queue_need_not_upload_the_rest() -> None:
+    places = Places(lambda: Limits(max_turns=1, max_waiting=1))
+    upload = Upload(asyncio.Queue[Message]().get, Limits(), declared=None)
+    greedy = Client(None, "192.0.2.1")
+
+    async def receive(place: Place) -> None:
+        with place.uploading(upload):
+            await upload.receive()
+
+    with places.take(greedy), places.take(greedy, wait=True) as place:
+        receiving = asyncio.create_task(receive(place))
+        await asyncio.sleep(0)
+        with places.take(Client(None, "192.0.2.2"), wait=True), pytest.raises(Busy, match="took this place"):
+            await receiving
+
+
+def test_who_waits_gets_a_place_as_soon_as_there_are_more(site: Site) -> None:
+    with ThreadPoolExecutor() as pool:
+        turns = [pool.submit(asked, site.url)]
+        waiting_for(site, 1, 0)
+        turns.append(pool.submit(asked, site.url))
+        waiting_for(site, 1, 1)
+
+        async def configure() -> None:
+            site.lessons.configure(IngressSettings(limits={"max_turns": 2, "client_share": 1}))
+
+        site.run(configure())
+        waiting_for(site, 2, 0)
+        let_go(site)
+        assert [turn.result().last.name for turn in turns] == ["complete"] * 2
 
 
 def test_a_greedy_client_has_half_of_the_places_and_goes_last_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
