@@ -12,21 +12,15 @@ from dataclasses import dataclass
 import httpx
 import numpy as np
 import pytest
-from starlette.types import Message
 from support.clients import Answer, HalfSent, ask, parse, post, refusal, talking
 from support.site_without_ray import Site, site_of
 from support.stages import House, Work, Writer
 from support.waiting import wait_for
 
 from serve_app.audio import wav
-from serve_app.config.limits import Limits
 from serve_app.config.user_config import IngressSettings
-from serve_app.errors import Busy
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import TextDelta, Usage
-from serve_app.routes.gate import Client
-from serve_app.routes.places import Place, Places
-from serve_app.routes.upload import Upload
 
 RECORDING = wav(np.full(16_000, 0.1, np.float32), 16_000)
 KEYS = "greedy:" + "g" * 20 + ",ana:" + "a" * 20 + ",bia:" + "b" * 20
@@ -240,22 +234,6 @@ def test_while_the_last_turns_run_nobody_is_let_in_to_wait_or_to_upload(site: Si
         let_go(site)
         assert running.result().last.name == "complete"
     assert [(status, body["code"]) for status, _, body in answers] == [(503, "stopping")] * 2
-
-
-async def test_who_loses_the_place_in_the_queue_need_not_upload_the_rest() -> None:
-    places = Places(lambda: Limits(max_turns=1, max_waiting=1))
-    upload = Upload(asyncio.Queue[Message]().get, Limits(), declared=None)
-    greedy = Client(None, "192.0.2.1")
-
-    async def receive(place: Place) -> None:
-        with place.uploading(upload):
-            await upload.receive()
-
-    with places.take(greedy), places.take(greedy, wait=True) as place:
-        receiving = asyncio.create_task(receive(place))
-        await asyncio.sleep(0)
-        with places.take(Client(None, "192.0.2.2"), wait=True), pytest.raises(Busy, match="took this place"):
-            await receiving
 
 
 def test_who_waits_gets_a_place_as_soon_as_there_are_more(site: Site) -> None:
