@@ -15,7 +15,7 @@ from serve_app import audio
 from serve_app.config.limits import Limits
 from serve_app.config.stack import Order, StackArgs
 from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
-from serve_app.errors import BadAudio, Busy, ParleError
+from serve_app.errors import BadAudio, Busy, ParleError, StackError
 from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.events import Event
 from serve_app.lesson.kept import ConversationStore
@@ -70,7 +70,13 @@ class Lessons:
         self.single = SingleCalls(stages, queries, lambda: self.limits, self._turn_ended, self._running)
 
     def configure(self, wanted: IngressSettings) -> None:
-        """Apply new settings; turns in flight keep theirs."""
+        """Apply new settings; turns in flight keep theirs.
+
+        Raises:
+            StackError: they cannot be applied while the server runs; nothing has changed.
+        """
+        if why := self._yaml_limits.longer_stop(wanted.limits):
+            raise StackError(f"user_config: {why}")
         limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
         self.limits = limits.fitting(self._context_tokens)
         self.store.keep(limits.kept_conversations, limits.conversation_idle_s)

@@ -19,6 +19,8 @@ from support.waiting import wait_for
 from websockets.exceptions import ConnectionClosed
 
 from serve_app.audio import wav
+from serve_app.config.user_config import IngressSettings
+from serve_app.errors import StackError
 
 RECORDING = wav(np.full(16_000, 0.1, np.float32), 16_000)
 RESTARTING = (1012, "restarting")
@@ -158,6 +160,20 @@ def test_of_a_single_call_that_has_begun_to_answer_the_last_event_says_that_it_w
         site.stop()
         assert json.loads(list(events)[-1])["error"]["code"] == "stopping"
         wait_for(site.stopped, 10, "the end of the stop")
+
+
+def test_a_running_server_takes_no_longer_stop_than_serve_waits_for(site: Site) -> None:
+    async def configure(stop_s: float) -> None:
+        site.lessons.configure(IngressSettings(limits={"stop_s": stop_s, "max_turns": 3}))
+
+    with pytest.raises(StackError) as refused:
+        site.run(configure(60))
+    assert refused.value.message == (
+        "user_config: limits.stop_s: at most the 20 s of args.limits.stop_s; raise it there"
+    )
+    assert (site.lessons.limits.stop_s, site.lessons.limits.max_turns) == (20, 8)
+    site.run(configure(5))
+    assert (site.lessons.limits.stop_s, site.lessons.limits.max_turns) == (5, 3)
 
 
 def test_of_a_turn_that_was_cut_the_conversation_keeps_what_was_said() -> None:
