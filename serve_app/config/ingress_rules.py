@@ -1,4 +1,4 @@
-"""What `parle check` asks of the Ingress: where its replicas may be, given where conversations are kept."""
+"""What `parle check` asks of the Ingress: where its replicas may be, given the store, and when they end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def has_several(deployment: dict[str, Any]) -> bool:
 def faults(
     deployment: dict[str, Any], args: StackArgs | None, environment: Mapping[str, str] = os.environ
 ) -> Iterator[tuple[str, str]]:
-    """The key and what is wrong with it, for an Ingress that would split or lose conversations."""
+    """The key and what is wrong with it, for an Ingress that would split or lose conversations, or be killed early."""
+    settings = deployment.get("user_config")
+    limits = settings.get("limits") if isinstance(settings, dict) else None
+    if args is not None and isinstance(limits, dict) and (why := args.limits.longer_stop(limits)):
+        yield "user_config", why
     kind = None if args is None else kind_of(args.store, environment)
     if kind == "memory":
         for key in ("num_replicas", "autoscaling_config"):

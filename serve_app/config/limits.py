@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -64,6 +65,16 @@ class Limits(Strict):
     """Conversations kept in memory."""
     conversation_idle_s: Annotated[float, Field(gt=0)] = 3600.0
     """A conversation is forgotten this long after its last turn."""
+
+    def longer_stop(self, wanted: Mapping[str, Any]) -> str | None:
+        """Why these limits cannot be changed so while the server runs; None where they can.
+
+        Serve learns at the start how long a replica may take to end, and kills one that takes longer.
+        """
+        stop_s = wanted.get("stop_s")
+        if isinstance(stop_s, int | float) and stop_s > self.stop_s:
+            return f"limits.stop_s: at most the {self.stop_s:g} s of args.limits.stop_s; raise it there"
+        return None
 
     def fitting(self, context_tokens: int) -> Limits:
         """These limits with no more history than fits the LLM's context beside an utterance and the reply."""

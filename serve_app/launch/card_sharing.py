@@ -42,7 +42,8 @@ class CardSharing:
     line: str | None = None
     control: Control | None = None
     owned: bool = False
-    _clients: set[int] = field(default_factory=set)
+    _clients: set[psutil.Process] = field(default_factory=set)
+    """Not by number alone: that of a client that is gone may soon be somebody else's."""
 
     def trouble(self) -> str | None:
         """Why all stages must start again; None where all is well. To be asked again and again.
@@ -66,7 +67,8 @@ class CardSharing:
         """Start MPS again where it is ours, and end the stages' processes: Serve starts all of them again.
 
         Raises:
-            StackError: MPS does not start again; the stages share the card by time slicing from then on.
+            StackError: MPS does not start again, or has ended and is not ours; the stages share the card by time
+                slicing from then on.
         """
         control, clients = self.control, self._clients | self._ours(quiet=True)
         self._clients = set()
@@ -76,13 +78,16 @@ class CardSharing:
             if self.owned:
                 mps_daemon.end(control)
                 mps_daemon.start(control)
+            elif not control.answers():
+                self.control = None
+                raise StackError(f"the MPS in {control.pipe} has ended")
         except MpsError as error:
             self.control = None
             raise StackError(f"MPS does not start again: {error}") from None
         finally:
-            control.end(clients)  # only now: a stage that comes back must find the new MPS
+            _end(control, clients)  # only now: a stage that comes back must find the new MPS
 
-    def _ours(self, quiet: bool = False) -> set[int]:
+    def _ours(self, quiet: bool = False) -> set[psutil.Process]:
         """The clients that belong to this server."""
         if self.control is None:
             return set()
@@ -92,14 +97,24 @@ class CardSharing:
             if quiet:
                 return set()
             raise
-        return found if self.owned else found & {child.pid for child in psutil.Process().children(recursive=True)}
+        if not self.owned:
+            return {child for child in psutil.Process().children(recursive=True) if child.pid in found}
+        ours: set[psutil.Process] = set()
+        for client in found:
+            with suppress(psutil.NoSuchProcess):
+                ours.add(psutil.Process(client))
+        return ours
 
     def kill(self) -> None:
         """At once, for an end in a hurry: our processes leave the user's MPS, or ours ends with them."""
         if self.control is not None:
-            self.control.end(self._ours(quiet=True))
+            _end(self.control, self._ours(quiet=True))
             if self.owned:
                 mps_daemon.end(self.control, after_s=0)
+
+
+def _end(control: Control, clients: set[psutil.Process]) -> None:
+    control.end([client.pid for client in clients if client.is_running()])
 
 
 def watch(sharing: CardSharing, report: Report) -> None:
@@ -238,6 +253,7 @@ def _sweep() -> None:
     """End what a server left behind that was killed before it could."""
     for folder in FOLDERS.glob(f"{PREFIX}*"):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.stat().st_uid == os.getuid():
-            mps_daemon.end(Control(folder), after_s=0)
-            _forget(str(folder))
+        with suppress(FileNotFoundError):  # another server that starts now has swept it
+            if owner.isdigit() and not psutil.pid_exists(int(owner)) and folder.stat().st_uid == os.getuid():
+                mps_daemon.end(Control(folder), after_s=0)
+                _forget(str(folder))

@@ -17,7 +17,6 @@ from ray.serve.exceptions import (
     BackPressureError,
     DeploymentUnavailableError,
     RayServeException,
-    RequestCancelledError,
 )
 from ray.serve.handle import DeploymentHandle, DeploymentResponse, DeploymentResponseGenerator
 
@@ -90,8 +89,6 @@ def as_parle_error(error: Exception, stage: str) -> ParleError:
             return cause
         case BackPressureError():
             return Busy(f"The {stage} stage is full; try again in a moment.", stage=stage, retry_after_s=2)
-        case RequestCancelledError():
-            return StageFailed(f"The {stage} stage was cancelled.", code="cancelled", stage=stage)
         case DeploymentUnavailableError():
             return StageFailed(
                 f"The {stage} stage cannot serve at the moment; try again in a few seconds.",

@@ -9,10 +9,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Collection
+from typing import Protocol
 
-from serve_app.errors import Stopping
+from serve_app.errors import ParleError, Stopping
 from serve_app.lesson.kept import ConversationStore
-from serve_app.lesson.turn import Turn
 from serve_app.routes.places import Places
 from serve_app.routes.presence import BACK_S, Presence
 
@@ -26,6 +26,14 @@ STORE_S = 2.5
 """Longest time for the store to write what waits."""
 
 
+class Cuttable(Protocol):
+    """Work for a client that the stop may have to end."""
+
+    def cut(self, why: ParleError) -> None:
+        """End it now, with this error."""
+        ...
+
+
 class GracefulStop:
     """The stop of one ingress replica, which begins when this is made."""
 
@@ -33,7 +41,7 @@ class GracefulStop:
         self,
         presence: Presence,
         places: Places,
-        running: Collection[Turn],
+        running: Collection[Cuttable],
         store: ConversationStore,
         within_s: float,
     ) -> None:
@@ -61,8 +69,8 @@ class GracefulStop:
         await self._presence.leave(within_s)
         if not await self._ended_by(self._until):
             logger.warning("stopping: %d turns are cut after %g s", self._presence.turns, within_s)
-            for turn in tuple(self._running):
-                turn.cut(Stopping(CUT, retry_after_s=BACK_S))
+            for work in tuple(self._running):
+                work.cut(Stopping(CUT, retry_after_s=BACK_S))
             await self._ended_by(time.monotonic() + TOLD_S)
         await self._presence.dismiss(idle=False)
         logger.info("stopping: no turn is running any more")

@@ -15,12 +15,12 @@ from serve_app import audio
 from serve_app.config.limits import Limits
 from serve_app.config.stack import Order, StackArgs
 from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
-from serve_app.errors import BadAudio, Busy, ParleError
+from serve_app.errors import BadAudio, Busy, ParleError, StackError
 from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.events import Event
 from serve_app.lesson.kept import ConversationStore
 from serve_app.lesson.speech_cutter import Pace
-from serve_app.lesson.stage_limits import answer_within, limited
+from serve_app.lesson.stage_limits import answer_within
 from serve_app.lesson.stage_protocols import StageQueries, Stages, Utterance
 from serve_app.lesson.turn import Turn
 from serve_app.lesson.turn_record import TurnRecord
@@ -28,7 +28,7 @@ from serve_app.observe.observer import Observer
 from serve_app.protocols import Audio, CefrLevel
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import Client
-from serve_app.routes.graceful_stop import GracefulStop
+from serve_app.routes.graceful_stop import Cuttable, GracefulStop
 from serve_app.routes.places import RETRY_AFTER_S, Place, Places
 from serve_app.routes.presence import OpenConnection, Presence
 from serve_app.routes.shares import Shares
@@ -63,17 +63,24 @@ class Lessons:
         self.limits = args.limits.fitting(self._context_tokens)
         store.keep(self.limits.kept_conversations, self.limits.conversation_idle_s)
         self.presence = Presence()
-        self._running: set[Turn] = set()
+        self._running: set[Cuttable] = set()
         self._stop: GracefulStop | None = None
         self._places = Places(lambda: self.limits)
         self.shares = Shares(lambda: self.limits)
-        self.single = SingleCalls(stages, queries, lambda: self.limits, self._turn_ended)
+        self.single = SingleCalls(stages, queries, lambda: self.limits, self._turn_ended, self._running)
 
     def configure(self, wanted: IngressSettings) -> None:
-        """Apply new settings; turns in flight keep theirs."""
+        """Apply new settings; turns in flight keep theirs.
+
+        Raises:
+            StackError: they cannot be applied while the server runs; nothing has changed.
+        """
+        if why := self._yaml_limits.longer_stop(wanted.limits):
+            raise StackError(f"user_config: {why}")
         limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
         self.limits = limits.fitting(self._context_tokens)
         self.store.keep(limits.kept_conversations, limits.conversation_idle_s)
+        self._places.limits_changed()
         self._default_level = wanted.level
         of = wanted.teaching
         self._correction = of.correction
@@ -120,7 +127,9 @@ class Lessons:
 
         Raises:
             Busy: the server is full.
+            Stopping: it is about to be stopped.
         """
+        self.presence.admit()
         return self._places.take(client, wait=wait)
 
     @contextmanager
@@ -222,10 +231,6 @@ class Lessons:
         if self._stop is None:
             self._stop = GracefulStop(self.presence, self._places, self._running, self.store, self.limits.stop_s)
         return self._stop
-
-    def stages(self) -> Stages:
-        """The stages with the limits in force."""
-        return limited(self._stages, self.limits)
 
     async def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
         """The events of one turn; see Turn.events."""

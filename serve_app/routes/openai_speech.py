@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing
 from typing import Annotated, Any, Literal
 
@@ -102,10 +103,11 @@ class SpeechRoute:
             spoken = lessons.single.speak(fields.input, voice, fields.speed, turn_id_of(request.headers))
             aloud_s = SPOKEN_CHARACTER_S * len(fields.input) / (fields.speed or 1)
             pieces = await begun(request.receive, spoken, lessons.limits.turn_s + aloud_s)
+            encoder = SpeechEncoder(fields.response_format)
             if fields.stream_format == "sse":
-                body, kind = _events(pieces, fields.response_format), SSE_TYPE
+                body, kind = _events(pieces, encoder), SSE_TYPE
             else:
-                body, kind = _file(pieces, fields.response_format), media_type(fields.response_format)
+                body, kind = file_of(pieces, encoder), media_type(fields.response_format)
             return PlacedStream(body, kind, slot.pop_all(), lessons.limits.turn_s)
 
     async def _voice(self, asked: str | dict[Literal["id"], str] | None) -> str | None:
@@ -126,23 +128,28 @@ class SpeechRoute:
         return name
 
 
-async def _file(pieces: AsyncGenerator[Speech, None], name: SpeechFormat) -> AsyncGenerator[bytes, None]:
-    """A failure in the middle breaks the connection off: what came must not pass for the whole."""
-    encoder = SpeechEncoder(name)
+async def file_of(pieces: AsyncGenerator[Speech, None], encoder: SpeechEncoder) -> AsyncGenerator[bytes, None]:
+    """A failure in the middle breaks the connection off: what came must not pass for the whole.
+
+    All calls of the encoder are of one thread. One that runs goes on when its reader is cancelled, and the encoder must
+    not be closed under it.
+    """
+    loop, thread = asyncio.get_running_loop(), ThreadPoolExecutor(1, "speech-encoder")
     try:
         async with aclosing(pieces):
             async for piece in pieces:
-                if data := await asyncio.to_thread(encoder.encode, piece):
+                if data := await loop.run_in_executor(thread, encoder.encode, piece):
                     yield data
-        if data := await asyncio.to_thread(encoder.finish):
+        if data := await loop.run_in_executor(thread, encoder.finish):
             yield data
     finally:
-        encoder.close()
+        thread.submit(encoder.close)
+        thread.shutdown(wait=False)
 
 
-async def _events(pieces: AsyncGenerator[Speech, None], name: SpeechFormat) -> AsyncGenerator[bytes, None]:
+async def _events(pieces: AsyncGenerator[Speech, None], encoder: SpeechEncoder) -> AsyncGenerator[bytes, None]:
     try:
-        async with aclosing(_file(pieces, name)) as parts:
+        async with aclosing(file_of(pieces, encoder)) as parts:
             async for part in parts:
                 yield sse({"type": "speech.audio.delta", "audio": base64.b64encode(part).decode()})
     except Exception as error:  # noqa: BLE001 - the answer has begun: its last event says what failed

@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 
 from serve_app.config.limits import Limits
-from serve_app.errors import Busy, ParleError
+from serve_app.errors import Busy, ParleError, TooSlow
 from serve_app.routes.gate import Client
 from serve_app.routes.shares import names
 from serve_app.routes.upload import Upload
@@ -45,10 +45,20 @@ class Place:
 
     @contextmanager
     def uploading(self, upload: Upload) -> Iterator[Upload]:
-        """Until the block is left, the place may be lost; then reading `upload` raises TooSlow."""
+        """Until the block is left, the place may be lost; then reading `upload` raises TooSlow.
+
+        Raises:
+            ParleError: what the place in the queue was refused with meanwhile.
+        """
         self._upload = upload
         try:
             yield upload
+            if self._refused is not None:
+                raise self._refused
+        except TooSlow:
+            if self._refused is None:
+                raise
+            raise self._refused from None
         finally:
             self._upload = None
             self._changed()
@@ -74,6 +84,8 @@ class Place:
     def tell(self, number: int = 0, *, taken: bool = False, refused: ParleError | None = None) -> None:
         self._number, self.taken, self._refused = number, taken, refused
         self._news.set()
+        if refused is not None and self._upload is not None:
+            self._upload.end()
 
 
 class Places:
@@ -117,6 +129,10 @@ class Places:
             if place in self._waiting:
                 self._waiting.remove(place)
             self._grant()
+
+    def limits_changed(self) -> None:
+        """There may be more places now."""
+        self._grant()
 
     def refuse(self, why: ParleError) -> None:
         """Send all away who wait."""

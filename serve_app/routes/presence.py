@@ -88,7 +88,7 @@ class Presence:
         Raises:
             Stopping: the server is closed, or leaves.
         """
-        self._admit()
+        self.admit()
         self.turns += 1
         try:
             yield
@@ -102,7 +102,7 @@ class Presence:
         Raises:
             Stopping: the server is closed, or leaves.
         """
-        self._admit()
+        self.admit()
         self.sign_of_life()
         self._connections.add(connection)
         try:
@@ -139,7 +139,12 @@ class Presence:
         leaving = [connection for connection in self._connections if not (idle and connection.busy)]
         await self._each(lambda connection: connection.dismiss(*self.farewell), leaving)
 
-    def _admit(self) -> None:
+    def admit(self) -> None:
+        """Refuse what would begin now, if nothing may.
+
+        Raises:
+            Stopping: the server is closed, or leaves.
+        """
         if self.leaving:
             raise Stopping(f"This server stops or is being restarted; try again in {BACK_S} s.", retry_after_s=BACK_S)
         if self._closed:

@@ -11,9 +11,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from serve_app.errors import InvalidField, NoSpeech, did_you_mean
+from serve_app.errors import InvalidField, did_you_mean
 from serve_app.routes.api_docs import answers, body_of
-from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.upload import Upload
@@ -63,19 +62,17 @@ class PronunciationRoute:
     async def pronunciation(self, request: Request) -> JSONResponse:
         lessons = self._lessons
         client = client_of(request.scope)
-        with lessons.refusals(ROUTE), ExitStack() as slot:
-            slot.enter_context(lessons.shares.turn(client))
-            place = slot.enter_context(lessons.place(client))
-            with place.uploading(Upload(request.receive, lessons.limits, declared=declared_length(request))) as upload:
-                recording, fields = await read_recording(Request(request.scope, upload.receive))
-            text = sentence_in(fields)
-            slot.enter_context(lessons.turn())
-            turn_id = turn_id_of(request.headers)
-            said = await lessons.utterance(recording, Choice(), "eager", route=ROUTE, turn_id=turn_id)
-            scores = await lessons.stages().stt.pronounced(said.audio, text)
-            lessons.presence.sign_of_life()
-            if not scores:
-                raise NoSpeech("I heard nobody; please say the sentence again.")
+        with ExitStack() as slot:
+            with lessons.refusals(ROUTE):
+                slot.enter_context(lessons.shares.turn(client))
+                place = slot.enter_context(lessons.place(client))
+                upload = Upload(request.receive, lessons.limits, declared=declared_length(request))
+                with place.uploading(upload):
+                    recording, fields = await read_recording(Request(request.scope, upload.receive))
+                text = sentence_in(fields)
+                slot.enter_context(lessons.turn())
+                said = await lessons.decode(recording)
+            scores = await lessons.single.pronounced(said, text, turn_id_of(request.headers))
             return JSONResponse({"text": text, "words": [asdict(score) for score in scores]})
 
 

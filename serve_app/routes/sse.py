@@ -67,21 +67,25 @@ class SseRoute:
                 recording, fields = await read_recording(Request(request.scope, upload.receive))
             order = _order(fields.pop("order", None))
             choice = Choice().changed(fields)
-            if place.taken:
+            waits = not place.taken  # asked once: it may be granted at each await from here on
+            if not waits:
                 slot.enter_context(lessons.turn())
             turn_id = turn_id_of(request.headers)
             utterance = await lessons.utterance(
                 recording, choice, order, route=ROUTE, turn_id=turn_id, owner=client.owner
             )
-            return EventStream(lessons, utterance, place, slot.pop_all())
+            return EventStream(lessons, utterance, place, slot.pop_all(), waits=waits)
 
 
 class EventStream(StreamingResponse):
-    """The response that streams a turn's events. Frees `slot`, the turn's place, however the stream ends."""
+    """The response that streams a turn's events. Frees `slot`, the turn's place, however the stream ends.
 
-    def __init__(self, lessons: Lessons, utterance: Utterance, place: Place, slot: ExitStack) -> None:
+    With `waits` the turn is not counted yet: it begins once it is told that the place is its own.
+    """
+
+    def __init__(self, lessons: Lessons, utterance: Utterance, place: Place, slot: ExitStack, *, waits: bool) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        events = _events(lessons, utterance, place, slot, waited=not place.taken)
+        events = _events(lessons, utterance, place, slot, waits=waits)
         super().__init__(events, media_type="text/event-stream", headers=headers)
         self._slot = slot
 
@@ -92,9 +96,9 @@ class EventStream(StreamingResponse):
 
 
 async def _events(
-    lessons: Lessons, utterance: Utterance, place: Place, slot: ExitStack, *, waited: bool
+    lessons: Lessons, utterance: Utterance, place: Place, slot: ExitStack, *, waits: bool
 ) -> AsyncGenerator[bytes, None]:
-    if waited:
+    if waits:
         try:
             with lessons.refusals(ROUTE):
                 async with aclosing(place.numbers()) as numbers:

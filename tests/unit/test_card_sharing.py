@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -22,9 +22,10 @@ from serve_app.config.lint import read
 from serve_app.config.stack import GpuConfig, StackArgs
 from serve_app.errors import StackError
 from serve_app.gpu import mps
-from serve_app.gpu.mps import CONTROL, LIMIT_VARIABLE, LOG_VARIABLE, PIPE_VARIABLE, Control
+from serve_app.gpu.mps import CONTROL, LIMIT_VARIABLE, LOG_VARIABLE, PIPE_VARIABLE, Control, MpsError
 from serve_app.launch import card_sharing, mps_daemon
 from serve_app.launch.card_sharing import CardSharing, expected, shared
+from serve_app.launch.report import Report
 
 GIB = 2**30
 CARD = Present("NVIDIA L4", 23034 * 2**20)
@@ -79,7 +80,8 @@ def running_already(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Con
     subprocess.run([CONTROL, "-d"], env=environment, check=True)
     control = Control(pipe)
     yield control
-    control.quit(0)
+    with suppress(MpsError):  # it has ended already
+        control.quit(0)
 
 
 def said(program: Program) -> str:
@@ -241,6 +243,48 @@ def test_an_mps_that_dies_is_started_again(machine: Path, join: Join) -> None:
         (pipe_now() / "control").unlink()
         sharing.recover()
         assert said(join()).startswith("ready")
+
+
+def test_when_the_users_own_mps_ends_the_stages_start_again_once_and_share_by_time_slicing(
+    machine: Path, join: Join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = tmp_path / "screen"
+    with (
+        screen.open("w") as terminal,
+        running_already(tmp_path / "default", monkeypatch) as control,
+        shared(stack()) as sharing,
+    ):
+        report = Report(terminal.fileno())
+        client = join()
+        assert said(client).startswith("ready")
+        card_sharing.watch(sharing, report)
+        assert screen.read_text("utf-8") == ""
+        control.quit(0)
+        wait_for(lambda: not control.answers(), 10, "its end")
+        for _ in range(3):
+            card_sharing.watch(sharing, report)
+        assert client.wait(10) == -signal.SIGKILL
+    [first, second] = screen.read_text("utf-8").splitlines()
+    assert first.endswith("all stages of the card start again")
+    assert second.endswith(f"the MPS in {control.pipe} has ended; the stages share the card by time slicing now")
+
+
+def test_who_has_the_number_of_a_client_that_is_gone_is_left_alone(machine: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as stranger, shared(stack()) as sharing:
+        gone = psutil.Process(stranger.pid)
+        gone._ident = (stranger.pid, gone.create_time() - 1)  # pyright: ignore - psutil's own; it began earlier
+        CardSharing("", sharing.control, True, {gone}).recover()
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_two_servers_that_start_at_once_may_sweep_the_same(machine: Path, tmp_path: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    # What another server removes after its name was read: a link to nowhere behaves the same.
+    (tmp_path / f"{card_sharing.PREFIX}{dead.pid}-x").symlink_to(tmp_path / "nowhere")
+    with shared(stack()) as sharing:
+        assert sharing.line == "the stages share the card by MPS"
 
 
 def test_what_a_killed_server_left_behind_is_ended_by_the_next(machine: Path, tmp_path: Path) -> None:

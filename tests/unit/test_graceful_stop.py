@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from support.clients import Answer, Talk, ask, asking, post, refusal, talking
@@ -19,6 +23,8 @@ from support.waiting import wait_for
 from websockets.exceptions import ConnectionClosed
 
 from serve_app.audio import wav
+from serve_app.config.user_config import IngressSettings
+from serve_app.errors import StackError
 
 RECORDING = wav(np.full(16_000, 0.1, np.float32), 16_000)
 RESTARTING = (1012, "restarting")
@@ -112,6 +118,66 @@ def test_what_has_not_finished_in_time_is_cut_with_an_error_of_its_own() -> None
         assert closed_with(talk) == RESTARTING
         wait_for(lambda: site.house.running() == 0, 10, "the stages to be stopped")
         wait_for(site.stopped, 10, "the end of the stop")
+
+
+SINGLE: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {"json": {"messages": [{"role": "user", "content": "Oi!"}]}},
+    "/v1/audio/speech": {"json": {"input": "Oi, bom dia."}},
+    "/v1/audio/transcriptions": {"files": {"file": ("a.wav", RECORDING)}},
+    "/api/pronunciation": {"files": {"audio": ("a.wav", RECORDING)}, "data": {"text": "Eu comi."}},
+}
+
+
+@pytest.mark.parametrize("path", SINGLE)
+def test_a_single_call_that_has_not_finished_in_time_is_cut_as_well(path: str) -> None:
+    house = slow_writer(60)
+    house.stt.takes_s = house.tts.part_s = 60
+    with site_of(house, limits={"stop_s": 0.1}) as site, ThreadPoolExecutor() as pool:
+        asked = pool.submit(httpx.post, site.url + path, timeout=30, **SINGLE[path])
+        wait_for(lambda: house.running() == 1, 10, "the call")
+        site.stop()
+        answer = asked.result()
+        error = answer.json()["error"] if path.startswith("/v1") else answer.json()
+        assert (answer.status_code, error["code"]) == (503, "stopping")
+        assert int(answer.headers["retry-after"]) > 0
+        wait_for(lambda: house.running() == 0, 10, "the stage to be stopped")
+        wait_for(site.stopped, 10, "the end of the stop")
+
+
+@pytest.mark.parametrize(
+    ("path", "more"), [("/v1/chat/completions", {"stream": True}), ("/v1/audio/speech", {"stream_format": "sse"})]
+)
+def test_of_a_single_call_that_has_begun_to_answer_the_last_event_says_that_it_was_cut(
+    path: str, more: dict[str, Any]
+) -> None:
+    house = slow_writer()
+    house.tts.parts = 1000
+    house.tts.part_s = 0.1
+    house.llm.reply_text = "bom " * 1000
+    with (
+        site_of(house, limits={"stop_s": 0.1, "chat_tokens": 1000}) as site,
+        httpx.stream("POST", site.url + path, json={**SINGLE[path]["json"], **more}, timeout=30) as answer,
+    ):
+        events = (line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: "))
+        next(events)
+        wait_for(lambda: house.made() > 1, 10, "the answer to begin")
+        site.stop()
+        assert json.loads(list(events)[-1])["error"]["code"] == "stopping"
+        wait_for(site.stopped, 10, "the end of the stop")
+
+
+def test_a_running_server_takes_no_longer_stop_than_serve_waits_for(site: Site) -> None:
+    async def configure(stop_s: float) -> None:
+        site.lessons.configure(IngressSettings(limits={"stop_s": stop_s, "max_turns": 3}))
+
+    with pytest.raises(StackError) as refused:
+        site.run(configure(60))
+    assert refused.value.message == (
+        "user_config: limits.stop_s: at most the 20 s of args.limits.stop_s; raise it there"
+    )
+    assert (site.lessons.limits.stop_s, site.lessons.limits.max_turns) == (20, 8)
+    site.run(configure(5))
+    assert (site.lessons.limits.stop_s, site.lessons.limits.max_turns) == (5, 3)
 
 
 def test_of_a_turn_that_was_cut_the_conversation_keeps_what_was_said() -> None:

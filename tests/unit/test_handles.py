@@ -11,7 +11,7 @@ import pytest
 from ray.exceptions import ActorDiedError, TaskCancelledError
 from ray.serve._private.common import DeploymentID, RequestMetadata
 from ray.serve._private.replica_result import ActorReplicaResult, ReplicaResult
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray.serve.handle import DeploymentResponse, DeploymentResponseGenerator
 
 from serve_app.errors import ParleError, StageFailed
@@ -79,7 +79,9 @@ FAILURES: list[tuple[Any, str]] = [
     (BackPressureError(64, 64), "busy"),
     (DeploymentUnavailableError(DeploymentID("TextToSpeech", "parle")), "stage_unavailable"),
     (ActorDiedError(), "stage_lost"),
+    (RequestCancelledError("r"), "stage_lost"),
     (Replica("one", end=ActorDiedError()), "stage_lost"),
+    (Replica("one", end=RequestCancelledError("r")), "stage_lost"),
     (Replica("one", end=TaskCancelledError()), "stage_lost"),
     (Replica(end=asyncio.CancelledError()), "stage_lost"),
     (Replica(end=StageFailed("x", code="context_full", stage="llm")), "context_full"),

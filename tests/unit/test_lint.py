@@ -191,6 +191,15 @@ def test_limits_in_user_config_are_checked_like_those_in_args(tmp_path: Path) ->
     assert "limits.max_audio_s: input should be greater than 0, not -1" in found
 
 
+def test_a_stop_that_takes_longer_than_serve_waits_is_refused(tmp_path: Path) -> None:
+    ingress = "    deployments: [{name: Ingress, user_config: {limits: {stop_s: %s}}}]\n"
+    (fault,) = faults(tmp_path, SMALL + ingress % 60)
+    assert fault.endswith("user_config: limits.stop_s: at most the 20 s of args.limits.stop_s; raise it there")
+    file = tmp_path / "stack.yaml"
+    file.write_text(SMALL + "      limits: {stop_s: 60}\n" + ingress % 60, "utf-8")
+    assert read(file).user_config("Ingress") == {"limits": {"stop_s": 60}}
+
+
 def with_options(options: str, share: float) -> str:
     return f"""{SMALL}\
       stt: {{engine: faster-whisper, num_gpus: {share}}}

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import threading
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from support.waiting import wait_for
 
 from serve_app.errors import StageFailed
 from serve_app.protocols import Audio, Speech
+from serve_app.routes.openai_speech import file_of
 from serve_app.routes.speech_formats import FORMATS, SpeechEncoder, SpeechFormat
 
 TEXT = "Bom dia, tudo bem? Hoje vamos falar de comida. O que você comeu ontem à noite no restaurante da praça?"
@@ -257,6 +259,42 @@ def test_a_reader_that_stops_reading_loses_its_place() -> None:
             assert next(parts)
             wait_for(lambda: site.activity()["turns"] == 0, 30, "the end of the speech that nobody reads")
         assert house.tts.work.stopped == 1
+
+
+class SlowEncoder(SpeechEncoder):
+    """Encodes for as long as the test likes, and notes in which order its calls ended."""
+
+    def __init__(self, name: SpeechFormat) -> None:
+        super().__init__(name)
+        self.begun, self.go_on, self.closed = threading.Event(), threading.Event(), threading.Event()
+        self.ended: list[str] = []
+
+    def encode(self, speech: Speech) -> bytes:
+        self.begun.set()
+        assert self.go_on.wait(10)
+        data = super().encode(speech)
+        self.ended.append("encode")
+        return data
+
+    def close(self) -> None:
+        super().close()
+        self.ended.append("close")
+        self.closed.set()
+
+
+async def test_an_encoder_at_work_is_closed_only_afterwards_when_its_reader_is_gone() -> None:
+    async def pieces() -> AsyncGenerator[Speech, None]:
+        yield Speech(tone(0.5), RATE)
+
+    encoder = SlowEncoder("mp3")
+    reading = asyncio.ensure_future(anext(file_of(pieces(), encoder)))
+    await asyncio.to_thread(encoder.begun.wait, 10)
+    reading.cancel()
+    await asyncio.wait([reading])
+    encoder.go_on.set()
+    assert await asyncio.to_thread(encoder.closed.wait, 10)
+    await asyncio.to_thread(wait_for, lambda: len(encoder.ended) == 2, 10, "both calls")
+    assert encoder.ended == ["encode", "close"]
 
 
 class Silent:

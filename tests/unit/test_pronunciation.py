@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from support import recorded
 from support.site_without_ray import Site, site_of
 from support.stages import House
 
@@ -87,6 +89,36 @@ def test_a_stage_that_fails_or_hangs_is_named() -> None:
         answer = ask(site, text=SENTENCE)
         assert (answer.status_code, answer.json()["code"]) == (504, "stage_timeout")
         site.wait_until_idle()
+
+
+def test_it_is_measured_as_a_turn_however_it_ends(caplog: pytest.LogCaptureFixture) -> None:
+    house = House()
+    with caplog.at_level(logging.INFO, "ray.serve"), site_of(house, routes=["pronunciation"]) as site:
+        assert ask(site, text=SENTENCE).status_code == 200
+        house.stt.text = ""
+        assert ask(site, text=SENTENCE).status_code == 400
+        house.stt.work.fails_with = StageFailed("The stt stage was lost.", code="stage_lost", stage="stt")
+        assert ask(site, text=SENTENCE).status_code == 500
+        site.wait_until_idle()
+    turns = [record.__dict__["turn"] for record in caplog.records if "turn" in record.__dict__]
+    assert [(turn["route"], turn["stage"], turn["outcome"], turn.get("code")) for turn in turns] == [
+        ("pronunciation", "stt", "complete", None),
+        ("pronunciation", "stt", "error", "no_speech"),
+        ("pronunciation", "stt", "error", "stage_lost"),
+    ]
+    assert {turn["calls"][0]["audio_s"] for turn in turns} == {1.0}
+    assert SENTENCE not in caplog.text
+
+
+def test_the_error_of_a_stage_is_not_counted_as_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = recorded.keep(monkeypatch)
+    house = House()
+    house.stt.work.fails_with = StageFailed("The stt stage was lost.", code="stage_lost", stage="stt")
+    with site_of(house, routes=["pronunciation"]) as site:
+        assert ask(site, text=SENTENCE).status_code == 500
+        site.wait_until_idle()
+    assert seen.of("parle_errors_total", route="pronunciation") == [1]
+    assert seen.one("parle_errors_total", route="pronunciation", stage="stt", code="stage_lost") == 1
 
 
 def test_it_wants_the_servers_key_and_counts_as_one_of_its_turns(monkeypatch: pytest.MonkeyPatch) -> None:

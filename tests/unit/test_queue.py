@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import httpx
 import numpy as np
 import pytest
-from support.clients import Answer, ask, parse, post, refusal, talking
+from support.clients import Answer, HalfSent, ask, parse, post, refusal, talking
 from support.site_without_ray import Site, site_of
 from support.stages import House, Work, Writer
 from support.waiting import wait_for
 
 from serve_app.audio import wav
+from serve_app.config.user_config import IngressSettings
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import TextDelta, Usage
 
@@ -60,6 +61,11 @@ def full_site(**limits: float) -> Iterator[Site]:
 def let_go(site: Site) -> None:
     assert isinstance(site.house.llm, HeldWriter)
     site.house.llm.held = False
+
+
+def hold(site: Site) -> None:
+    assert isinstance(site.house.llm, HeldWriter)
+    site.house.llm.held = True
 
 
 def waiting_for(site: Site, turns: int, waiting: int) -> None:
@@ -179,6 +185,71 @@ def test_those_who_wait_are_told_of_a_stop(site: Site) -> None:
         assert waiting.result().last.data["code"] == "stopping"
         let_go(site)
         assert running.result().last.name == "complete"
+
+
+@contextmanager
+def no_thread_free(site: Site) -> Iterator[None]:
+    """Nothing that is decoded comes to its end while the block runs."""
+    free = threading.Event()
+
+    async def occupy() -> None:
+        for _ in range(64):  # more than the loop has threads
+            site.loop.run_in_executor(None, free.wait)
+
+    site.run(occupy())
+    try:
+        yield
+    finally:
+        free.set()
+
+
+def test_a_place_that_is_granted_while_the_recording_is_decoded_is_for_a_turn_that_counts(site: Site) -> None:
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, site.url)
+        waiting_for(site, 1, 0)
+        wait_for(lambda: site.house.stt.work.made == 1, 10, "the first transcript")
+        with no_thread_free(site):
+            granted = pool.submit(asked, site.url)
+            waiting_for(site, 1, 1)
+            let_go(site)
+            assert running.result().last.name == "complete"
+            wait_for(lambda: site.lessons.waiting == 0, 10, "the place to be granted")
+            hold(site)
+        waiting_for(site, 1, 0)
+        wait_for(lambda: site.house.stt.work.made == 2, 10, "the second transcript")
+        assert site.lessons.turns == 1
+        let_go(site)
+        assert granted.result().last.name == "complete"
+
+
+def test_while_the_last_turns_run_nobody_is_let_in_to_wait_or_to_upload(site: Site) -> None:
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(asked, site.url)
+        waiting_for(site, 1, 0)
+        with HalfSent(site.url, path="/api/stream-audio?wait=true") as waiting:
+            wait_for(lambda: site.lessons.waiting == 1, 10, "the upload to begin")
+            site.stop()
+            with HalfSent(site.url, path="/api/stream-audio?wait=true") as later:
+                answers = [waiting.answer(), later.answer()]
+        let_go(site)
+        assert running.result().last.name == "complete"
+    assert [(status, body["code"]) for status, _, body in answers] == [(503, "stopping")] * 2
+
+
+def test_who_waits_gets_a_place_as_soon_as_there_are_more(site: Site) -> None:
+    with ThreadPoolExecutor() as pool:
+        turns = [pool.submit(asked, site.url)]
+        waiting_for(site, 1, 0)
+        turns.append(pool.submit(asked, site.url))
+        waiting_for(site, 1, 1)
+
+        async def configure() -> None:
+            site.lessons.configure(IngressSettings(limits={"max_turns": 2, "client_share": 1}))
+
+        site.run(configure())
+        waiting_for(site, 2, 0)
+        let_go(site)
+        assert [turn.result().last.name for turn in turns] == ["complete"] * 2
 
 
 def test_a_greedy_client_has_half_of_the_places_and_goes_last_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:

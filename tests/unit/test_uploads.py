@@ -17,8 +17,10 @@ from support.speech import white_noise
 
 from serve_app.audio import wav
 from serve_app.config.limits import Limits
-from serve_app.errors import TooLarge, TooSlow
+from serve_app.errors import Busy, TooLarge, TooSlow
+from serve_app.routes.gate import Client
 from serve_app.routes.keep_alive import COMMENT, kept_alive
+from serve_app.routes.places import Place, Places
 from serve_app.routes.readiness import Readiness
 from serve_app.routes.upload import Upload
 
@@ -45,6 +47,22 @@ def test_half_sent_uploads_leave_everything_else_working(site: Site) -> None:
     assert {(status, body["code"]) for status, _, body in answers} == {(503, "busy"), (408, "too_slow")}
     assert all(int(headers["retry-after"]) >= 1 for _, headers, _ in answers)
     site.wait_until_idle()
+
+
+async def test_who_loses_the_place_in_the_queue_need_not_upload_the_rest() -> None:
+    places = Places(lambda: Limits(max_turns=1, max_waiting=1))
+    upload = Upload(asyncio.Queue[Message]().get, Limits(), declared=None)
+    greedy = Client(None, "192.0.2.1")
+
+    async def receive(place: Place) -> None:
+        with place.uploading(upload):
+            await upload.receive()
+
+    with places.take(greedy), places.take(greedy, wait=True) as place:
+        receiving = asyncio.create_task(receive(place))
+        await asyncio.sleep(0)
+        with places.take(Client(None, "192.0.2.2"), wait=True), pytest.raises(Busy, match="took this place"):
+            await receiving
 
 
 def test_a_byte_now_and_then_does_not_keep_an_upload_alive(site: Site) -> None:
