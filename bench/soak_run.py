@@ -77,9 +77,14 @@ class Soak:
             Talker(number, self.url, self.keys[number], audio, self.clock, self.limit_s) for number in range(TALKERS)
         ]
         with self.talking():
-            while not all(len(talker.turns) > LOADED_TURNS for talker in self.talkers):
+            while not all(len(talker.turns) >= LOADED_TURNS for talker in self.talkers):
                 self._look()
         self.loaded_s = max(turn.ended - turn.sent for turn in self.turns)
+        self.wrong += [
+            f"talker {turn.talker} was answered with {turn.outcome!r} before there was any fault"
+            for turn in self.turns
+            if not turn.complete
+        ]
         self.rest()
         self.before, self.files_before = levels(self.server), files(self.temporary)
 

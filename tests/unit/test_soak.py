@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise, product
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from support.site_without_ray import Site, site_of
 from support.waiting import wait_for
 
+from bench.soak import figures, table
 from bench.soak_checks import Known, Turn, recoveries, wrong_conversation, wrong_turn
-from bench.soak_faults import STOP_S, TARGETS, Fault, Striker, found, plan
+from bench.soak_faults import STOP_S, TARGETS, Fault, Striker, Struck, found, plan
 from bench.soak_levels import MORE_DESCRIPTORS, Level, growth
-from bench.soak_talkers import SAID, TALKERS, recordings, talker_of
+from bench.soak_run import Soak
+from bench.soak_talkers import SAID, TALKERS, Talker, recordings, talker_of
 
 KNOWN = Known(
     [
@@ -205,3 +212,56 @@ def test_every_talker_has_recordings_of_its_own() -> None:
     audio = recordings()
     assert len(set(audio)) == len(SAID) == 2 * TALKERS
     assert {talker_of(number) for number in range(len(audio))} == set(range(TALKERS))
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with site_of() as running:
+        running.house.llm.word_s = 0.03
+        yield running
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["sse", "websocket"])
+def test_a_talker_whose_connection_breaks_off_says_the_next_one_in_the_same_conversation(
+    site: Site, number: int
+) -> None:
+    talker = Talker(number, site.url, "key", recordings(), time.monotonic, LIMIT_S)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(talker.once)
+        wait_for(lambda: bool(talker.turns and talker.turns[0].transcript), 10, "the transcript")
+        site.abort()
+        cut_off = running.result()
+    answered = talker.once()
+    talker.hang_up()
+    assert cut_off.outcome.startswith("closed")
+    assert answered.outcome == "complete"
+    assert answered.recording == cut_off.recording + 1
+    known = Known([site.house.stt.text] * len(SAID), [talker_of(number) for number in range(len(SAID))])
+    assert [wrong_turn(turn, known, talker.session, LIMIT_S) for turn in talker.turns] == [[], []]
+    site.wait_until_idle()
+    there = talker.conversation()
+    assert [one["turn_id"] for one in there] == [turn.turn_id for turn in talker.turns]
+    assert wrong_conversation(talker.turns, there, known) == []
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["sse", "websocket"])
+def test_a_talker_leaves_a_turn_that_does_not_end_and_says_so(site: Site, number: int) -> None:
+    site.house.llm.word_s = 0.3
+    turn = Talker(number, site.url, "key", recordings(), time.monotonic, 0.5).once()
+    assert turn.outcome == "no end"
+
+
+def test_a_late_answer_after_a_fault_is_wrong_and_is_in_the_table() -> None:
+    me = psutil.Process()
+    soak = Soak("http://127.0.0.1:1", me, Path(), [], known=KNOWN, loaded_s=10.0, limit_s=LIMIT_S)
+    talkers = [Talker(number, soak.url, "", [], soak.clock, LIMIT_S, session="mine") for number in range(TALKERS)]
+    for talker in talkers:
+        talker.turns = [Turn(talker.number, talker.way, 0, "x", 100.0, answer(), 104.0)]
+    soak.talkers = talkers[:1]
+    soak.striker = Striker(me, [], 0)
+    soak.striker.struck.append(Struck(Fault(70, "tts", None), 70, 70, 1, "killed"))
+    soak.judge(whole=False)
+    assert soak.wrong == ["70 s, tts killed: talker 0 was answered 34 s after it; allowed are 25 s"]
+    shown = figures(soak)
+    assert "| tts killed | 1 | 34.0 | 34.0 | 34.0 |" in table(shown).splitlines()
+    assert json.loads(json.dumps(shown))["turns"] == {"complete": 1}
