@@ -17,11 +17,11 @@ import pytest
 from support.site_without_ray import Site, site_of
 from support.waiting import wait_for
 
-from bench.soak import figures, table
 from bench.soak_checks import Known, Turn, recoveries, wrong_conversation, wrong_turn
 from bench.soak_faults import STOP_S, TARGETS, Fault, Striker, Struck, found, plan
 from bench.soak_levels import MORE_DESCRIPTORS, Level, growth
 from bench.soak_run import Soak
+from bench.soak_table import figures, table
 from bench.soak_talkers import SAID, TALKERS, Talker, recordings, talker_of
 
 KNOWN = Known(
