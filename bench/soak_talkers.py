@@ -131,7 +131,7 @@ class Talker:
             turn.gave_up = not turn.all(*ENDS)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             turn.closed = NOBODY
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError) as error:
             turn.closed = f"closed {type(error).__name__}"
         turn.ended = self.clock()
         return turn
