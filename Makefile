@@ -26,7 +26,7 @@ ifdef PIP_EXTRA_INDEX_URL
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: help serve rehearse test fuzz test-browser test-gpu-engines resolve-gpu lint types types-gpu bench bench-capacity bench-gpu-engines clean
+.PHONY: help serve rehearse test fuzz soak test-browser test-gpu-engines resolve-gpu lint types types-gpu bench bench-capacity bench-gpu-engines clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -44,6 +44,9 @@ endif
 
 fuzz: $(VENV)/.dev ## damaged recordings, odd forms and messages, 20 minutes at the most; ARGS="--server --minutes 60": a real server, an hour
 	$(BIN)/python -m bench.fuzz $(ARGS)
+
+soak: $(VENV)/.dev ## eight talkers while processes are killed and stopped, 20 minutes; ARGS="--minutes 6 --faults 12 --stack quick": less of it
+	$(BIN)/python -m bench.soak $(ARGS)
 
 test-browser: $(VENV)/.dev ## the page in Chromium, with a microphone that speaks Portuguese (installs Debian's; as root)
 	@scripts/install_chromium.sh

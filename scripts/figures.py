@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a script: from the root, so that scripts.* is found
+from bench import soak_table
 from bench.promised import PROMISED
 from scripts import scaling_tables
 
@@ -47,6 +48,12 @@ def latency() -> dict[tuple[str, str], str]:
         ("docs/performance.md", "batching"): batching(figures("batching.json")),
         ("docs/transport.md", "figures"): transport(figures("transport.json")),
     }
+
+
+def soak() -> dict[tuple[str, str], str]:
+    """What stands between the markers of docs/reliability.md; nothing where that was not run yet."""
+    measured = saved("soak.json")
+    return {("docs/reliability.md", "soak"): soak_table.table(measured)} if measured else {}
 
 
 def aim(f: dict[str, float], name: str) -> str:
@@ -161,8 +168,12 @@ def write(file: str, marker: str, text: str) -> None:
 
 
 if __name__ == "__main__":
-    tables = scaling()
-    if sys.argv[1:] != ["scaling"]:  # `figures.py scaling`: only what bench.capacity and bench.startup measure
-        tables |= latency()
+    match sys.argv[1:]:
+        case ["scaling"]:  # only what bench.capacity and bench.startup measure
+            tables = scaling()
+        case ["soak"]:
+            tables = soak()
+        case _:
+            tables = scaling() | soak() | latency()
     for (file, marker), text in tables.items():
         write(file, marker, text)
