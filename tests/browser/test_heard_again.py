@@ -105,8 +105,11 @@ def listen(learner: Learner) -> None:
     for name in (ANSWER, HEARD):
         before = learner.samples_played
         learner.button(name).click()
-        learner.wait_for(lambda: learner.hears_something, f"the sound of {name!r}", 10)
-        assert learner.samples_played > before
+        learner.wait_for(
+            lambda before=before: learner.hears_something and learner.samples_played > before,
+            f"the sound of {name!r}",
+            10,
+        )
         learner.button("Parar de ouvir").click()
         learner.until("ready")
 

@@ -16,7 +16,7 @@ from browser.lesson import FIRST
 def test_the_learner_sees_the_place_and_is_answered_when_it_is_their_turn(
     browser: Browser, site: Site, microphone: Microphone, speech: Speaker
 ) -> None:
-    site.house.llm.word_s = 0.5
+    site.house.llm.word_s = 2.0
     with (
         site_of(site.house, limits={"max_turns": 1}) as small,
         talking(small.url) as other,
@@ -25,9 +25,9 @@ def test_the_learner_sees_the_place_and_is_answered_when_it_is_their_turn(
         learner.open().until("ready")
         other.say(speech.recording(FIRST))
         wait_for(lambda: small.activity()["turns"] == 1, 10, "the other turn")
-        site.house.llm.word_s = 0.05
         learner.say(FIRST)
         learner.until("queued")
+        site.house.llm.word_s = 0.05
         assert "1º na fila" in learner.sees
         learner.wait_for(lambda: bool(learner.events("complete")), "the answer")
         learner.until("ready")
