@@ -70,7 +70,7 @@ class SqlStore:
         self._keep_days = keep_days
         self._holder = new_name()
         self._recent: Recent[Conversation] = Recent()
-        self._blind: set[str] = set()
+        self.blind: set[str] = set()
         """Conversations that went on without what the database has of them; what they are is read from it later."""
         self._running: dict[str, SqlTurn] = {}
         self._leases: set[str] = set()
@@ -126,7 +126,7 @@ class SqlStore:
         if self._writer.reachable:
             remembered = None
             if self._writer.waits_for(conversation_id):
-                if conversation_id in self._blind:
+                if conversation_id in self.blind:
                     await self._writer.settle(conversation_id, BEGIN_S)
                 else:
                     remembered = self._recent.get(conversation_id)
@@ -145,23 +145,23 @@ class SqlStore:
             else:
                 if other is not None:
                     return other
-                self._blind.discard(conversation_id)
+                self.blind.discard(conversation_id)
                 return loaded or Conversation(conversation_id)
         if (known := self._recent.get(conversation_id)) is None:
             self._go_blind(conversation_id)
         return known or Conversation(conversation_id)
 
     def _go_blind(self, conversation_id: str) -> None:
-        if len(self._blind) >= MOST_BLIND:  # where nothing is known any more of what was said meanwhile, that is over
+        if len(self.blind) >= MOST_BLIND:  # where nothing is known any more of what was said meanwhile, that is over
             known = self._writer.conversations() | set(self._running)
-            self._blind = {one for one in self._blind if one in known or self._recent.get(one) is not None}
-        self._blind.add(conversation_id)
+            self.blind = {one for one in self.blind if one in known or self._recent.get(one) is not None}
+        self.blind.add(conversation_id)
 
     def put(self, pending: Pending, after: Conversation | None) -> None:
         """Keep what a turn has written."""
         if after is not None:
             self._recent.put(pending.conversation_id, after)
-            if pending.conversation_id not in self._blind:
+            if pending.conversation_id not in self.blind:
                 pending.after = after
         self._writer.put(pending)
 
