@@ -12,6 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from serve_app.config.store import StoreAddress
+from serve_app.errors import StackError
 from serve_app.store.unreachable import unreachable
 
 CONNECT_S = 3.0
@@ -20,6 +21,11 @@ STATEMENT_S = 10.0
 """Longest wait for an answer of it."""
 LOCKED_S = 10.0
 """Longest wait for another process that writes to the SQLite file, a migration included."""
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+OPTIONS = ("sslmode", "connect_timeout", "application_name")
+"""Of libpq's options those that an address may have."""
+OF_THE_ADDRESS = ("host", "port", "user", "password", "database")
+"""May be written as options, too."""
 FAILED = (SQLAlchemyError, OSError, TimeoutError)
 """What the database raises, its drivers' connections included."""
 REFUSED = ("22", "23", "42")
@@ -45,7 +51,7 @@ def engine_for(address: StoreAddress) -> AsyncEngine:
         return engine
     return create_async_engine(
         postgresql_url(address.url),
-        connect_args={"timeout": CONNECT_S, "command_timeout": STATEMENT_S},
+        connect_args={"timeout": CONNECT_S, "command_timeout": STATEMENT_S, **_options(address.url)},
         pool_size=5,
         max_overflow=5,
         pool_timeout=CONNECT_S,
@@ -54,12 +60,35 @@ def engine_for(address: StoreAddress) -> AsyncEngine:
 
 
 def postgresql_url(url: str) -> URL:
-    """The address for the driver asyncpg, which calls `sslmode` otherwise."""
+    """The address for the driver asyncpg; what else libpq's form has of the connection is in `_options`."""
     made = make_url(url).set(drivername="postgresql+asyncpg")
-    query = dict(made.query)
-    if "sslmode" in query:
-        query["ssl"] = query.pop("sslmode")
-    return made.set(query=query)
+    return made.difference_update_query([name for name in made.query if name in OPTIONS])
+
+
+def _options(url: str) -> dict[str, Any]:
+    """Options of libpq, as asyncpg calls them.
+
+    Raises:
+        StackError: one that is not known here, or whose value is none; no other word of the address is in the line.
+    """
+    given = {name: one if isinstance(one, str) else one[-1] for name, one in make_url(url).query.items()}
+    if unknown := sorted(given.keys() - {*OPTIONS, *OF_THE_ADDRESS}):
+        raise StackError(
+            f"The address of PostgreSQL has the option {unknown[0]!r}, which is not known here: leave it out. "
+            f"Known are {', '.join(OPTIONS)}."
+        )
+    options: dict[str, Any] = {}
+    if (mode := given.get("sslmode")) is not None:
+        if mode not in SSL_MODES:
+            raise StackError(f"sslmode in the address of PostgreSQL is one of {', '.join(SSL_MODES)}.")
+        options["ssl"] = mode
+    if (seconds := given.get("connect_timeout")) is not None:
+        if not seconds.isdecimal() or int(seconds) == 0:
+            raise StackError("connect_timeout in the address of PostgreSQL is a whole number of seconds, 1 or more.")
+        options["timeout"] = int(seconds)
+    if (name := given.get("application_name")) is not None:
+        options["server_settings"] = {"application_name": name}
+    return options
 
 
 def is_lost(error: BaseException) -> bool:

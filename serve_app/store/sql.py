@@ -34,6 +34,8 @@ READ_S = 5.0
 CLOSING_S = 0.1
 LAST_WRITE_S = 2.0
 """Longest wait for what is not written when the store is closed."""
+MOST_BLIND = 5000
+"""Conversations at which it is looked which of them still matter: fewer than are remembered and wait."""
 LOOK_AGAIN_S = 0.05
 """How often a turn asks whether another replica is done with its conversation."""
 RENEW_S = 3.0
@@ -68,11 +70,13 @@ class SqlStore:
         self._keep_days = keep_days
         self._holder = new_name()
         self._recent: Recent[Conversation] = Recent()
-        self._blind: set[str] = set()
+        self.blind: set[str] = set()
         """Conversations that went on without what the database has of them; what they are is read from it later."""
         self._running: dict[str, SqlTurn] = {}
         self._leases: set[str] = set()
         self._one_at_a_time = OneAtATime()
+        self._not_deleting = OneAtATime()
+        """No turn loads a conversation while it is being deleted."""
         self._operations: set[asyncio.Task[object]] = set()
         self._taking: dict[str, asyncio.Task[object]] = {}
         """Of the operations those that take a lease, by its token."""
@@ -88,9 +92,7 @@ class SqlStore:
             pending = Pending(conversation_id, uuid.uuid4().hex)
             self._leases.add(pending.key)
             try:
-                turn = SqlTurn(self, await self._begin(conversation_id, pending.key), pending)
-                self._running[conversation_id] = turn
-                yield turn
+                yield await self._begin(pending)
             finally:
                 self._running.pop(conversation_id, None)
                 self._leases.discard(pending.key)
@@ -104,44 +106,62 @@ class SqlStore:
         pending.token = pending.key
         self._writer.put(pending)
 
-    async def _begin(self, conversation_id: str, token: str) -> Conversation:
+    async def _begin(self, pending: Pending) -> SqlTurn:
         """Take the lease and load the conversation."""
-        dead = ""
-        while self._writer.reachable:
+        conversation_id, dead = pending.conversation_id, ""
+        while True:
+            async with self._not_deleting.turn_of(conversation_id):
+                taken = await self._take(pending, dead)
+                if isinstance(taken, Conversation):
+                    turn = self._running[conversation_id] = SqlTurn(self, taken, pending)
+                    return turn
+            if has_died(taken):
+                dead = taken
+            else:
+                await asyncio.sleep(LOOK_AGAIN_S)
+
+    async def _take(self, pending: Pending, dead: str) -> Conversation | str:
+        """The conversation, or else the process whose turn it has."""
+        conversation_id = pending.conversation_id
+        if self._writer.reachable:
             remembered = None
             if self._writer.waits_for(conversation_id):
-                if conversation_id in self._blind:
+                if conversation_id in self.blind:
                     await self._writer.settle(conversation_id, BEGIN_S)
                 else:
                     remembered = self._recent.get(conversation_id)
 
             async def take(connection: AsyncConnection) -> tuple[str | None, Conversation | None]:
-                other = await statements.lease(connection, conversation_id, token, self._holder, dead)  # noqa: B023
-                if other is not None or remembered is not None:  # noqa: B023
-                    return other, remembered  # noqa: B023
-                return None, await statements.load(connection, conversation_id)
+                other = await statements.lease(connection, conversation_id, pending.key, self._holder, dead)
+                if other is not None or remembered is not None:
+                    return other, remembered
+                pending.since, loaded = await statements.load(connection, conversation_id)
+                return None, loaded
 
             try:
-                other, loaded = await self._run(take, BEGIN_S, token)
+                other, loaded = await self._run(take, BEGIN_S, pending.key)
             except FAILED as error:
                 self._writer.failed(error)
-                break
-            if other is None:
-                self._blind.discard(conversation_id)
+            else:
+                if other is not None:
+                    return other
+                self.blind.discard(conversation_id)
                 return loaded or Conversation(conversation_id)
-            if has_died(other):
-                dead = other
-                continue
-            await asyncio.sleep(LOOK_AGAIN_S)
         if (known := self._recent.get(conversation_id)) is None:
-            self._blind.add(conversation_id)
+            self._go_blind(conversation_id)
         return known or Conversation(conversation_id)
+
+    def _go_blind(self, conversation_id: str) -> None:
+        if len(self.blind) >= MOST_BLIND:  # where nothing is known any more of what was said meanwhile, that is over
+            known = self._writer.conversations() | set(self._running)
+            self.blind = {one for one in self.blind if one in known or self._recent.get(one) is not None}
+        self.blind.add(conversation_id)
 
     def put(self, pending: Pending, after: Conversation | None) -> None:
         """Keep what a turn has written."""
         if after is not None:
             self._recent.put(pending.conversation_id, after)
-            if pending.conversation_id not in self._blind:
+            if pending.conversation_id not in self.blind:
                 pending.after = after
         self._writer.put(pending)
 
@@ -150,21 +170,20 @@ class SqlStore:
         return await self._ask(lambda connection: statements.read(connection, conversation_id))
 
     async def delete(self, conversation_id: str) -> bool:
-        await self._settled(conversation_id)
-        if (running := self._running.get(conversation_id)) is not None:
-            running.deleted = True
-        self._writer.drop(conversation_id)
-        try:
-            known = self._recent.drop(conversation_id)
-            gone = await self._ask(lambda connection: statements.forget(connection, conversation_id))
-            if running is not None:  # it may have been in the middle of a write
-                await self._settled(conversation_id)
-                await self._ask(lambda connection: statements.forget(connection, conversation_id))
-            return gone or known
-        except StoreUnavailable:
-            if running is not None:
-                running.deleted = False
-            raise
+        async with self._not_deleting.turn_of(conversation_id):
+            await self._settled(conversation_id)
+            if (running := self._running.get(conversation_id)) is not None:
+                running.deleted = True
+            self._writer.drop(conversation_id)
+            try:
+                if running is not None:  # it may be in the middle of a write
+                    await self._settled(conversation_id)
+                gone = await self._ask(lambda connection: statements.forget(connection, conversation_id))
+            except StoreUnavailable:
+                if running is not None:
+                    running.deleted = False
+                raise
+            return self._recent.drop(conversation_id) or gone
 
     def keep(self, capacity: int, idle_s: float) -> None:
         self._recent.keep(capacity, idle_s)

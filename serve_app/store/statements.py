@@ -49,37 +49,45 @@ async def renew(connection: AsyncConnection, tokens: list[str]) -> None:
     await connection.execute(update(leases).where(leases.c.token.in_(tokens)).values(ends=_now(connection) + LEASE_S))
 
 
-async def load(connection: AsyncConnection, conversation_id: str) -> Conversation | None:
-    """A conversation as its next turn needs it."""
+async def load(connection: AsyncConnection, conversation_id: str) -> tuple[float, Conversation] | tuple[None, None]:
+    """When a conversation began, and what its next turn needs of it."""
     found = await connection.execute(select(conversations).where(conversations.c.id == conversation_id))
     if (row := found.mappings().first()) is None:
-        return None
+        return None, None
     most = row["saved_exchanges"] + _LATER
     latest = select(turns).where(turns.c.conversation_id == conversation_id).order_by(turns.c.number.desc())
     rows = list((await connection.execute(latest.limit(most))).mappings())[::-1]
     before = [turn_of(one) for one in rows if one["number"] <= row["saved_turn"]]
     after = [turn_of(one) for one in rows if one["number"] > row["saved_turn"]]
-    return resumed(conversation_id, before, Position(row["saved_exchanges"], row["saved_tokens"]), after)
+    position = Position(row["saved_exchanges"], row["saved_tokens"])
+    return row["created"], resumed(conversation_id, before, position, after)
+
+
+async def change(connection: AsyncConnection, key: str, turn: KeptTurn) -> None:
+    """Write a turn again. If it is gone, its conversation was deleted meanwhile."""
+    await connection.execute(update(turns).where(turns.c.key == key).values(**row_of(turn)))
 
 
 async def write(
-    connection: AsyncConnection, conversation_id: str, stack: str, key: str, turn: KeptTurn, *, is_new: bool
+    connection: AsyncConnection, conversation_id: str, stack: str, key: str, turn: KeptTurn, since: float | None
 ) -> None:
-    """Write a turn. One that is not new was written before: if it is gone, its conversation was deleted meanwhile."""
-    if not is_new:
-        await connection.execute(update(turns).where(turns.c.key == key).values(**row_of(turn)))
-        return
+    """Write a turn for the first time, but not if its conversation, which began at `since`, was deleted meanwhile."""
     now = time.time()
-    head = {"id": conversation_id, "owner": owner_of(conversation_id), "stack": stack[:500]}
-    given = _insert(connection, conversations).values(**head, created=turn.began, seen=now)
-    # Locks the row, so that turns of two processes cannot get the same number.
-    await connection.execute(given.on_conflict_do_update(index_elements=["id"], set_={"seen": given.excluded.seen}))
+    # Either statement locks the row, so that turns of two processes cannot get the same number.
+    if since is not None:
+        same = (conversations.c.id == conversation_id) & (conversations.c.created == since)
+        if (await connection.execute(update(conversations).where(same).values(seen=now))).rowcount == 0:
+            return
+    else:
+        head = {"id": conversation_id, "owner": owner_of(conversation_id), "stack": stack[:500]}
+        given = _insert(connection, conversations).values(**head, created=turn.began, seen=now)
+        await connection.execute(given.on_conflict_do_update(index_elements=["id"], set_={"seen": given.excluded.seen}))
     last = select(func.max(turns.c.number)).where(turns.c.conversation_id == conversation_id)
     number = ((await connection.execute(last)).scalar() or 0) + 1
     row = {"key": key, "conversation_id": conversation_id, "number": number, **row_of(turn)}
     inserted = _insert(connection, turns).values(**row).on_conflict_do_nothing(index_elements=["key"])
     if (await connection.execute(inserted)).rowcount == 0:  # written by a try that was cut off before it was told so
-        await connection.execute(update(turns).where(turns.c.key == key).values(**row_of(turn)))
+        await change(connection, key, turn)
 
 
 async def save(connection: AsyncConnection, key: str, after: Conversation) -> None:
@@ -102,7 +110,10 @@ async def read(connection: AsyncConnection, conversation_id: str) -> KeptConvers
 
 
 async def forget(connection: AsyncConnection, conversation_id: str) -> bool:
+    """Delete a conversation, and its lease: the turn that runs, wherever it does, has nothing to write any more."""
     gone = await connection.execute(delete(conversations).where(conversations.c.id == conversation_id))
+    if gone.rowcount > 0:
+        await connection.execute(delete(leases).where(leases.c.conversation_id == conversation_id))
     return gone.rowcount > 0
 
 

@@ -37,6 +37,8 @@ class Pending:
     turn: KeptTurn | None = None
     after: Conversation | None = None
     token: str | None = None
+    since: float | None = None
+    """When the conversation began that the turn goes on; one that is gone by now was deleted."""
     written_once: bool = False
     changes: int = 0
     """Counts up, so that what changed while it was being written is written again."""
@@ -78,6 +80,10 @@ class Writer:
     def waits_for(self, conversation_id: str) -> bool:
         """Whether a turn of this conversation is not written yet."""
         return any(one.conversation_id == conversation_id and one.turn for one in self._pending.values())
+
+    def conversations(self) -> set[str]:
+        """Those of which a turn is not written yet."""
+        return {one.conversation_id for one in self._pending.values() if one.turn}
 
     def drop(self, conversation_id: str) -> None:
         """Do not write what waits of this conversation; a lease is given back all the same."""
@@ -177,8 +183,10 @@ class Writer:
     async def _write_one(self, connection: AsyncConnection, one: Pending) -> None:
         if one.turn is None:
             return
-        is_new = not one.written_once
-        await statements.write(connection, one.conversation_id, self._stack, one.key, one.turn, is_new=is_new)
+        if one.written_once:
+            await statements.change(connection, one.key, one.turn)
+        else:
+            await statements.write(connection, one.conversation_id, self._stack, one.key, one.turn, one.since)
         if one.after is not None:
             await statements.save(connection, one.key, one.after)
 

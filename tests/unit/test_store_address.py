@@ -13,6 +13,7 @@ from serve_app.config.store import StoreSettings, address_of
 from serve_app.errors import StackError
 from serve_app.store.check import check
 from serve_app.store.opening import open_store
+from serve_app.store.sql import SqlStore
 
 SECRET = "postgresql://ana:geheim@db.example:6543/aulas?sslmode=require&password=geheim"
 
@@ -107,6 +108,30 @@ async def test_a_server_that_cannot_be_reached_is_one_line_with_advice(database:
             assert "geheim" not in line
             assert PASSWORD not in line
     assert str(check(settings(right), {})).startswith("PostgreSQL at 127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("sslrootcert=/geheim.pem", "the option 'sslrootcert', which is not known here"),
+        ("sslmode=geheim", "sslmode in the address of PostgreSQL is one of disable, allow"),
+        ("connect_timeout=geheim", "connect_timeout in the address of PostgreSQL is a whole number"),
+    ],
+)
+async def test_an_option_that_is_not_known_is_one_line(option: str, sentence: str) -> None:
+    for line in await refused_by_both(f"postgresql://ana:geheim@db.example/aulas?{option}"):
+        assert sentence in line
+        assert "geheim" not in line
+        assert "\n" not in line
+
+
+async def test_options_of_libpq_reach_the_database(database: Postgres) -> None:
+    url = f"{database.new_database()}?connect_timeout=7&application_name=aula&sslmode=prefer"
+    store = await open_store(settings(url), "", {})
+    assert isinstance(store, SqlStore)
+    async with store.engine.connect() as connection:
+        assert (await connection.exec_driver_sql("SHOW application_name")).scalar() == "aula"
+    await store.close()
 
 
 def test_a_check_makes_no_file(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from support.waiting import until
 from serve_app.config.store import StoreSettings
 from serve_app.store.engine import is_lost
 from serve_app.store.opening import open_store
-from serve_app.store.sql import SqlStore
+from serve_app.store.sql import MOST_BLIND, SqlStore
 from serve_app.store.statements import LEASE_S
 from serve_app.store.writer import AT_ONCE, Pending, Writer
 
@@ -149,3 +149,17 @@ async def test_a_turn_cancelled_while_it_takes_its_conversation_gives_it_back(st
     async with asyncio.timeout(LEASE_S / 2):
         await take(another, "a", 1)
     await another.close()
+
+
+async def test_an_outage_with_any_number_of_learners_leaves_a_bounded_number_of_them_in_memory(
+    database: Postgres, store: SqlStore
+) -> None:
+    store.keep(10, 3600)
+    database.stop()
+    try:
+        for number in range(2 * MOST_BLIND):
+            await take(store, f"learner-{number}", 1)
+        assert len(store.blind) <= MOST_BLIND
+        assert f"learner-{2 * MOST_BLIND - 1}" in store.blind
+    finally:
+        database.start()
