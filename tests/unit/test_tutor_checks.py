@@ -78,10 +78,13 @@ def test_an_answer_must_be_said_and_not_asked() -> None:
 def test_each_part_of_the_conversations_has_all_levels() -> None:
     for part in get_args(Part):
         chosen = conversations(part)
-        assert sorted(one.level for one in chosen) == sorted(LEVELS[:5] * 4)
+        if part == "blind":
+            assert {one.level for one in chosen} == set(LEVELS[:5])
+        else:
+            assert sorted(one.level for one in chosen) == sorted(LEVELS[:5] * 4)
         assert {len(one.lines) for one in chosen} == {8}
     said = [line.said for part in get_args(Part) for one in conversations(part) for line in one.lines]
-    assert len(set(said)) > 465
+    assert len(set(said)) > 655
 
 
 def test_a_sheet_that_was_filled_in_says_how_far_the_checks_agree(tmp_path: Path) -> None:
