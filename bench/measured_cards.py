@@ -91,7 +91,7 @@ def sharing_rows(replies: list[Reply], speech_s: float) -> list[dict[str, Any]]:
     return rows
 
 
-def most_talkers(times: ServiceTimes, replicas: int, seconds: float = 240) -> int:
+def most_talkers(times: ServiceTimes, replicas: int, seconds: float = 150) -> int:
     """By bisection, as p95 grows with the learners but for chance."""
 
     def holds(talkers: int) -> bool:
