@@ -97,7 +97,15 @@ def main() -> int:
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the figures as JSON")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-", dir="/tmp"))  # short, as Ray's sockets lie below it
-    soak = soaked(options, folder)
+    try:
+        soak = soaked(options, folder)
+    except KeyboardInterrupt:
+        print("ended before the server was ready")
+        shutil.rmtree(folder, ignore_errors=True)
+        return 130
+    except StackError as error:
+        print("\n".join([*getattr(error, "__notes__", ()), str(error)]))
+        return 1
     shown = figures(soak)
     print(table(shown))
     for why in soak.wrong:
