@@ -26,8 +26,9 @@ pytestmark = pytest.mark.server
 
 DASHBOARD = ROOT / "deploy/grafana/parle.json"
 PROMETHEUS = ROOT / "deploy/prometheus/prometheus.yml"
-COLLECTED_S = 40
+COLLECTED_S = 60
 """Ray collects every ten seconds, and its controller's metrics come from another process."""
+SETTLED_S = 11
 SAID = "Eu gosto muito de viajar de trem."
 TURN_ID = "prova-17"
 
@@ -87,12 +88,17 @@ def exported(small_server: Server, answered: httpx.Response) -> Exported:
     """What the server exports once all of that has reached Ray's agent."""
     url, deadline = metrics_url(small_server), time.monotonic() + COLLECTED_S
     wanted = {sample for metric in METRICS for sample in _samples(metric.kind, metric.exported)}
+    before: dict[str, float] = {}
+    since = time.monotonic()
     wanted |= {name for panel in panels() for target in panel["targets"] for name, _ in selected(target["expr"])}
     while True:
         seen = Exported.read(url)
         missing = wanted - seen.samples.keys()
         turns = seen.total("ray_parle_turns_in_flight") if not missing else None
-        if turns == 0:
+        counts = {name: seen.total(name) for name in wanted & seen.samples.keys()}
+        if turns != 0 or counts != before:  # what is counted at once is not collected at once
+            before, since = counts, time.monotonic()
+        elif time.monotonic() - since > SETTLED_S:
             return seen
         assert time.monotonic() < deadline, f"not exported: {sorted(missing)}, or still in flight: {turns} turns"
         time.sleep(0.25)
@@ -122,7 +128,7 @@ def test_the_turns_that_were_made_are_counted(exported: Exported) -> None:
         exported.total("ray_parle_turns_total", outcome="complete", route=route) for route in ("sse", "websocket")
     )
     assert exported.total("ray_parle_first_audio_seconds_count") >= spoken >= 1
-    assert exported.total("ray_parle_speech_real_time_factor_count") >= turns
+    assert exported.total("ray_parle_speech_real_time_factor_count") >= spoken
 
 
 @pytest.mark.parametrize("stage", ["stt", "cefr", "llm", "tts"])

@@ -58,29 +58,24 @@ def waits_of_the_polite(site: Site) -> list[float]:
         return [one for taken in pool.map(lambda client: polite_turns(site, client), CLIENTS[1:]) for one in taken]
 
 
-def test_beside_a_greedy_client_the_polite_ones_wait_little_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beside_a_greedy_client_the_polite_ones_get_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of arrival it would get as many turns as they, since it always has as many requests waiting."""
     monkeypatch.setenv("PARLE_API_KEYS", ",".join(f"{client}:{client * 3}" for client in CLIENTS))
-    ratios = []
-    while not ratios or (ratios[-1] > 1.5 and len(ratios) < 3):  # the machine may have been busy with something else
-        ratios.append(beside_to_alone())
-    assert ratios[-1] <= 1.5, f"of the polite ones' p95, beside a greedy client to alone: {ratios}"
-
-
-def beside_to_alone() -> float:
-    """The p95 of the polite ones' turns beside a greedy client, as a multiple of that alone."""
     house = House()
     house.stt = OneEar(Work("stt", house.log), takes_s=0.06)
     over = threading.Event()
+    got: list[float] = []
 
     def greedy(site: Site) -> None:
         while not over.is_set():
-            answered_after(site, CLIENTS[0])
+            taken = answered_after(site, CLIENTS[0])
+            if not over.is_set() and taken < float("inf"):
+                got.append(taken)
 
     with site_of(house, limits={"max_turns": 4}) as site, ThreadPoolExecutor(GREEDY) as pool:
-        alone = waits_of_the_polite(site)
         for _ in range(GREEDY):
             pool.submit(greedy, site)
-        beside = waits_of_the_polite(site)
+        polite = waits_of_the_polite(site)
         over.set()
-    assert max(beside) < float("inf"), "none of them is refused"
-    return float(np.percentile(beside, 95) / np.percentile(alone, 95))
+    assert max(polite) < float("inf"), "none of them is refused"
+    assert 0 < len(got) <= 0.5 * len(polite), f"{len(got)} of the greedy one, {len(polite)} of the others"
