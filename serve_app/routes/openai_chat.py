@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator
@@ -16,7 +15,6 @@ from starlette.responses import JSONResponse, Response
 from serve_app.errors import StageFailed
 from serve_app.lesson.stage_protocols import ChatRequest
 from serve_app.protocols import TextDelta, Usage
-from serve_app.refusal import openai_body
 from serve_app.routes.api_docs import answers, body_of
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.openai_chat_fields import IGNORED, REFUSED, ChatFields, as_dialogue
@@ -26,15 +24,13 @@ from serve_app.routes.openai_requests import (
     ROUTE,
     SSE_TYPE,
     PlacedStream,
-    as_error,
     begun,
+    failed_event,
     fields_of,
     receive_json,
     sse,
     while_there,
 )
-
-logger = logging.getLogger("ray.serve")
 
 Items = AsyncGenerator[TextDelta | Usage, None]
 
@@ -153,8 +149,7 @@ async def _chunks(items: Items, answer: Completion, with_usage: bool) -> AsyncGe
                 if text:
                     yield sse(answer.chunk({"content": text}))
     except Exception as error:  # noqa: BLE001 - the answer has begun: its last event says what failed
-        logger.warning("a chat answer failed in the middle: %s", error)
-        yield sse(openai_body(as_error(error)))
+        yield failed_event("a chat answer", error)
         return
     yield sse(answer.chunk({}, usage.finish_reason))
     if with_usage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncGenerator, Collection, Coroutine, Mapping
 from contextlib import ExitStack, aclosing
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from serve_app.errors import InvalidField, ParleError, TooLarge, TurnTimeout, did_you_mean
+from serve_app.refusal import openai_body
 from serve_app.routes.gate import client_of
 from serve_app.routes.keep_alive import kept_alive
 from serve_app.routes.lessons import Lessons
@@ -25,6 +27,8 @@ JSON_MB = 1.0
 """Largest JSON body, in megabytes (1e6 bytes): more text than any model here reads."""
 SSE_TYPE = "text/event-stream"
 DONE = b"data: [DONE]\n\n"
+
+logger = logging.getLogger("ray.serve")
 
 Fields = TypeVar("Fields", bound=BaseModel)
 T = TypeVar("T")
@@ -207,6 +211,8 @@ def sse(data: Mapping[str, Any]) -> bytes:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
-def as_error(error: Exception) -> ParleError:
-    """What a client may know of an error."""
-    return error if isinstance(error, ParleError) else ParleError("The server failed; please try again.")
+def failed_event(what: str, error: Exception) -> bytes:
+    """The last event of an answer that failed once begun. A fault of ours is logged whole, and told in general."""
+    known = error if isinstance(error, ParleError) else ParleError("The server failed; please try again.")
+    logger.warning("%s failed in the middle: %s", what, error, exc_info=known is not error)
+    return sse(openai_body(known))

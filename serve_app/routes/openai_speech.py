@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing
@@ -16,7 +15,6 @@ from starlette.responses import StreamingResponse
 
 from serve_app.errors import InvalidField
 from serve_app.protocols import Speech
-from serve_app.refusal import openai_body
 from serve_app.routes.api_docs import answers, body_of
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.openai_models import Models
@@ -24,16 +22,14 @@ from serve_app.routes.openai_requests import (
     ROUTE,
     SSE_TYPE,
     PlacedStream,
-    as_error,
     begun,
+    failed_event,
     fields_of,
     receive_json,
     sse,
 )
 from serve_app.routes.speech_formats import FORMATS, SpeechEncoder, SpeechFormat, media_type
 from serve_app.sentences import speakable
-
-logger = logging.getLogger("ray.serve")
 
 THEIR_VOICES = frozenset(
     ("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse")
@@ -153,8 +149,7 @@ async def _events(pieces: AsyncGenerator[Speech, None], encoder: SpeechEncoder) 
             async for part in parts:
                 yield sse({"type": "speech.audio.delta", "audio": base64.b64encode(part).decode()})
     except Exception as error:  # noqa: BLE001 - the answer has begun: its last event says what failed
-        logger.warning("speech failed in the middle: %s", error)
-        yield sse(openai_body(as_error(error)))
+        yield failed_event("speech", error)
         return
     # Voices have no tokens.
     yield sse({"type": "speech.audio.done", "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}})

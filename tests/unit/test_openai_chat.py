@@ -227,6 +227,19 @@ def test_a_model_that_fails_in_the_middle_ends_the_stream_with_an_error(site: Si
         next(chunks)
 
 
+def test_a_fault_of_ours_in_the_middle_is_logged_whole_and_told_in_general(
+    site: Site, client: OpenAI, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.house.llm.work.fails_with = RuntimeError("no such slot: 7")
+    site.house.llm.work.fails_after = 1
+    with pytest.raises(APIError, match="The server failed") as told:
+        list(client.chat.completions.create(model="gpt-4o", messages=OI, stream=True))
+    assert "slot" not in str(told.value)
+    [logged] = [record for record in caplog.records if "failed in the middle" in record.getMessage()]
+    assert logged.exc_info is not None
+    assert logged.exc_info[0] is RuntimeError
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_hangs_up_stops_the_model(site: Site, stream: bool) -> None:
     site.house.llm.word_s = 30.0
