@@ -131,3 +131,11 @@ def startup(f: dict[str, Any] | None) -> str:
 
 def _median(runs: list[dict[str, Any]], part: str, name: str) -> float:
     return median(run[part][name] for run in runs if name in run[part])
+
+
+def prefix_cache(measured: dict[str, dict[str, float]]) -> str:
+    """How much of a conversation, after the tutor's prompt, is not read again at its fifth turn."""
+    head = "| replicas of the LLM | tokens of the conversation | of them cached |\n| --- | ---: | ---: |\n"
+    return head + "\n".join(
+        f"| {name} | {of['prompt_tokens']:.0f} | {of['cached']:.0%} |" for name, of in measured.items()
+    )

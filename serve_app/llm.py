@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import serve
+from ray.serve.config import RequestRouterConfig
 
 from serve_app.config.stack import LlamaCppConfig, LlmConfig
 from serve_app.config.user_config import LlmSettings, TutorPrompt
@@ -61,7 +62,13 @@ def build_engine(config: LlmConfig, model: Path) -> ChatEngine:
     )
 
 
-@serve.deployment(name="TutorLLM", **DEPLOYMENT_OPTIONS)
+KEEPING_REPLICA = RequestRouterConfig(
+    request_router_class="ray.serve.experimental.consistent_hash_router.ConsistentHashRouter"  # pyright: ignore - Ray takes any
+)
+"""With several replicas, a conversation stays with the one that has read it: each has a prompt cache of its own."""
+
+
+@serve.deployment(name="TutorLLM", **DEPLOYMENT_OPTIONS, request_router_config=KEEPING_REPLICA)
 class TutorLLM:
     """Holds the tutor's prompt, so that each replica can warm its own prompt cache with it."""
 

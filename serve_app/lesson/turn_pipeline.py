@@ -173,7 +173,8 @@ class TurnPipeline:
     async def _let_write(self, plan: Plan | None, call: StageCall) -> None:
         begin, form = (plan.begin, plan.form) if plan is not None else ("", None)
         history, limit = self.conversation.exchanges, self._limits.reply_tokens
-        request = TutorRequest(self.transcript, self.level, history, limit, begin, form)
+        asked_in = self._utterance.conversation_id
+        request = TutorRequest(self.transcript, self.level, history, limit, begin, form, asked_in)
         async with aclosing(self._stages.llm.reply(request)) as reply:
             async for item in reply:
                 if isinstance(item, Usage):

@@ -24,7 +24,8 @@ DEFAULT_LEVEL = "A2"
 class TutorRequest:
     """One utterance to answer in at most `max_tokens`. `history` is oldest first; `level` None: not known yet.
 
-    `begin` is the beginning of the reply, from which the model goes on in the form `form`.
+    `begin` is the beginning of the reply, from which the model goes on in the form `form`. Requests of one
+    `conversation_id` go to the same replica, whose prompt cache holds the conversation.
     """
 
     utterance: str
@@ -33,6 +34,7 @@ class TutorRequest:
     max_tokens: int = 90
     begin: str = ""
     form: ReplyForm | None = None
+    conversation_id: str = ""
 
 
 @cache

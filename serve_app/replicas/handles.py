@@ -119,6 +119,14 @@ async def is_ready(handle: DeploymentHandle, timeout_s: float) -> bool:
         return False
 
 
+def keeping_to(handle: DeploymentHandle, conversation_id: str) -> DeploymentHandle:
+    """The handle, for the replica that this conversation was with before; see KEEPING_REPLICA.
+
+    Where that one is full or gone it is another, the same one for the next calls too.
+    """
+    return handle.options(session_id=conversation_id)
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteSpeechToText:
     handle: DeploymentHandle
@@ -143,7 +151,7 @@ class RemoteTutorLLM:
     handle: DeploymentHandle
 
     def reply(self, request: TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
-        return stream(self.handle.reply, request, stage="llm")
+        return stream(keeping_to(self.handle, request.conversation_id).reply, request, stage="llm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +179,8 @@ class RemoteStageQueries:
     def chat(self, request: ChatRequest) -> AsyncGenerator[TextDelta | Usage, None]:
         return stream(self.handles["llm"].chat, request, stage="llm")
 
-    async def warm(self, history: tuple[Exchange, ...]) -> None:
-        await call(self.handles["llm"].warm, history, stage="llm")
+    async def warm(self, conversation_id: str, history: tuple[Exchange, ...]) -> None:
+        await call(keeping_to(self.handles["llm"], conversation_id).warm, history, stage="llm")
 
     async def work(self) -> dict[str, int]:
         """Per model stage, the work of one replica since its start; see `work_done` of the engines."""

@@ -268,7 +268,9 @@ class Lessons:
 
     async def _warm(self, conversation: Conversation) -> None:
         try:
-            await answer_within(self.limits.warm_s, self._queries.warm(conversation.exchanges), "llm")
+            await answer_within(
+                self.limits.warm_s, self._queries.warm(conversation.session_id, conversation.exchanges), "llm"
+            )
         except ParleError as error:
             logger.warning("a conversation's prompt cache was not warmed: %s", error.message)
 

@@ -138,7 +138,7 @@ async def test_a_part_of_speech_tells_the_work_on_it_and_not_the_wait_behind_oth
         await asyncio.gather(*map(asyncio.create_task, (spoken(), spoken())))
     )
     assert 0 < compute <= wall
-    assert 0 < longer_compute
+    assert longer_compute > 0
     assert longer_wall - longer_compute > 0.9 * compute  # its wait, which is the other's work, is not in its own
 
 

@@ -54,7 +54,7 @@ class QuickExtras:
             raise self.house.tts.work.fails_with
         return list(VOICE_NAMES)
 
-    async def warm(self, history: tuple[Exchange, ...]) -> None: ...
+    async def warm(self, conversation_id: str, history: tuple[Exchange, ...]) -> None: ...
 
     async def ready(self) -> dict[str, bool]:
         return {name: name not in self.house.away for name in self.stages}

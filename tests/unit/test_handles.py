@@ -15,7 +15,9 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, 
 from ray.serve.handle import DeploymentResponse, DeploymentResponseGenerator
 
 from serve_app.errors import ParleError, StageFailed
-from serve_app.replicas.handles import call, stream
+from serve_app.lesson.tutor_prompt import TutorRequest
+from serve_app.llm import KEEPING_REPLICA, TutorLLM
+from serve_app.replicas.handles import RemoteStageQueries, RemoteTutorLLM, call, stream
 
 REQUEST = RequestMetadata(request_id="r", internal_request_id="r")
 
@@ -53,10 +55,18 @@ class Method:
     def __init__(self, outcome: Replica | Exception) -> None:
         self._outcome = outcome
         self._streams = False
+        self.session_id = ""
 
-    def options(self, *, stream: bool) -> Method:
+    def options(self, *, stream: bool = False, session_id: str = "") -> Method:
         self._streams = stream
+        self.session_id = session_id or self.session_id
         return self
+
+    @property
+    def reply(self) -> Method:
+        return self
+
+    warm = reply
 
     def remote(self, *args: Any) -> Any:
         routed: Future[ReplicaResult] = Future()
@@ -86,6 +96,19 @@ FAILURES: list[tuple[Any, str]] = [
     (Replica(end=asyncio.CancelledError()), "stage_lost"),
     (Replica(end=StageFailed("x", code="context_full", stage="llm")), "context_full"),
 ]
+
+
+async def test_a_conversation_is_sent_to_the_replica_that_has_read_it() -> None:
+    """By the id with which Ray's ConsistentHashRouter chooses; a router of another kind would not look at it."""
+    handle = Method(Replica("Oi.", end=StopAsyncIteration()))
+    assert await read(RemoteTutorLLM(cast(Any, handle)).reply(TutorRequest("Oi.", conversation_id="ana"))) == ["Oi."]
+    assert handle.session_id == "ana"
+    handle = Method(Replica("read"))
+    await RemoteStageQueries({"llm": cast(Any, handle)}).warm("bia", ())
+    assert handle.session_id == "bia"
+    assert KEEPING_REPLICA.get_request_router_class().__name__ == "ConsistentHashRouter"
+    deployment: Any = TutorLLM
+    assert deployment._deployment_config.request_router_config == KEEPING_REPLICA
 
 
 @pytest.mark.parametrize(("outcome", "code"), FAILURES)
