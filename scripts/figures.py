@@ -35,6 +35,7 @@ def scaling() -> dict[tuple[str, str], str]:
         ("docs/scaling.md", "cards"): scaling_tables.cards(saved("cards.json")),
         ("docs/scaling.md", "sharing"): scaling_tables.sharing(saved("cards.json")),
         ("docs/scaling.md", "sources"): scaling_tables.sources(published),
+        ("docs/scaling.md", "order"): scaling_tables.order(figures("order.json")),
         ("docs/scaling.md", "prefix-cache"): scaling_tables.prefix_cache(figures("prefix_cache.json")),
         ("docs/startup.md", "startup"): scaling_tables.startup(saved("startup.json")),
     }

@@ -139,3 +139,21 @@ def prefix_cache(measured: dict[str, dict[str, float]]) -> str:
     return head + "\n".join(
         f"| {name} | {of['prompt_tokens']:.0f} | {of['cached']:.0%} |" for name, of in measured.items()
     )
+
+
+def order(measured: dict[str, Any]) -> str:
+    """Who waits where at the learners that a card carries, and what it gains to speak the piece first that is due."""
+    head = (
+        f"| {measured['card']}: stack, sharing | learners | waits for stt, llm, tts (p95) | first audio (p95), as they come"
+        " | due first | ratio |\n| --- | ---: | --- | ---: | ---: | ---: |\n"
+    )
+    lines: list[str] = []
+    for row in measured["rows"]:
+        way = f"{row['stack']}, {SHARING[row['sharing']]}" + (", batched voice" if row["batched"] else "")
+        way += f", {row['replicas']} of stt and tts" if row["replicas"] > 1 else ""
+        came, due = row["came"], row["due"]
+        waits = ", ".join(f"{1000 * wait:.0f}" for wait in came["waited_p95_s"].values())
+        first, sooner = came["first_audio_p95_s"], due["first_audio_p95_s"]
+        cells = (way, str(row["talkers"]), f"{waits} ms", f"{first:.2f} s", f"{sooner:.2f} s", f"{sooner / first:.2f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return head + "\n".join(lines)
