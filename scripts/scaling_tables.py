@@ -144,8 +144,8 @@ def prefix_cache(measured: dict[str, dict[str, float]]) -> str:
 def order(measured: dict[str, Any]) -> str:
     """Who waits where at the learners that a card carries, and what it gains to speak the piece first that is due."""
     head = (
-        f"| {measured['card']}: stack, sharing | learners | waits for stt, llm, tts (p95) | first audio (p95), as they come"
-        " | due first | ratio |\n| --- | ---: | --- | ---: | ---: | ---: |\n"
+        f"| {measured['card']}: stack, sharing | learners | waits for stt, llm, tts (p95) | first audio (p95), as they"
+        " come | due first | ratio |\n| --- | ---: | --- | ---: | ---: | ---: |\n"
     )
     lines: list[str] = []
     for row in measured["rows"]:
