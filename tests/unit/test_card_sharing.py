@@ -84,6 +84,14 @@ def running_already(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Con
         control.quit(0)
 
 
+def stranger(machine: Path) -> None:
+    """A CUDA program that this process has not started: whoever did has ended."""
+    code = "import subprocess, sys; subprocess.Popen(sys.argv[1:])"
+    joining = [sys.executable, str(machine / CONTROL), "join"]
+    with subprocess.Popen([sys.executable, "-c", code, *joining], stdout=subprocess.PIPE, text=True) as program:
+        assert said(program).startswith("ready")
+
+
 def said(program: Program) -> str:
     assert program.stdout is not None
     return program.stdout.readline().strip()
@@ -233,6 +241,42 @@ def test_after_a_fatal_fault_all_start_again(machine: Path, join: Join) -> None:
         assert daemon_of(pipe_now()).pid != before
         assert said(join()).startswith("ready")
         assert sharing.trouble() is None
+
+
+def test_a_fault_of_the_users_own_mps_starts_the_stages_again_once_though_others_keep_it(
+    machine: Path, join: Join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = tmp_path / "screen"
+    with (
+        screen.open("w") as terminal,
+        running_already(tmp_path / "default", monkeypatch) as control,
+        shared(stack()) as sharing,
+    ):
+        report = Report(terminal.fileno())
+        stranger(machine)
+        [other] = control.clients(control.servers()[0])
+        ours = join()
+        assert said(ours).startswith("ready")
+        card_sharing.watch(sharing, report)
+        assert said(faulty := join("fault")).startswith("ready")
+        wait_for(lambda: control.state(control.servers()[0]) == "FAULT", 10, "the fault")
+        for _ in range(3):
+            card_sharing.watch(sharing, report)
+        assert ours.wait(10) == faulty.wait(10) == -signal.SIGKILL
+        assert control.clients(control.servers()[0]) == [other], "who is not ours is left alone"
+        [first, second] = screen.read_text("utf-8").splitlines()
+        assert first.endswith("all stages of the card start again")
+        assert second.endswith(
+            f"the MPS in {control.pipe} takes no stage until its other programs have ended (process {other})"
+        )
+        psutil.Process(other).kill()
+        wait_for(lambda: control.state(control.servers()[0]) == "ACTIVE", 10, "the server to be whole again")
+        card_sharing.watch(sharing, report)
+        assert said(again := join("fault")).startswith("ready")
+        wait_for(lambda: control.state(control.servers()[0]) == "FAULT", 10, "the next fault")
+        card_sharing.watch(sharing, report)
+        assert again.wait(10) == -signal.SIGKILL
+        assert len(screen.read_text("utf-8").splitlines()) == 3
 
 
 def test_an_mps_that_dies_is_started_again(machine: Path, join: Join) -> None:
