@@ -169,6 +169,16 @@ async def test_a_turn_that_runs_does_not_bring_a_deleted_conversation_back(place
 
 
 @each(KINDS)
+async def test_a_conversation_deleted_during_its_first_turn_does_not_begin(place: Place) -> None:
+    store = await place.open()
+    async with store.turn("a") as turn:
+        assert await store.delete("a")
+        turn.write(said(1), turn.conversation.with_exchange(Exchange("fala 1", "resposta 1", "A2")))
+    assert await store.read("a") is None
+    assert not await store.delete("a")
+
+
+@each(KINDS)
 async def test_turns_of_one_conversation_wait_for_each_other_and_others_do_not(place: Place) -> None:
     store = await place.open()
     order: list[str] = []
