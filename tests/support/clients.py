@@ -151,7 +151,7 @@ class HalfSent:
 
     def __init__(self, url: str, body: bytes = b"", length: int = 100_000, *, path: str = "/api/stream-audio") -> None:
         parts = urlsplit(url)
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=10)
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=30)
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=XX\r\n"
         self.socket.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
 

@@ -142,7 +142,7 @@ def test_the_upload_and_the_stage_are_measured_as_a_turn(site: Site, caplog: pyt
     with caplog.at_level(logging.INFO, logger="ray.serve"):
         for path in POSTS:
             post(site, path, headers={"x-request-id": f"r{path.count('a')}"})
-        wait_for(lambda: len(_turns(caplog)) == 3, 10, "the three log lines")
+        wait_for(lambda: len(_turns(caplog)) == 3, 30, "the three log lines")
     turns = _turns(caplog)
     assert [turn["route"] for turn in turns] == ["openai"] * 3
     assert [[call["stage"] for call in turn["calls"]] for turn in turns] == [["stt"], ["tts"], ["llm"]]

@@ -271,7 +271,7 @@ class SlowEncoder(SpeechEncoder):
 
     def encode(self, speech: Speech) -> bytes:
         self.begun.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(30)
         data = super().encode(speech)
         self.ended.append("encode")
         return data

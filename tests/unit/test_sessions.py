@@ -65,7 +65,7 @@ def test_a_reply_that_was_interrupted_is_kept_as_far_as_it_was_heard() -> None:
         with asking(site.url, RECORDING, session_id="aula", order="eager") as events:
             while next(events).name != "audio":
                 pass
-        wait_for(lambda: site.get("/api/sessions/aula").json()["turns"][0]["state"] != "running", 5, "the end")
+        wait_for(lambda: site.get("/api/sessions/aula").json()["turns"][0]["state"] != "running", 30, "the end")
         [kept] = site.get("/api/sessions/aula").json()["turns"]
     assert kept["state"] == "interrupted"
     assert kept["reply"]

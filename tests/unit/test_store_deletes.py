@@ -72,7 +72,7 @@ async def test_nor_does_it_go_into_the_conversation_that_began_anew_with_the_sam
     await written(here)
     async with there.turn("a") as turn:
         assert await here.delete("a")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await take(here, "a", 3)
         await written(here)
         turn.write(said(2), turn.conversation.with_exchange(Exchange("fala 2", "resposta 2", "A2")))

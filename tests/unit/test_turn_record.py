@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support.lesson import busy_house, recorded
 from support.stages import House
+from support.virtual_time import in_virtual_time
 
 from serve_app.errors import StageFailed
 from serve_app.lesson.events import Complete, Spoken
@@ -85,6 +86,7 @@ async def test_silence_is_an_error_of_the_turn_and_not_of_the_stage() -> None:
     assert record.first_audio_s is None
 
 
+@in_virtual_time
 async def test_a_turn_over_its_time_is_an_error() -> None:
     house = House()
     house.llm.word_s = 60
