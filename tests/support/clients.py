@@ -9,8 +9,9 @@ import socket
 import time
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -144,6 +145,15 @@ def parse(lines: Iterator[str]) -> Iterator[Event]:
         fields = json.loads(data.removeprefix("data: "))
         chunk = fields.get("chunk")
         yield Event(line.removeprefix("event: "), fields, base64.b64decode(chunk, validate=True) if chunk else b"")
+
+
+@contextmanager
+def asked(url: str, path: str, body: dict[str, Any]) -> Iterator[None]:
+    """A POST whose client hangs up at the end of the block, whether it is answered or not."""
+    parts = urlsplit(url)
+    with closing(HTTPConnection(str(parts.hostname), parts.port, timeout=30)) as connection:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        yield
 
 
 class HalfSent:

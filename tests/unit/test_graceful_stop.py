@@ -36,7 +36,7 @@ def site() -> Iterator[Site]:
         yield site
 
 
-def slow_writer(word_s: float = 0.1) -> House:
+def slow_writer(word_s: float = 0.01) -> House:
     house = House()
     house.llm.word_s = word_s
     return house
@@ -54,9 +54,10 @@ def turn_over_sse(site: Site) -> Iterator[list[Answer]]:
     """A turn that runs; the list holds it once it has ended."""
     answers: list[Answer] = []
     thread = threading.Thread(target=lambda: answers.append(ask(site.url, RECORDING)))
-    thread.start()
-    wait_for(lambda: site.house.llm.work.running == 1, 30, "the reply to begin")
-    yield answers
+    with site.house.slow_replies():
+        thread.start()
+        wait_for(lambda: site.house.llm.work.running == 1, 30, "the reply to begin")
+        yield answers
     thread.join()
 
 
@@ -65,6 +66,7 @@ def test_running_turns_finish_over_either_way_and_then_the_websocket_is_closed_w
         talk.say(RECORDING)
         wait_for(lambda: site.house.llm.work.running == 2, 30, "both replies")
         site.stop()
+        site.house.llm.word_s = 0.01
         turn = talk.until("complete", "error")
         [told] = turn.all("stopping")
         assert (told.data["in_s"], told.data["restart"]) == (20, True)
@@ -85,7 +87,6 @@ def test_a_connection_without_a_turn_is_told_and_closed_at_once(site: Site) -> N
 
 
 def test_while_the_last_turns_run_nothing_new_begins(site: Site) -> None:
-    site.house.llm.word_s = 0.2
     with turn_over_sse(site):
         site.stop()
         answer = post(site.url, RECORDING)

@@ -121,8 +121,7 @@ def two(tmp_path: Path) -> tuple[Path, str, str]:
 def test_a_client_over_its_share_is_refused_and_others_are_served(two: tuple[Path, str, str]) -> None:
     file, ana, rui = two
     with site_of(keys_file=file, limits={"client_turns": 1, "client_sessions": 1}) as site:
-        site.house.stt.takes_s = 1.0
-        with join(site, ana) as socket, join(site, rui) as other:
+        with join(site, ana) as socket, join(site, rui) as other, site.house.slow_replies():
             talk, his = Talk(socket), Talk(other)
             talk.say(RECORDING)
             assert talk.next().name == "status"
@@ -137,6 +136,7 @@ def test_a_client_over_its_share_is_refused_and_others_are_served(two: tuple[Pat
                     Talk(second).next()
                 assert closed.value.rcvd is not None
                 assert closed.value.rcvd.code == 1013
+            site.house.llm.word_s = 0
             talk.say(RECORDING)  # instead of the first one
             assert talk.until("complete", "error").last.name == "complete"
             assert his.until("complete", "error").last.name == "complete"

@@ -226,7 +226,7 @@ def test_a_talker_whose_connection_breaks_off_says_the_next_one_in_the_same_conv
     site: Site, number: int
 ) -> None:
     talker = Talker(number, site.url, "key", recordings(), time.monotonic, LIMIT_S)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, site.house.slow_replies():
         running = pool.submit(talker.once)
         wait_for(lambda: bool(talker.turns and talker.turns[0].transcript), 30, "the transcript")
         site.abort()
