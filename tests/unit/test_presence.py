@@ -15,6 +15,7 @@ import pytest
 from support.clients import Event, Talk, ask, talking
 from support.providers import TOKEN, Answer, PublishedApi, TensorDockApi, open_to_all
 from support.site_without_ray import Site
+from support.virtual_time import in_virtual_time
 from support.waiting import wait_for
 from websockets.exceptions import ConnectionClosed
 
@@ -67,9 +68,7 @@ def test_a_turn_in_flight_is_no_idleness_over_either_way(site: Site) -> None:
         thread.join()
         after = site.activity()
         assert after["turns"] == 0
-        assert after["idle_s"] <= time.monotonic() - ends + ROUNDED_S, (
-            "it counts from the turn's end, not its beginning"
-        )
+        assert after["idle_s"] <= time.monotonic() - ends + ROUNDED_S, "since its end"
 
 
 @contextmanager
@@ -226,6 +225,7 @@ class DeadLine:
         raise RuntimeError("the socket is closed")
 
 
+@in_virtual_time
 async def test_a_dead_line_does_not_hold_up_the_others() -> None:
     class Listener(DeadLine):
         heard: list[str]
