@@ -44,6 +44,8 @@ class CardSharing:
     owned: bool = False
     _clients: set[psutil.Process] = field(default_factory=set)
     """Not by number alone: that of a client that is gone may soon be somebody else's."""
+    _faulty: set[int] = field(default_factory=set)
+    """Servers with a fault for which the stages were ended; it stays until their other clients have left."""
 
     def trouble(self) -> str | None:
         """Why all stages must start again; None where all is well. To be asked again and again.
@@ -58,34 +60,45 @@ class CardSharing:
             self._clients = self._ours()
         except MpsError as error:
             return str(error)
-        if "FAULT" in states.values():
+        faulty = {server for server, state in states.items() if state == "FAULT"}
+        self._faulty &= faulty
+        if faulty - self._faulty:
             self._clients |= before
             return "the work of one stage, or its sudden end, has brought a fault on the card"
         return None
 
-    def recover(self) -> None:
+    def recover(self) -> str | None:
         """Start MPS again where it is ours, and end the stages' processes: Serve starts all of them again.
 
-        Raises:
-            StackError: MPS does not start again, or has ended and is not ours; the stages share the card by time
-                slicing from then on.
+        Returns what the user should know or do; None where all is as it was.
         """
         control, clients = self.control, self._clients | self._ours(quiet=True)
         self._clients = set()
         if control is None:
-            return
+            return None
         try:
             if self.owned:
                 mps_daemon.end(control)
                 mps_daemon.start(control)
-            elif not control.answers():
-                self.control = None
-                raise StackError(f"the MPS in {control.pipe} has ended")
+                return None
+            return self._await_others(control, clients)
         except MpsError as error:
             self.control = None
-            raise StackError(f"MPS does not start again: {error}") from None
+            why = f"MPS does not start again: {error}" if self.owned else f"the MPS in {control.pipe} has ended"
+            return f"{why}; the stages share the card by time slicing now"
         finally:
             _end(control, clients)  # only now: a stage that comes back must find the new MPS
+
+    def _await_others(self, control: Control, ours: set[psutil.Process]) -> str | None:
+        """The user's MPS is not started again here: after a fault it takes new clients once all old ones have left."""
+        self._faulty = {server for server in control.servers() if control.state(server) == "FAULT"}
+        clients = {client for server in self._faulty for client in control.clients(server)}
+        if not (others := sorted(clients - {client.pid for client in ours})):
+            return None
+        return (
+            f"the MPS in {control.pipe} takes no stage until its other programs have ended "
+            f"(process {', '.join(map(str, others))})"
+        )
 
     def _ours(self, quiet: bool = False) -> set[psutil.Process]:
         """The clients that belong to this server."""
@@ -122,10 +135,8 @@ def watch(sharing: CardSharing, report: Report) -> None:
     if (why := sharing.trouble()) is None:
         return
     report.step(f"{why}: all stages of the card start again")
-    try:
-        sharing.recover()
-    except StackError as error:
-        report.step(f"{error.message}; the stages share the card by time slicing now")
+    if (left := sharing.recover()) is not None:
+        report.step(left)
 
 
 def expected(args: StackArgs) -> str | None:

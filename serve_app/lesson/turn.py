@@ -29,7 +29,8 @@ from serve_app.teaching.plan import Plan, Said
 logger = logging.getLogger("ray.serve")
 
 WAITING_EVENTS = 64
-"""Longest queue of unsent events; when it is full the turn's work waits until the client reads."""
+"""Longest queue of events that the route has not sent; when it is full the turn's work waits. Under Ray Serve sending
+never waits: its own queue has no bound."""
 
 
 class Turn:

@@ -62,22 +62,23 @@ class ChatRoute:
 
     async def completions(self, request: Request) -> Response:
         lessons = self._lessons
-        with lessons.refusals(ROUTE), ExitStack() as slot:
-            given = await receive_json(request, lessons, slot)
-            fields = fields_of(ChatFields, given, refused=REFUSED, ignored=IGNORED)
-            answer = Completion(self._models.known("llm", fields.model))
-            asked = ChatRequest(
-                as_dialogue(fields.messages),
-                fields.most_tokens(lessons.limits.chat_tokens),
-                fields.temperature,
-                fields.top_p,
-                fields.seed,
-                tuple(fields.stop),
-            )
+        with ExitStack() as slot:
+            with lessons.refusals(ROUTE):
+                given = await receive_json(request, lessons, slot)
+                fields = fields_of(ChatFields, given, refused=REFUSED, ignored=IGNORED)
+                answer = Completion(self._models.known("llm", fields.model))
+                asked = ChatRequest(
+                    as_dialogue(fields.messages),
+                    fields.most_tokens(lessons.limits.chat_tokens),
+                    fields.temperature,
+                    fields.top_p,
+                    fields.seed,
+                    tuple(fields.stop),
+                )
             lessons.presence.sign_of_life()
             chat = lessons.single.chat(asked, turn_id_of(request.headers))
             try:
-                items = await begun(request.receive, chat, lessons.limits.turn_s)
+                items = await begun(request.receive, chat)
                 if not fields.stream:
                     return JSONResponse(await while_there(request.receive, _whole(items, answer)))
             except StageFailed as error:

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from serve_app.errors import InvalidField, ParleError, TooLarge, TurnTimeout, did_you_mean
+from serve_app.errors import InvalidField, ParleError, TooLarge, did_you_mean
 from serve_app.refusal import openai_body
 from serve_app.routes.gate import client_of
 from serve_app.routes.keep_alive import kept_alive
@@ -137,16 +137,12 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def begun(receive: Receive, items: AsyncGenerator[T, None], limit_s: float) -> AsyncGenerator[T, None]:
+async def begun(receive: Receive, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     """The same items, of which the first is there: what is refused or fails before it can still be an HTTP error.
 
     Raises:
         ClientDisconnect: the client is gone; the items are closed.
-        TurnTimeout: also later, once they have taken `limit_s` altogether.
     """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + limit_s
-    items = _until(until, items, limit_s)
     try:
         first = await while_there(receive, _next(items))
     except BaseException:
@@ -164,22 +160,6 @@ async def _again(first: T | None, items: AsyncGenerator[T, None]) -> AsyncGenera
         if first is not None:
             yield first
         async for item in items:
-            yield item
-
-
-async def _until(until: float, items: AsyncGenerator[T, None], limit_s: float) -> AsyncGenerator[T, None]:
-    async with aclosing(items):
-        while True:
-            limit = asyncio.timeout_at(until)
-            try:
-                async with limit:
-                    item = await anext(items)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                if not limit.expired():
-                    raise
-                raise TurnTimeout(f"The answer took longer than {limit_s:g} s and was stopped.") from None
             yield item
 
 

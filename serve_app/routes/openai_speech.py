@@ -37,8 +37,6 @@ THEIR_VOICES = frozenset(
 """OpenAI's voices, which clients have built in: each stands for the stack's own voice."""
 MOST_CHARACTERS = 4096
 """OpenAI's limit."""
-SPOKEN_CHARACTER_S = 0.1
-"""A slow voice: who plays the speech while it comes is not too slow a reader."""
 REFUSED: dict[str, tuple[Any, ...]] = {"instructions": ("",)}
 
 
@@ -88,17 +86,17 @@ class SpeechRoute:
 
     async def speech(self, request: Request) -> PlacedStream:
         lessons = self._lessons
-        with lessons.refusals(ROUTE), ExitStack() as slot:
-            given = await receive_json(request, lessons, slot)
-            fields = fields_of(SpeechFields, given, refused=REFUSED, ignored=())
-            self._models.known("tts", fields.model)
-            if not speakable(fields.input):
-                raise InvalidField("input: there is nothing in it that can be spoken.", param="input")
-            voice = await self._voice(fields.voice)
+        with ExitStack() as slot:
+            with lessons.refusals(ROUTE):
+                given = await receive_json(request, lessons, slot)
+                fields = fields_of(SpeechFields, given, refused=REFUSED, ignored=())
+                self._models.known("tts", fields.model)
+                if not speakable(fields.input):
+                    raise InvalidField("input: there is nothing in it that can be spoken.", param="input")
+                voice = await self._voice(fields.voice)
             lessons.presence.sign_of_life()
             spoken = lessons.single.speak(fields.input, voice, fields.speed, turn_id_of(request.headers))
-            aloud_s = SPOKEN_CHARACTER_S * len(fields.input) / (fields.speed or 1)
-            pieces = await begun(request.receive, spoken, lessons.limits.turn_s + aloud_s)
+            pieces = await begun(request.receive, spoken)
             encoder = SpeechEncoder(fields.response_format)
             if fields.stream_format == "sse":
                 body, kind = _events(pieces, encoder), SSE_TYPE

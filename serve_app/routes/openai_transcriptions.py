@@ -112,19 +112,20 @@ class TranscriptionRoute:
 
     async def transcriptions(self, request: Request) -> Response:
         lessons = self._lessons
-        with lessons.refusals(ROUTE), ExitStack() as slot:
-            client = client_of(request.scope)
-            slot.enter_context(lessons.shares.turn(client))
-            place = slot.enter_context(lessons.place(client))
-            with place.uploading(Upload(request.receive, lessons.limits, declared=length_of(request))) as upload:
-                recording, given = await _read(Request(request.scope, upload.receive))
-            fields = fields_of(TranscriptionFields, given, refused=REFUSED, ignored=())
-            self._models.known("stt", fields.model)
-            if "timestamp_granularities" in given and fields.response_format != "verbose_json":
-                message = "timestamp_granularities needs response_format 'verbose_json'."
-                raise InvalidField(message, code="invalid_value", param="timestamp_granularities")
-            slot.enter_context(lessons.turn())
-            samples = await lessons.decode(recording)
+        with ExitStack() as slot:
+            with lessons.refusals(ROUTE):
+                client = client_of(request.scope)
+                slot.enter_context(lessons.shares.turn(client))
+                place = slot.enter_context(lessons.place(client))
+                with place.uploading(Upload(request.receive, lessons.limits, declared=length_of(request))) as upload:
+                    recording, given = await _read(Request(request.scope, upload.receive))
+                fields = fields_of(TranscriptionFields, given, refused=REFUSED, ignored=())
+                self._models.known("stt", fields.model)
+                if "timestamp_granularities" in given and fields.response_format != "verbose_json":
+                    message = "timestamp_granularities needs response_format 'verbose_json'."
+                    raise InvalidField(message, code="invalid_value", param="timestamp_granularities")
+                slot.enter_context(lessons.turn())
+                samples = await lessons.decode(recording)
             asked = HearingRequest(fields.language, fields.prompt or None)
             hearing = lessons.single.transcribe(samples, asked, turn_id_of(request.headers))
             heard = await while_there(request.receive, hearing)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from serve_app.audio import duration_s, silence
 from serve_app.config.limits import Limits
-from serve_app.errors import NoSpeech, ParleError
+from serve_app.errors import NoSpeech, ParleError, TurnTimeout
 from serve_app.lesson.events import Failed
 from serve_app.lesson.speech_cutter import Pace, PieceCutter
 from serve_app.lesson.stage_limits import answer_within, items_within
@@ -20,6 +20,9 @@ from serve_app.protocols import STT_SAMPLE_RATE, Audio, Speech, TextDelta, Trans
 from serve_app.routes.graceful_stop import Cuttable
 
 T = TypeVar("T")
+
+SPOKEN_CHARACTER_S = 0.1
+"""A slow voice: who plays the speech while it comes is not too slow a reader."""
 
 
 class SingleCalls:
@@ -65,8 +68,12 @@ class SingleCalls:
             return scores
 
     async def chat(self, request: ChatRequest, call_id: str) -> AsyncGenerator[TextDelta | Usage, None]:
-        """The answer to chat messages: deltas, then one Usage."""
-        with self._measured("llm", call_id) as one:
+        """The answer to chat messages: deltas, then one Usage.
+
+        Raises:
+            TurnTimeout: it took longer than `limits.turn_s`.
+        """
+        with self._measured("llm", call_id, within_s=self._limits().turn_s) as one:
             async with aclosing(one.items(self._limits().llm_s, self._queries.chat(request))) as items:
                 async for item in items:
                     if isinstance(item, Usage):
@@ -78,12 +85,17 @@ class SingleCalls:
     async def speak(
         self, text: str, voice: str | None, speed: float | None, call_id: str
     ) -> AsyncGenerator[Speech, None]:
-        """A text spoken piece by piece, the first one short, so that it is there soon; None as in a turn."""
+        """A text spoken piece by piece, the first one short, so that it is there soon; None as in a turn.
+
+        Raises:
+            TurnTimeout: it took longer than `limits.turn_s` and what it takes to be heard.
+        """
         cutter = PieceCutter(self._pace)
         cutter.feed(text)
         cutter.finish()
         playing_until = 0.0
-        with self._measured("tts", call_id) as one:
+        aloud_s = SPOKEN_CHARACTER_S * len(text) / (speed or 1)
+        with self._measured("tts", call_id, within_s=self._limits().turn_s + aloud_s) as one:
             call = one.call
             while (piece := cutter.next_piece(slack_s := max(0.0, playing_until - time.perf_counter()))) is not None:
                 began, audio_s, before_s = time.perf_counter(), 0.0, call.compute_s
@@ -99,14 +111,23 @@ class SingleCalls:
                 self._pace.learn(len(piece), time.perf_counter() - began, audio_s)
 
     @contextmanager
-    def _measured(self, stage: str, call_id: str, audio_s: float = 0.0, route: str = "openai") -> Iterator[_SingleCall]:
-        """Records what the block does as a turn."""
+    def _measured(
+        self,
+        stage: str,
+        call_id: str,
+        audio_s: float = 0.0,
+        route: str = "openai",
+        within_s: float | None = None,
+    ) -> Iterator[_SingleCall]:
+        """Records what the block does as a turn, which may take `within_s` altogether."""
         unheard = Utterance(silence(0, STT_SAMPLE_RATE), "", call_id, time.perf_counter(), route=route)
         recorder = TurnRecorder(unheard)
         recorder.reached(stage)
         try:
-            with recorder.calling(stage, audio_s) as call, self._cuttable(_SingleCall(stage, recorder, call)) as one:
-                yield one
+            with recorder.calling(stage, audio_s) as call:
+                one = _SingleCall(stage, recorder, call, within_s)
+                with self._cuttable(one):
+                    yield one
             recorder.completed()
         except Exception as error:
             known = error if isinstance(error, ParleError) else ParleError("The server failed.")
@@ -116,10 +137,10 @@ class SingleCalls:
             self._ended(recorder.record())
 
     @contextmanager
-    def _cuttable(self, one: _SingleCall) -> Iterator[_SingleCall]:
+    def _cuttable(self, one: _SingleCall) -> Iterator[None]:
         self._running.add(one)
         try:
-            yield one
+            yield
         finally:
             self._running.discard(one)
 
@@ -127,12 +148,14 @@ class SingleCalls:
 class _SingleCall:
     """One call of one stage: how long it may take, and what is measured of it."""
 
-    def __init__(self, stage: str, recorder: TurnRecorder, call: StageCall) -> None:
+    def __init__(self, stage: str, recorder: TurnRecorder, call: StageCall, within_s: float | None) -> None:
         self.recorder = recorder
         self.call = call
         self._stage = stage
         self._cut_for: ParleError | None = None
         self._until_cut: asyncio.Timeout | None = None
+        self._within_s = within_s
+        self._until = None if within_s is None else asyncio.get_running_loop().time() + within_s
 
     def cut(self, why: ParleError) -> None:
         """Let it fail with this error now."""
@@ -145,6 +168,7 @@ class _SingleCall:
 
         Raises:
             ParleError: also what `cut` was given.
+            TurnTimeout: all that was asked took too long.
         """
         return await self._unless_cut(answer_within(limit_s, answer, self._stage))
 
@@ -153,6 +177,7 @@ class _SingleCall:
 
         Raises:
             ParleError: also what `cut` was given.
+            TurnTimeout: all that was asked took too long.
         """
         async with aclosing(items_within(limit_s, items, self._stage)) as items:
             while True:
@@ -163,12 +188,15 @@ class _SingleCall:
                 yield item
 
     async def _unless_cut(self, answer: Awaitable[T]) -> T:
+        limit = asyncio.timeout_at(self._until if self._cut_for is None else 0)
         try:
-            async with asyncio.timeout(None if self._cut_for is None else 0) as self._until_cut:
+            async with limit as self._until_cut:
                 return await answer
         except TimeoutError:
-            if self._cut_for is None:
+            if self._cut_for is not None:
+                raise self._cut_for from None
+            if not limit.expired():
                 raise
-            raise self._cut_for from None
+            raise TurnTimeout(f"The answer took longer than {self._within_s:g} s and was stopped.") from None
         finally:
             self._until_cut = None

@@ -79,7 +79,7 @@ class MemoryStore:
     async def delete(self, conversation_id: str) -> bool:
         if running := self._running.get(conversation_id):
             running.deleted = True
-        return self._recent.drop(conversation_id)
+        return self._recent.drop(conversation_id) or running is not None
 
     def keep(self, capacity: int, idle_s: float) -> None:
         self._recent.keep(capacity, idle_s)

@@ -146,6 +146,7 @@ class SqlStore:
                 if other is not None:
                     return other
                 self.blind.discard(conversation_id)
+                pending.holder = self._holder if loaded is None else None
                 return loaded or Conversation(conversation_id)
         if (known := self._recent.get(conversation_id)) is None:
             self._go_blind(conversation_id)
@@ -183,7 +184,7 @@ class SqlStore:
                 if running is not None:
                     running.deleted = False
                 raise
-            return self._recent.drop(conversation_id) or gone
+            return self._recent.drop(conversation_id) or gone or running is not None
 
     def keep(self, capacity: int, idle_s: float) -> None:
         self._recent.keep(capacity, idle_s)

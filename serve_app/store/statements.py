@@ -69,9 +69,20 @@ async def change(connection: AsyncConnection, key: str, turn: KeptTurn) -> None:
 
 
 async def write(
-    connection: AsyncConnection, conversation_id: str, stack: str, key: str, turn: KeptTurn, since: float | None
+    connection: AsyncConnection,
+    conversation_id: str,
+    stack: str,
+    key: str,
+    turn: KeptTurn,
+    since: float | None,
+    *,
+    holder: str | None,
 ) -> None:
-    """Write a turn for the first time, but not if its conversation, which began at `since`, was deleted meanwhile."""
+    """Write a turn for the first time, but not if its conversation was deleted meanwhile.
+
+    That is so if there is none any more that began at `since`. Of a turn that found none, the lease of its process
+    (`holder`, None where it could take none) tells: `forget` takes that, too.
+    """
     now = time.time()
     # Either statement locks the row, so that turns of two processes cannot get the same number.
     if since is not None:
@@ -79,6 +90,9 @@ async def write(
         if (await connection.execute(update(conversations).where(same).values(seen=now))).rowcount == 0:
             return
     else:
+        own = (leases.c.conversation_id == conversation_id) & (leases.c.holder == holder)
+        if holder is not None and (await connection.execute(select(leases.c.token).where(own))).first() is None:
+            return
         head = {"id": conversation_id, "owner": owner_of(conversation_id), "stack": stack[:500]}
         given = _insert(connection, conversations).values(**head, created=turn.began, seen=now)
         await connection.execute(given.on_conflict_do_update(index_elements=["id"], set_={"seen": given.excluded.seen}))
@@ -110,11 +124,13 @@ async def read(connection: AsyncConnection, conversation_id: str) -> KeptConvers
 
 
 async def forget(connection: AsyncConnection, conversation_id: str) -> bool:
-    """Delete a conversation, and its lease: the turn that runs, wherever it does, has nothing to write any more."""
+    """Delete a conversation, and its lease: the turn that runs, wherever it does, has nothing to write any more.
+
+    Returns whether there was one, or a turn with which one began.
+    """
     gone = await connection.execute(delete(conversations).where(conversations.c.id == conversation_id))
-    if gone.rowcount > 0:
-        await connection.execute(delete(leases).where(leases.c.conversation_id == conversation_id))
-    return gone.rowcount > 0
+    turn = await connection.execute(delete(leases).where(leases.c.conversation_id == conversation_id))
+    return gone.rowcount + turn.rowcount > 0
 
 
 async def expire(connection: AsyncConnection, keep_days: float) -> int:

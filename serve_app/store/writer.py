@@ -39,6 +39,8 @@ class Pending:
     token: str | None = None
     since: float | None = None
     """When the conversation began that the turn goes on; one that is gone by now was deleted."""
+    holder: str | None = None
+    """The process, if the turn began a conversation and took its lease; one that is gone by now was deleted with it."""
     written_once: bool = False
     changes: int = 0
     """Counts up, so that what changed while it was being written is written again."""
@@ -186,7 +188,9 @@ class Writer:
         if one.written_once:
             await statements.change(connection, one.key, one.turn)
         else:
-            await statements.write(connection, one.conversation_id, self._stack, one.key, one.turn, one.since)
+            await statements.write(
+                connection, one.conversation_id, self._stack, one.key, one.turn, one.since, holder=one.holder
+            )
         if one.after is not None:
             await statements.save(connection, one.key, one.after)
 

@@ -24,7 +24,7 @@ def test_the_learner_sees_the_place_and_is_answered_when_it_is_their_turn(
     ):
         learner.open().until("ready")
         other.say(speech.recording(FIRST))
-        wait_for(lambda: small.activity()["turns"] == 1, 10, "the other turn")
+        wait_for(lambda: small.activity()["turns"] == 1, 30, "the other turn")
         learner.say(FIRST)
         learner.until("queued")
         site.house.llm.word_s = 0.05

@@ -32,7 +32,7 @@ def test_a_forgotten_tab_is_dismissed_and_comes_back_when_the_server_stays(
         learner.wait_for(lambda: "vai desligar" in learner.sees, "the notice", 10)
         assert site.close()
         learner.wait_for(lambda: "A conexão com o servidor caiu." in learner.sees, "the notice of the loss", 10)
-        wait_for(lambda: site.activity()["sessions"] == 0, 10, "the end of the session")
+        wait_for(lambda: site.activity()["sessions"] == 0, 30, "the end of the session")
         site.reopen()
         learner.until("ready")
 

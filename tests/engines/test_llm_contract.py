@@ -133,7 +133,7 @@ async def test_usage_tells_the_time_of_the_work_without_the_wait_for_it(engine: 
         assert usage.prefill_s + usage.decode_s <= whole_s
     waits = sorted(first_s - usage.prefill_s for first_s, _, usage in told)
     quickest = min(usage.decode_s for _, _, usage in told)
-    assert waits[-1] - waits[-2] > 0.5 * quickest  # the others wait at most for each other's prompts to be read
+    assert waits[-1] > 0.9 * quickest  # which is in its `first_s`, but not in the work on its prompt
 
 
 async def test_a_schema_makes_the_reply_json_of_that_shape_whatever_else_ends_a_reply(engine: ChatEngine) -> None:

@@ -127,7 +127,7 @@ def test_wrong_settings_leave_what_serves_as_it_is_and_it_is_said_which(
     for name, why in told:
         assert WRONG[name][1] in why
         assert f"parle: {name} keeps its old settings. {why}" in status.stderr.splitlines()
-        wait_for(lambda line=f"{name} keeps its old settings. {why}": line in log(small_server), 10, "the terminal")
+        wait_for(lambda line=f"{name} keeps its old settings. {why}": line in log(small_server), 30, "the terminal")
     assert status.returncode == 1
     assert replicas(small_server) == before
     assert ask(small_server.url, question).last.name == "complete"

@@ -55,7 +55,7 @@ def starting(file: Path, log: Path, until: str) -> Iterator[subprocess.Popen[byt
         for member in [*members, family]:
             if member.is_running():
                 member.kill()
-        process.wait(10)
+        process.wait(30)
 
 
 def after_a_signal(number: signal.Signals, folder: Path) -> tuple[int, str]:

@@ -126,7 +126,7 @@ def test_a_conversation_outlives_the_process_that_held_it(
     process = small_server.replica("Ingress")
     with asking(small_server.url, long_question, session_id=session, order="eager") as events:
         cut_off = Answer(up_to(events, "audio"))
-        time.sleep(0.2)  # nobody waits for the write
+        small_server.get(f"/api/sessions/{session}")  # waits for the write, as nobody else does
         process.kill()
         with pytest.raises(httpx.RemoteProtocolError):  # the connection breaks off: nobody is left to send an event
             list(events)
@@ -157,7 +157,7 @@ def test_while_a_stage_is_away_the_server_says_so_and_lives(small_server: Server
         assert answer.status_code == (200 if answer.json()["ready"] else 503)
         return answer.json()["stages"]["stt"] is False
 
-    wait_for(noticed, 20, "readyz to notice")
+    wait_for(noticed, 30, "readyz to notice")
     turn = ask(small_server.url, question)  # waits for the new replica, or says that there is none
     answered_or_told(turn, *LOST)
     wait_until_replaced(small_server, "SpeechToText", killed)

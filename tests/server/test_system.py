@@ -45,7 +45,7 @@ def test_nothing_listens_to_other_machines_without_asking_for_rays_token(small_s
     for name, _, port in seen_outside:
         assert name.startswith("ray::ServeRepl"), name
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as refused:
-            channel.unary_unary("/ray.serve.ASGIService/HandleRequest")(b"", timeout=10)
+            channel.unary_unary("/ray.serve.ASGIService/HandleRequest")(b"", timeout=30)
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 

@@ -9,8 +9,9 @@ import socket
 import time
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -146,12 +147,21 @@ def parse(lines: Iterator[str]) -> Iterator[Event]:
         yield Event(line.removeprefix("event: "), fields, base64.b64decode(chunk, validate=True) if chunk else b"")
 
 
+@contextmanager
+def asked(url: str, path: str, body: dict[str, Any]) -> Iterator[None]:
+    """A POST whose client hangs up at the end of the block, whether it is answered or not."""
+    parts = urlsplit(url)
+    with closing(HTTPConnection(str(parts.hostname), parts.port, timeout=30)) as connection:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        yield
+
+
 class HalfSent:
     """A POST that has sent its headers, and of its body as much as the test likes."""
 
     def __init__(self, url: str, body: bytes = b"", length: int = 100_000, *, path: str = "/api/stream-audio") -> None:
         parts = urlsplit(url)
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=10)
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=30)
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=XX\r\n"
         self.socket.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
 

@@ -152,8 +152,8 @@ def fake_modal() -> Generator[FakeModal]:
     tasks: list[asyncio.Task[None]] = []
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    assert listening.wait(10)
+    assert listening.wait(30)
     yield fake
     loop.call_soon_threadsafe(tasks[0].cancel)
-    thread.join(10)
+    thread.join(30)
     loop.close()

@@ -27,4 +27,4 @@ async def take(store: ConversationStore, conversation_id: str, number: int, toke
 
 async def written(store: MemoryStore | SqlStore) -> None:
     """Until nothing waits to be written."""
-    await until(lambda: store.health().unwritten == 0, 5, "the writer")
+    await until(lambda: store.health().unwritten == 0, 30, "the writer")

@@ -91,8 +91,8 @@ class Site:
         self._server: uvicorn.Server
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._thread.start()
-        assert self._up.wait(10)
-        wait_for(lambda: self._server.started, 10, "the site")
+        assert self._up.wait(30)
+        wait_for(lambda: self._server.started, 30, "the site")
 
     async def _serve(self) -> None:
         args = self.args
@@ -114,7 +114,7 @@ class Site:
 
     def run(self, what: Coroutine[Any, Any, Result]) -> Result:
         """On the site's loop, as a call through Ray's handle is."""
-        return asyncio.run_coroutine_threadsafe(what, self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(what, self.loop).result(30)
 
     def warn(self, in_s: float = 60) -> None:
         self.run(self.presence.warn(in_s))
@@ -137,7 +137,7 @@ class Site:
         return self.lessons.stop().done
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", timeout=10)
+        return httpx.get(f"{self.url}{path}", timeout=30)
 
     def info(self) -> dict[str, Any]:
         return self.get("/api/info").raise_for_status().json()
@@ -150,7 +150,7 @@ class Site:
         wait_for(lambda: self.activity()["turns"] == 0 and self.house.running() == 0, seconds, "the end of all turns")
 
     def wait_for_sessions(self, count: int) -> None:
-        wait_for(lambda: self.activity()["sessions"] == count, 10, f"{count} sessions")
+        wait_for(lambda: self.activity()["sessions"] == count, 30, f"{count} sessions")
 
     def abort(self) -> None:
         """Every connection breaks off."""
@@ -168,7 +168,7 @@ class Site:
 
     def end(self) -> None:
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(30)
 
 
 @contextmanager

@@ -188,6 +188,15 @@ class House:
     def stages(self, *, cefr: bool = True) -> Stages:
         return Stages(self.stt, self.cefr if cefr else None, self.llm, self.tts)
 
+    @contextmanager
+    def slow_replies(self) -> Generator[None]:
+        """In the block a reply takes seconds, so that what a test does meanwhile is in time on a busy machine, too."""
+        before, self.llm.word_s = self.llm.word_s, 0.5
+        try:
+            yield
+        finally:
+            self.llm.word_s = before
+
     def running(self) -> int:
         return sum(work.running for work in self.works)
 

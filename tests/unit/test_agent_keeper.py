@@ -34,11 +34,11 @@ def test_it_is_started_again_with_its_ports_and_ends_with_the_raylet(tmp_path: P
     try:
         below: list[psutil.Process] = []
         for number, ports in enumerate((["0"], ["0", "4711"]), 1):
-            wait_for(lambda n=number: starts.exists() and len(starts.read_text().split()) == n, 20, "the agent")
+            wait_for(lambda n=number: starts.exists() and len(starts.read_text().split()) == n, 30, "the agent")
             assert starts.read_text().split() == ports
             below = psutil.Process(raylet.pid).children(recursive=True)
             below[-1].kill()
-        wait_for(lambda: len(starts.read_text().split()) == 3, 20, "the agent again")
+        wait_for(lambda: len(starts.read_text().split()) == 3, 30, "the agent again")
         below = psutil.Process(raylet.pid).children(recursive=True)
         assert len(below) == 2
     finally:

@@ -84,6 +84,14 @@ def running_already(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Con
         control.quit(0)
 
 
+def stranger(machine: Path) -> None:
+    """A CUDA program that this process has not started: whoever did has ended."""
+    code = "import subprocess, sys; subprocess.Popen(sys.argv[1:])"
+    joining = [sys.executable, str(machine / CONTROL), "join"]
+    with subprocess.Popen([sys.executable, "-c", code, *joining], stdout=subprocess.PIPE, text=True) as program:
+        assert said(program).startswith("ready")
+
+
 def said(program: Program) -> str:
     assert program.stdout is not None
     return program.stdout.readline().strip()
@@ -199,7 +207,7 @@ def test_a_process_that_is_ended_is_taken_off_the_card_first_and_the_others_live
         assert sharing.control is not None
         sharing.control.end([one.pid])
         assert said(one) == "terminated"
-        assert one.wait(10) == -signal.SIGKILL
+        assert one.wait(30) == -signal.SIGKILL
         [server] = sharing.control.servers()
         assert sharing.control.clients(server) == [other.pid]
         assert "terminate_client" in (pipe_now() / "control.log").read_text("utf-8")
@@ -214,7 +222,7 @@ def test_a_stage_that_dies_without_harm_to_the_others_leaves_them_at_work(machin
         one.kill()
         one.wait()
         [server] = sharing.control.servers() if sharing.control else []
-        wait_for(lambda: sharing.control is not None and sharing.control.clients(server) == [other.pid], 10, "its end")
+        wait_for(lambda: sharing.control is not None and sharing.control.clients(server) == [other.pid], 30, "its end")
         assert sharing.trouble() is None
         assert said(join()).startswith("ready")
 
@@ -229,10 +237,46 @@ def test_after_a_fatal_fault_all_start_again(machine: Path, join: Join) -> None:
         assert said(join()).startswith("CUDA_ERROR_MPS_SERVER_NOT_READY")
         before = daemon_of(pipe_now()).pid
         sharing.recover()
-        assert healthy.wait(10) == faulty.wait(10) == -signal.SIGKILL
+        assert healthy.wait(30) == faulty.wait(30) == -signal.SIGKILL
         assert daemon_of(pipe_now()).pid != before
         assert said(join()).startswith("ready")
         assert sharing.trouble() is None
+
+
+def test_a_fault_of_the_users_own_mps_starts_the_stages_again_once_though_others_keep_it(
+    machine: Path, join: Join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = tmp_path / "screen"
+    with (
+        screen.open("w") as terminal,
+        running_already(tmp_path / "default", monkeypatch) as control,
+        shared(stack()) as sharing,
+    ):
+        report = Report(terminal.fileno())
+        stranger(machine)
+        [other] = control.clients(control.servers()[0])
+        ours = join()
+        assert said(ours).startswith("ready")
+        card_sharing.watch(sharing, report)
+        assert said(faulty := join("fault")).startswith("ready")
+        wait_for(lambda: control.state(control.servers()[0]) == "FAULT", 30, "the fault")
+        for _ in range(3):
+            card_sharing.watch(sharing, report)
+        assert ours.wait(30) == faulty.wait(30) == -signal.SIGKILL
+        assert control.clients(control.servers()[0]) == [other], "who is not ours is left alone"
+        [first, second] = screen.read_text("utf-8").splitlines()
+        assert first.endswith("all stages of the card start again")
+        assert second.endswith(
+            f"the MPS in {control.pipe} takes no stage until its other programs have ended (process {other})"
+        )
+        psutil.Process(other).kill()
+        wait_for(lambda: control.state(control.servers()[0]) == "ACTIVE", 30, "the server to be whole again")
+        card_sharing.watch(sharing, report)
+        assert said(again := join("fault")).startswith("ready")
+        wait_for(lambda: control.state(control.servers()[0]) == "FAULT", 30, "the next fault")
+        card_sharing.watch(sharing, report)
+        assert again.wait(30) == -signal.SIGKILL
+        assert len(screen.read_text("utf-8").splitlines()) == 3
 
 
 def test_an_mps_that_dies_is_started_again(machine: Path, join: Join) -> None:
@@ -260,10 +304,10 @@ def test_when_the_users_own_mps_ends_the_stages_start_again_once_and_share_by_ti
         card_sharing.watch(sharing, report)
         assert screen.read_text("utf-8") == ""
         control.quit(0)
-        wait_for(lambda: not control.answers(), 10, "its end")
+        wait_for(lambda: not control.answers(), 30, "its end")
         for _ in range(3):
             card_sharing.watch(sharing, report)
-        assert client.wait(10) == -signal.SIGKILL
+        assert client.wait(30) == -signal.SIGKILL
     [first, second] = screen.read_text("utf-8").splitlines()
     assert first.endswith("all stages of the card start again")
     assert second.endswith(f"the MPS in {control.pipe} has ended; the stages share the card by time slicing now")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -29,6 +30,15 @@ without_gpu = pytest.mark.skipif(preflight.cards() > 0, reason="this machine has
 def parle(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Parle:
     monkeypatch.chdir(ROOT)
     return Parle(capsys)
+
+
+@contextmanager
+def few_seconds() -> Iterator[None]:
+    """Of work, whatever else the machine does; Ray alone would take more, and nothing is waited for."""
+    began, before = time.monotonic(), sum(os.times()[:4])
+    yield
+    assert sum(os.times()[:4]) - before < 8
+    assert time.monotonic() - began < 60
 
 
 def test_the_installed_programs_tell_their_version_and_end_with_one_line() -> None:
@@ -137,10 +147,9 @@ def test_check_of_the_cpu_stack_for_a_card_needs_none(parle: Parle) -> None:
 @pytest.mark.parametrize("command", ["check", "serve"])
 @pytest.mark.parametrize("file", ["local_stack.yaml", "modal_stack.yaml"])
 def test_a_gpu_stack_without_a_gpu_ends_within_seconds(parle: Parle, command: str, file: str, tmp_path: Path) -> None:
-    started = time.monotonic()
-    line = only_line(parle(command, edited(tmp_path, file)), 1)
+    with few_seconds():
+        line = only_line(parle(command, edited(tmp_path, file)), 1)
     assert line.endswith(GPU_LINE)
-    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
@@ -149,10 +158,9 @@ def test_a_taken_port_is_refused_before_anything_starts(parle: Parle, host: str)
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        started = time.monotonic()
-        line = only_line(parle("serve", CONFIGS / "cpu_stack.yaml", HOST=host, PORT=str(port)), 1)
+        with few_seconds():
+            line = only_line(parle("serve", CONFIGS / "cpu_stack.yaml", HOST=host, PORT=str(port)), 1)
     assert f"cannot serve on {host}:{port}: something else listens there" in line
-    assert time.monotonic() - started < 10
 
 
 def test_a_taken_port_for_the_metrics_is_refused_before_anything_starts(parle: Parle) -> None:

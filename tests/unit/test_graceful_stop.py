@@ -36,7 +36,7 @@ def site() -> Iterator[Site]:
         yield site
 
 
-def slow_writer(word_s: float = 0.1) -> House:
+def slow_writer(word_s: float = 0.01) -> House:
     house = House()
     house.llm.word_s = word_s
     return house
@@ -54,17 +54,19 @@ def turn_over_sse(site: Site) -> Iterator[list[Answer]]:
     """A turn that runs; the list holds it once it has ended."""
     answers: list[Answer] = []
     thread = threading.Thread(target=lambda: answers.append(ask(site.url, RECORDING)))
-    thread.start()
-    wait_for(lambda: site.house.llm.work.running == 1, 10, "the reply to begin")
-    yield answers
+    with site.house.slow_replies():
+        thread.start()
+        wait_for(lambda: site.house.llm.work.running == 1, 30, "the reply to begin")
+        yield answers
     thread.join()
 
 
 def test_running_turns_finish_over_either_way_and_then_the_websocket_is_closed_with_1012(site: Site) -> None:
     with talking(site.url) as talk, turn_over_sse(site) as answers:
         talk.say(RECORDING)
-        wait_for(lambda: site.house.llm.work.running == 2, 10, "both replies")
+        wait_for(lambda: site.house.llm.work.running == 2, 30, "both replies")
         site.stop()
+        site.house.llm.word_s = 0.01
         turn = talk.until("complete", "error")
         [told] = turn.all("stopping")
         assert (told.data["in_s"], told.data["restart"]) == (20, True)
@@ -72,7 +74,7 @@ def test_running_turns_finish_over_either_way_and_then_the_websocket_is_closed_w
         assert closed_with(talk) == RESTARTING
     assert answers[0].last.name == "complete"
     assert "stopping" not in answers[0].names
-    wait_for(site.stopped, 10, "the end of the stop")
+    wait_for(site.stopped, 30, "the end of the stop")
 
 
 def test_a_connection_without_a_turn_is_told_and_closed_at_once(site: Site) -> None:
@@ -85,7 +87,6 @@ def test_a_connection_without_a_turn_is_told_and_closed_at_once(site: Site) -> N
 
 
 def test_while_the_last_turns_run_nothing_new_begins(site: Site) -> None:
-    site.house.llm.word_s = 0.2
     with turn_over_sse(site):
         site.stop()
         answer = post(site.url, RECORDING)
@@ -107,7 +108,7 @@ def test_what_has_not_finished_in_time_is_cut_with_an_error_of_its_own() -> None
         asking(site.url, RECORDING, order="eager") as events,
     ):
         talk.say(RECORDING)
-        wait_for(lambda: site.house.llm.work.running == 2, 10, "both replies")
+        wait_for(lambda: site.house.llm.work.running == 2, 30, "both replies")
         site.stop()
         over_sse, over_websocket = Answer(list(events)), talk.until("error")
         for turn in (over_sse, over_websocket):
@@ -116,8 +117,8 @@ def test_what_has_not_finished_in_time_is_cut_with_an_error_of_its_own() -> None
             assert "again" in turn.last.data["message"]
             assert turn.all("complete") == []
         assert closed_with(talk) == RESTARTING
-        wait_for(lambda: site.house.running() == 0, 10, "the stages to be stopped")
-        wait_for(site.stopped, 10, "the end of the stop")
+        wait_for(lambda: site.house.running() == 0, 30, "the stages to be stopped")
+        wait_for(site.stopped, 30, "the end of the stop")
 
 
 SINGLE: dict[str, dict[str, Any]] = {
@@ -134,14 +135,14 @@ def test_a_single_call_that_has_not_finished_in_time_is_cut_as_well(path: str) -
     house.stt.takes_s = house.tts.part_s = 60
     with site_of(house, limits={"stop_s": 0.1}) as site, ThreadPoolExecutor() as pool:
         asked = pool.submit(httpx.post, site.url + path, timeout=30, **SINGLE[path])
-        wait_for(lambda: house.running() == 1, 10, "the call")
+        wait_for(lambda: house.running() == 1, 30, "the call")
         site.stop()
         answer = asked.result()
         error = answer.json()["error"] if path.startswith("/v1") else answer.json()
         assert (answer.status_code, error["code"]) == (503, "stopping")
         assert int(answer.headers["retry-after"]) > 0
-        wait_for(lambda: house.running() == 0, 10, "the stage to be stopped")
-        wait_for(site.stopped, 10, "the end of the stop")
+        wait_for(lambda: house.running() == 0, 30, "the stage to be stopped")
+        wait_for(site.stopped, 30, "the end of the stop")
 
 
 @pytest.mark.parametrize(
@@ -160,10 +161,10 @@ def test_of_a_single_call_that_has_begun_to_answer_the_last_event_says_that_it_w
     ):
         events = (line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: "))
         next(events)
-        wait_for(lambda: house.made() > 1, 10, "the answer to begin")
+        wait_for(lambda: house.made() > 1, 30, "the answer to begin")
         site.stop()
         assert json.loads(list(events)[-1])["error"]["code"] == "stopping"
-        wait_for(site.stopped, 10, "the end of the stop")
+        wait_for(site.stopped, 30, "the end of the stop")
 
 
 def test_a_running_server_takes_no_longer_stop_than_serve_waits_for(site: Site) -> None:
@@ -184,7 +185,7 @@ def test_of_a_turn_that_was_cut_the_conversation_keeps_what_was_said() -> None:
     with site_of(slow_writer(30), limits={"stop_s": 0.1}) as site:
         with asking(site.url, RECORDING, session_id="aula") as events:
             next(events)
-            wait_for(lambda: site.house.llm.work.running == 1, 10, "the reply")
+            wait_for(lambda: site.house.llm.work.running == 1, 30, "the reply")
             site.stop()
             list(events)
         conversation = site.run(site.store.read("aula"))
@@ -200,10 +201,10 @@ def test_after_a_cut_a_new_server_has_the_whole_conversation(tmp_path: Path) -> 
         site.house.llm.word_s = 30
         with asking(site.url, RECORDING, session_id="aula") as events:
             next(events)
-            wait_for(lambda: site.house.llm.work.running == 1, 10, "the reply")
+            wait_for(lambda: site.house.llm.work.running == 1, 30, "the reply")
             site.stop()
             list(events)
-        wait_for(site.stopped, 10, "the end of the stop")
+        wait_for(site.stopped, 30, "the end of the stop")
     with site_of(kept=kept) as again:
         conversation = again.run(again.store.read("aula"))
         now = again.run(conversation_in(again.store, "aula"))
@@ -223,15 +224,15 @@ def test_the_stop_ends_when_everything_is_written_and_every_conversation_is_free
         asking(site.url, RECORDING, session_id="aula") as events,
     ):
         next(events)
-        wait_for(lambda: site.house.llm.work.running == 1, 10, "the reply")
-        wait_for(lambda: site.store.health().unwritten == 0, 10, "the transcript to be written")
+        wait_for(lambda: site.house.llm.work.running == 1, 30, "the reply")
+        wait_for(lambda: site.store.health().unwritten == 0, 30, "the transcript to be written")
         with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
             other.execute("BEGIN IMMEDIATE")  # so that nobody else can write
             site.stop()
             list(events)
             release = threading.Timer(0.5, other.execute, ("ROLLBACK",))
             release.start()
-            wait_for(site.stopped, 10, "the end of the stop")
+            wait_for(site.stopped, 30, "the end of the stop")
             release.join()
             assert other.execute("SELECT state, error FROM turns").fetchall() == [("interrupted", "stopping")]
             assert other.execute("SELECT count(*) FROM leases").fetchone() == (0,)
@@ -246,7 +247,7 @@ def test_an_utterance_that_interrupts_the_last_turn_is_refused(site: Site) -> No
     site.house.llm.word_s = 0.5
     with talking(site.url) as talk:
         talk.say(RECORDING)
-        wait_for(lambda: site.house.llm.work.running == 1, 10, "the reply")
+        wait_for(lambda: site.house.llm.work.running == 1, 30, "the reply")
         site.stop()
         talk.say(RECORDING)
         turn = talk.until("error")
@@ -257,5 +258,5 @@ def test_an_utterance_that_interrupts_the_last_turn_is_refused(site: Site) -> No
 
 def test_without_a_turn_the_stop_is_done_at_once(site: Site) -> None:
     site.stop()
-    wait_for(site.stopped, 10, "the end of the stop")
+    wait_for(site.stopped, 30, "the end of the stop")
     assert refusal(post(site.url, RECORDING)) == (503, "stopping")

@@ -63,7 +63,7 @@ async def test_a_stage_fetches_at_once_and_builds_only_after_the_one_before_it()
     loading = asyncio.create_task(
         load_engine(lambda: log.append("fetched"), lambda _: log.append("built"), cast(Any, "the first"), up=up)
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while log != ["fetched"]:  # noqa: ASYNC110 - a thread fetches and tells nobody
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.05)

@@ -13,6 +13,7 @@ from ray.serve._private.common import DeploymentID, RequestMetadata
 from ray.serve._private.replica_result import ActorReplicaResult, ReplicaResult
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RequestCancelledError
 from ray.serve.handle import DeploymentResponse, DeploymentResponseGenerator
+from support.virtual_time import in_virtual_time
 
 from serve_app.errors import ParleError, StageFailed
 from serve_app.lesson.tutor_prompt import TutorRequest
@@ -129,7 +130,7 @@ async def test_a_lost_replica_ends_the_tasks_beside_it() -> None:
     """A TaskGroup takes a task that ends with a CancelledError for one that is done, and waits for the others."""
 
     async def together() -> None:
-        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             group.create_task(read(streamed(Replica("one", end=TaskCancelledError()))))
             group.create_task(asyncio.Event().wait())
 
@@ -138,6 +139,7 @@ async def test_a_lost_replica_ends_the_tasks_beside_it() -> None:
     assert [getattr(error, "code", None) for error in failed.value.exceptions] == ["stage_lost"]
 
 
+@in_virtual_time
 async def test_a_reader_that_is_cancelled_or_leaves_stops_the_replica() -> None:
     hanging = Replica("one")
     reader = asyncio.create_task(read(streamed(hanging)))

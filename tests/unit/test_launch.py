@@ -118,7 +118,7 @@ def test_a_server_that_ignores_the_interrupt_is_killed_with_its_children() -> No
     child = psutil.Process(int(server.stdout.readline()))
     child_process.stop(server, 0.5)
     assert server.returncode == -signal.SIGKILL
-    child.wait(5)
+    child.wait(30)
 
 
 @pytest.mark.parametrize("level", LEVELS)

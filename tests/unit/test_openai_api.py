@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from openai import AuthenticationError, NotFoundError, OpenAI, RateLimitError
+from support import recorded
 from support.clients import HalfSent, refusal, talking
 from support.containers import speech_like
 from support.openai_sdk import checked, fault, sdk
@@ -22,6 +23,7 @@ from support.stages import House
 from support.waiting import wait_for
 
 from serve_app.audio import wav
+from serve_app.errors import StageFailed
 
 SECRET = "a-key-that-somebody-thought-of"
 OI: list[Any] = [{"role": "user", "content": "Oi!"}]
@@ -140,7 +142,7 @@ def test_the_upload_and_the_stage_are_measured_as_a_turn(site: Site, caplog: pyt
     with caplog.at_level(logging.INFO, logger="ray.serve"):
         for path in POSTS:
             post(site, path, headers={"x-request-id": f"r{path.count('a')}"})
-        wait_for(lambda: len(_turns(caplog)) == 3, 10, "the three log lines")
+        wait_for(lambda: len(_turns(caplog)) == 3, 30, "the three log lines")
     turns = _turns(caplog)
     assert [turn["route"] for turn in turns] == ["openai"] * 3
     assert [[call["stage"] for call in turn["calls"]] for turn in turns] == [["stt"], ["tts"], ["llm"]]
@@ -245,3 +247,32 @@ def test_the_program_of_the_documentation_works(site: Site, tmp_path: Path) -> N
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == f"{site.house.stt.text}\n{site.house.llm.reply_text}"
     assert (tmp_path / "resposta.mp3").stat().st_size > 500
+
+
+STAGE_OF = {"/v1/audio/transcriptions": "stt", "/v1/audio/speech": "tts", "/v1/chat/completions": "llm"}
+
+
+@every_post
+def test_the_error_of_a_stage_is_counted_once_and_as_that_stages(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = recorded.keep(monkeypatch)
+    stage, house = STAGE_OF[path], House()
+    with site_of(house) as site:
+        assert post(site, path).status_code == 200
+        getattr(house, stage).work.fails_with = StageFailed("The stage was lost.", code="stage_lost", stage=stage)
+        assert post(site, path).status_code == 500
+        site.wait_until_idle()
+    assert seen.of("parle_errors_total") == [1]
+    assert seen.one("parle_errors_total", route="openai", stage=stage, code="stage_lost") == 1
+
+
+def test_an_answer_that_was_stopped_for_its_length_is_counted_as_an_error_of_its_stage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen, house = recorded.keep(monkeypatch), House()
+    house.llm.word_s = 30.0
+    with site_of(house, limits={"turn_s": 1.0}) as site:
+        assert post(site, "/v1/chat/completions").status_code == 504
+        site.wait_until_idle()
+    assert seen.of("parle_errors_total") == [1]
+    assert seen.one("parle_errors_total", route="openai", stage="llm", code="turn_timeout") == 1
+    assert seen.one("parle_turns_total", route="openai", outcome="error") == 1

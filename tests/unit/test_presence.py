@@ -15,6 +15,7 @@ import pytest
 from support.clients import Event, Talk, ask, talking
 from support.providers import TOKEN, Answer, PublishedApi, TensorDockApi, open_to_all
 from support.site_without_ray import Site
+from support.virtual_time import in_virtual_time
 from support.waiting import wait_for
 from websockets.exceptions import ConnectionClosed
 
@@ -47,32 +48,33 @@ def told(talk: Talk) -> tuple[int | None, str]:
 
 
 def test_a_server_that_nobody_visits_counts_the_seconds(site: Site) -> None:
+    begun = time.monotonic()
     first = site.activity()
     time.sleep(0.3)
     second = site.activity()  # looking is no sign of life
     assert (first["turns"], first["sessions"], first["stopping_in_s"]) == (0, 0, None)
-    assert 0.2 <= second["idle_s"] - first["idle_s"] <= 5
+    assert 0.2 <= second["idle_s"] - first["idle_s"] <= time.monotonic() - begun + ROUNDED_S
 
 
 def test_a_turn_in_flight_is_no_idleness_over_either_way(site: Site) -> None:
-    site.house.stt.takes_s = 0.6
     for way in (ask, say_once):
-        begun = time.monotonic()
         thread = threading.Thread(target=way, args=(site.url, RECORDING))
-        thread.start()
-        wait_for(lambda: site.activity()["turns"] == 1, 10, f"a turn over {way}")
-        assert site.activity()["idle_s"] == 0
+        with site.house.slow_replies():
+            thread.start()
+            wait_for(lambda: site.activity()["turns"] == 1, 30, f"a turn over {way}")
+            time.sleep(0.3)
+            ends = time.monotonic()
+            assert site.activity()["idle_s"] == 0
         thread.join()
         after = site.activity()
         assert after["turns"] == 0
-        # Idle since the end of the turn, which took this long.
-        assert after["idle_s"] <= time.monotonic() - begun - 0.6 + ROUNDED_S
+        assert after["idle_s"] <= time.monotonic() - ends + ROUNDED_S, "since its end"
 
 
 @contextmanager
 def a_sign_of_life(site: Site) -> Iterator[None]:
     """What is done in the block is one: afterwards the server has been idle for no longer than since it began."""
-    wait_for(lambda: site.activity()["idle_s"] >= 0.5, 10, "half a second of idleness")
+    wait_for(lambda: site.activity()["idle_s"] >= 0.5, 30, "half a second of idleness")
     begun = time.monotonic()
     yield
     idle_s = site.activity()["idle_s"]
@@ -112,7 +114,7 @@ def test_those_connected_are_told_of_the_stop_and_of_its_end(site: Site) -> None
         site.wait_for_sessions(2)
         site.warn(60)
         assert told(one) == told(other)
-        assert 55 <= site.activity()["stopping_in_s"] <= 60
+        assert 30 <= site.activity()["stopping_in_s"] <= 60
         one.tell({"type": "settings"})
         assert told(other) == (None, "The server stays.")
         assert site.activity()["stopping_in_s"] is None
@@ -122,13 +124,13 @@ def test_those_connected_are_told_of_the_stop_and_of_its_end(site: Site) -> None
 
 @pytest.mark.parametrize("way", ["a turn over SSE", "a new connection", "a turn that still runs"])
 def test_the_door_is_not_shut_on_anybody(site: Site, way: str) -> None:
-    site.house.stt.takes_s = 0.5
     if way == "a turn that still runs":
         thread = threading.Thread(target=ask, args=(site.url, RECORDING))
-        thread.start()
-        wait_for(lambda: site.activity()["turns"] == 1, 10, "the turn")
-        site.warn()
-        assert not site.close()
+        with site.house.slow_replies():
+            thread.start()
+            wait_for(lambda: site.activity()["turns"] == 1, 30, "the turn")
+            site.warn()
+            assert not site.close()
         thread.join()
     else:
         site.warn()
@@ -159,7 +161,7 @@ def test_a_shut_door_dismisses_those_who_sit_there_and_refuses_everybody(site: S
     assert (closing.value.rcvd.code, closing.value.rcvd.reason) == (1001, "stopping")
     site.wait_for_sessions(0)
 
-    refused = httpx.post(f"{site.url}/api/stream-audio", files={"audio": RECORDING}, timeout=10)
+    refused = httpx.post(f"{site.url}/api/stream-audio", files={"audio": RECORDING}, timeout=30)
     assert (refused.status_code, refused.json()["code"]) == (503, "stopping")
     assert int(refused.headers["Retry-After"]) > 0
     with talking(site.url) as late:
@@ -207,7 +209,7 @@ def test_who_was_refused_counts_once_the_door_is_open_again(site: Site) -> None:
     with a_sign_of_life(site):
         site.warn()
         assert site.close()
-        httpx.post(f"{site.url}/api/stream-audio", files={"audio": RECORDING}, timeout=10)
+        httpx.post(f"{site.url}/api/stream-audio", files={"audio": RECORDING}, timeout=30)
         site.reopen()
 
 
@@ -223,6 +225,7 @@ class DeadLine:
         raise RuntimeError("the socket is closed")
 
 
+@in_virtual_time
 async def test_a_dead_line_does_not_hold_up_the_others() -> None:
     class Listener(DeadLine):
         heard: list[str]
@@ -234,7 +237,7 @@ async def test_a_dead_line_does_not_hold_up_the_others() -> None:
     listener.heard = []
     presence = Presence()
     with presence.connected(DeadLine()), presence.connected(listener):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await presence.warn(60)
             assert await presence.close()
     assert listener.heard == ["stopping", "stopping"]
@@ -270,7 +273,7 @@ def rented(cloud: PublishedApi) -> RentedMachine:
     return RentedMachine(machines.connect("tensordock", {"TENSORDOCK_API_TOKEN": TOKEN, machines.URL: cloud.url}), UUID)
 
 
-TIMES = Times(1.0, warning_s=1.0, look_s=0.1, warned_look_s=0.1, confirm_look_s=0.1)
+TIMES = Times(1.6, warning_s=1.0, look_s=0.1, warned_look_s=0.1, confirm_look_s=0.1)
 
 
 def test_the_whole_of_it_with_a_real_clock(site: Site, cloud: PublishedApi, rented: RentedMachine) -> None:
@@ -281,7 +284,7 @@ def test_the_whole_of_it_with_a_real_clock(site: Site, cloud: PublishedApi, rent
     with talking(site.url) as tab, talking(site.url) as talker:
         watch = threading.Thread(target=dog.run, daemon=True)
         watch.start()
-        for _ in range(3):  # longer than the idle time, and never idle for so long
+        for _ in range(5):  # longer than the idle time, and never idle for so long
             talker.ask(RECORDING)
             time.sleep(0.4)
         assert "stopping" not in str(said)
@@ -291,8 +294,8 @@ def test_the_whole_of_it_with_a_real_clock(site: Site, cloud: PublishedApi, rent
         assert told(tab)[0] == 1  # and then nobody speaks any more
         assert cloud.requests == []
         assert told(tab)[0] == 0
-        assert stopped.wait(10)
-    watch.join(10)
+        assert stopped.wait(30)
+    watch.join(30)
     assert cloud.said() == [f"POST /instances/{UUID}/stop", f"GET /instances/{UUID}"]
     assert said[-1] == "auto-stop: the machine stops"
 
@@ -306,12 +309,12 @@ def test_a_provider_that_refuses_leaves_a_server_that_serves(
     dog = Watchdog(Orders(site), rented, TIMES, said.append, stopped=over.set, over=over)
     watch = threading.Thread(target=dog.run, daemon=True)
     watch.start()
-    wait_for(lambda: bool(said) and "Serving on; next try in 5 min" in said[-1], 10, "the refusal")
-    wait_for(lambda: site.activity()["stopping_in_s"] is None, 10, "the door to open")
+    wait_for(lambda: bool(said) and "Serving on; next try in 5 min" in said[-1], 30, "the refusal")
+    wait_for(lambda: site.activity()["stopping_in_s"] is None, 30, "the door to open")
     assert not over.is_set()
     over.set()
     assert "This token may only look." in said[-1]
     assert ask(site.url, RECORDING).last.name == "complete"
     with talking(site.url) as talk:
         assert talk.ask(RECORDING).last.name == "complete"
-    watch.join(10)
+    watch.join(30)

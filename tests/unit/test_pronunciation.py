@@ -32,7 +32,7 @@ def ask(
     site: Site, audio: bytes | None = SPEECH, headers: dict[str, str] | None = None, **fields: str
 ) -> httpx.Response:
     files = {} if audio is None else {"audio": ("said.wav", audio)}
-    return httpx.post(f"{site.url}/api/pronunciation", files=files, data=fields, headers=headers, timeout=10)
+    return httpx.post(f"{site.url}/api/pronunciation", files=files, data=fields, headers=headers, timeout=30)
 
 
 def test_every_word_of_the_sentence_has_a_score_a_time_and_a_verdict(site: Site) -> None:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
+from support.virtual_time import in_virtual_time
 
 from serve_app.cli.ray_environment import RAY_SETTINGS
 from serve_app.launch.proxy import plain
@@ -67,6 +68,7 @@ def test_the_proxy_of_ray_finds_the_middleware_and_gives_every_request_a_plain_i
     assert len(answer.json()["id"]) <= 64
 
 
+@in_virtual_time
 async def test_uploads_wait_at_the_door_a_few_of_them_and_nothing_else_does() -> None:
     inside: list[str] = []
     answer_now = asyncio.Event()
@@ -90,6 +92,7 @@ async def test_uploads_wait_at_the_door_a_few_of_them_and_nothing_else_does() ->
         assert inside == ["/0", "/1", "/healthz", "/2"]
 
 
+@in_virtual_time
 async def test_who_is_being_answered_no_longer_stands_in_the_door_nor_does_who_has_gone() -> None:
     begun: list[Message] = []
 

@@ -69,7 +69,7 @@ def hold(site: Site) -> None:
 
 
 def waiting_for(site: Site, turns: int, waiting: int) -> None:
-    wait_for(lambda: (site.lessons.turns, site.lessons.waiting) == (turns, waiting), 10, f"{waiting} to wait")
+    wait_for(lambda: (site.lessons.turns, site.lessons.waiting) == (turns, waiting), 30, f"{waiting} to wait")
 
 
 def asked(url: str, client: str = "", *, wait: bool = True) -> Answer:
@@ -153,9 +153,9 @@ def test_a_wrong_recording_is_refused_before_it_waits(site: Site) -> None:
     thread = threading.Thread(target=ask, args=(site.url, RECORDING))
     thread.start()
     waiting_for(site, 1, 0)
-    answer = httpx.post(f"{site.url}/api/stream-audio?wait=true", files={"audio": ("x", b"no sound")}, timeout=10)
+    answer = httpx.post(f"{site.url}/api/stream-audio?wait=true", files={"audio": ("x", b"no sound")}, timeout=30)
     assert refusal(answer) == (400, "bad_audio")
-    answer = httpx.post(f"{site.url}/api/stream-audio?wait=perhaps", files={"audio": ("x", RECORDING)}, timeout=10)
+    answer = httpx.post(f"{site.url}/api/stream-audio?wait=perhaps", files={"audio": ("x", RECORDING)}, timeout=30)
     assert refusal(answer) == (422, "invalid_field")
     let_go(site)
     thread.join()
@@ -207,16 +207,16 @@ def test_a_place_that_is_granted_while_the_recording_is_decoded_is_for_a_turn_th
     with ThreadPoolExecutor() as pool:
         running = pool.submit(asked, site.url)
         waiting_for(site, 1, 0)
-        wait_for(lambda: site.house.stt.work.made == 1, 10, "the first transcript")
+        wait_for(lambda: site.house.stt.work.made == 1, 30, "the first transcript")
         with no_thread_free(site):
             granted = pool.submit(asked, site.url)
             waiting_for(site, 1, 1)
             let_go(site)
             assert running.result().last.name == "complete"
-            wait_for(lambda: site.lessons.waiting == 0, 10, "the place to be granted")
+            wait_for(lambda: site.lessons.waiting == 0, 30, "the place to be granted")
             hold(site)
         waiting_for(site, 1, 0)
-        wait_for(lambda: site.house.stt.work.made == 2, 10, "the second transcript")
+        wait_for(lambda: site.house.stt.work.made == 2, 30, "the second transcript")
         assert site.lessons.turns == 1
         let_go(site)
         assert granted.result().last.name == "complete"
@@ -227,7 +227,7 @@ def test_while_the_last_turns_run_nobody_is_let_in_to_wait_or_to_upload(site: Si
         running = pool.submit(asked, site.url)
         waiting_for(site, 1, 0)
         with HalfSent(site.url, path="/api/stream-audio?wait=true") as waiting:
-            wait_for(lambda: site.lessons.waiting == 1, 10, "the upload to begin")
+            wait_for(lambda: site.lessons.waiting == 1, 30, "the upload to begin")
             site.stop()
             with HalfSent(site.url, path="/api/stream-audio?wait=true") as later:
                 answers = [waiting.answer(), later.answer()]
@@ -271,7 +271,7 @@ def test_a_greedy_client_has_half_of_the_places_and_goes_last_in_the_queue(monke
         polite = [pool.submit(ask_as, "ana")]
         waiting_for(site, 2, 4)
         polite.append(pool.submit(ask_as, "bia"))  # the queue is full: the greedy one makes room
-        wait_for(lambda: any(turn.done() for turn in greedy), 10, "the greedy client to lose a place")
+        wait_for(lambda: any(turn.done() for turn in greedy), 30, "the greedy client to lose a place")
         waiting_for(site, 2, 4)
         let_go(site)
         turns = [turn.result() for turn in (*greedy, *polite)]

@@ -160,10 +160,11 @@ def test_a_websocket_outlives_every_bad_utterance_and_setting(site: Site, questi
 def test_a_full_server_says_when_to_come_back_and_disturbs_nobody(question: bytes) -> None:
     with site_of(house_that_knows({}), limits={"max_turns": 1}) as site:
         with asking(site.url, question) as events:
-            first = [next(events)]
-            answer = post(site.url, question)
-            assert refusal(answer) == (503, "busy")
-            assert 1 <= int(answer.headers["retry-after"]) <= 60
+            with site.house.slow_replies():
+                first = [next(events)]
+                answer = post(site.url, question)
+                assert refusal(answer) == (503, "busy")
+                assert 1 <= int(answer.headers["retry-after"]) <= 60
             first += events
         assert first[-1].name == "complete"
         assert ask(site.url, question).last.name == "complete"
@@ -171,13 +172,15 @@ def test_a_full_server_says_when_to_come_back_and_disturbs_nobody(question: byte
 
 def test_a_websocket_to_a_full_server_gets_an_error_and_lives_on(question: bytes) -> None:
     with site_of(house_that_knows({}), limits={"max_turns": 2}) as site, ExitStack() as opened:
-        site.house.stt.takes_s = 1.0
+        slow = ExitStack()
+        slow.enter_context(site.house.slow_replies())
         late, one, other = (opened.enter_context(talking(site.url)) for _ in range(3))
         for talk in (one, other):
             talk.say(question)
             assert talk.next().name == "status"
         late.say(question)
         assert error_of(late.until("error")) == ("busy", "request")
+        slow.close()
         other.tell({"type": "cancel"})
         assert one.until("complete", "error").last.name == "complete"
         assert late.ask(question).last.name == "complete"

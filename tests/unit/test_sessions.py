@@ -60,12 +60,11 @@ def test_a_correction_is_kept_as_it_was_sent() -> None:
 
 def test_a_reply_that_was_interrupted_is_kept_as_far_as_it_was_heard() -> None:
     house = House()
-    house.llm.word_s = 0.1
     with site_of(house) as site:
-        with asking(site.url, RECORDING, session_id="aula", order="eager") as events:
+        with house.slow_replies(), asking(site.url, RECORDING, session_id="aula", order="eager") as events:
             while next(events).name != "audio":
                 pass
-        wait_for(lambda: site.get("/api/sessions/aula").json()["turns"][0]["state"] != "running", 5, "the end")
+        wait_for(lambda: site.get("/api/sessions/aula").json()["turns"][0]["state"] != "running", 30, "the end")
         [kept] = site.get("/api/sessions/aula").json()["turns"]
     assert kept["state"] == "interrupted"
     assert kept["reply"]

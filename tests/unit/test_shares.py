@@ -120,26 +120,30 @@ def two(tmp_path: Path) -> tuple[Path, str, str]:
 
 def test_a_client_over_its_share_is_refused_and_others_are_served(two: tuple[Path, str, str]) -> None:
     file, ana, rui = two
-    with site_of(keys_file=file, limits={"client_turns": 1, "client_sessions": 1}) as site:
-        site.house.stt.takes_s = 1.0
-        with join(site, ana) as socket, join(site, rui) as other:
-            talk, his = Talk(socket), Talk(other)
-            talk.say(RECORDING)
-            assert talk.next().name == "status"
-            refused = post(site, ana)
-            assert refusal(refused) == (429, "too_many")
-            assert int(refused.headers["retry-after"]) > 0
-            his.say(RECORDING)
-            assert his.next().name == "status"
-            with join(site, ana) as second:
-                assert error_of(Talk(second).until("error")) == ("too_many", "request")
-                with pytest.raises(ConnectionClosed) as closed:
-                    Talk(second).next()
-                assert closed.value.rcvd is not None
-                assert closed.value.rcvd.code == 1013
-            talk.say(RECORDING)  # instead of the first one
-            assert talk.until("complete", "error").last.name == "complete"
-            assert his.until("complete", "error").last.name == "complete"
+    with (
+        site_of(keys_file=file, limits={"client_turns": 1, "client_sessions": 1}) as site,
+        join(site, ana) as socket,
+        join(site, rui) as other,
+        site.house.slow_replies(),
+    ):
+        talk, his = Talk(socket), Talk(other)
+        talk.say(RECORDING)
+        assert talk.next().name == "status"
+        refused = post(site, ana)
+        assert refusal(refused) == (429, "too_many")
+        assert int(refused.headers["retry-after"]) > 0
+        his.say(RECORDING)
+        assert his.next().name == "status"
+        with join(site, ana) as second:
+            assert error_of(Talk(second).until("error")) == ("too_many", "request")
+            with pytest.raises(ConnectionClosed) as closed:
+                Talk(second).next()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1013
+        site.house.llm.word_s = 0
+        talk.say(RECORDING)  # instead of the first one
+        assert talk.until("complete", "error").last.name == "complete"
+        assert his.until("complete", "error").last.name == "complete"
 
 
 def test_a_rate_holds_over_both_routes_together(two: tuple[Path, str, str]) -> None:

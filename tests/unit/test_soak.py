@@ -186,11 +186,11 @@ def test_a_replica_is_stopped_for_its_time_and_the_process_it_has_started_is_kil
     striker = Striker(family, [Fault(1, "llm", 20), Fault(2, "engine", None), Fault(3, "tts", None)], 100)
     assert striker.tick(100.5) is None
     replica = struck(striker, 101)
-    wait_for(lambda: replica.status() == psutil.STATUS_STOPPED, 10, "the signal to be delivered")
+    wait_for(lambda: replica.status() == psutil.STATUS_STOPPED, 30, "the signal to be delivered")
     engine = struck(striker, 102)
     assert engine.ppid() == replica.pid
     striker.tick(121.5)
-    wait_for(lambda: replica.status() != psutil.STATUS_STOPPED, 10, "the process to go on")
+    wait_for(lambda: replica.status() != psutil.STATUS_STOPPED, 30, "the process to go on")
     striker.tick(300)
     assert striker.done
     assert [(one.target, one.stop_s) for one in striker.missed] == [("tts", None)], "there is no such process"
@@ -226,9 +226,9 @@ def test_a_talker_whose_connection_breaks_off_says_the_next_one_in_the_same_conv
     site: Site, number: int
 ) -> None:
     talker = Talker(number, site.url, "key", recordings(), time.monotonic, LIMIT_S)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, site.house.slow_replies():
         running = pool.submit(talker.once)
-        wait_for(lambda: bool(talker.turns and talker.turns[0].transcript), 10, "the transcript")
+        wait_for(lambda: bool(talker.turns and talker.turns[0].transcript), 30, "the transcript")
         site.abort()
         cut_off = running.result()
     answered = talker.once()

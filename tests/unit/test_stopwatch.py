@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -44,11 +45,20 @@ async def test_several_pieces_of_work_of_one_call_add_up() -> None:
 async def test_it_can_be_read_while_the_work_goes_on() -> None:
     with ThreadPoolExecutor(1) as pool:
         watch = stopwatch.start()
-        job = asyncio.get_running_loop().run_in_executor(pool, timed(work))
-        await asyncio.sleep(WORK_S / 2)
+        half_done, may_end = threading.Event(), threading.Event()
+
+        def long_work() -> None:
+            work()
+            half_done.set()
+            may_end.wait(30)
+            work()
+
+        job = asyncio.get_running_loop().run_in_executor(pool, timed(long_work))
+        await asyncio.to_thread(half_done.wait, 30)
         half = watch.seconds
+        may_end.set()
         await job
-    assert 0 < half < WORK_S <= watch.seconds
+    assert WORK_S <= half < half + WORK_S <= watch.seconds
 
 
 async def test_work_that_fails_is_measured_too_and_fails() -> None:

@@ -52,6 +52,18 @@ async def test_a_turn_on_another_replica_does_not_bring_a_deleted_conversation_b
     assert await utterances(there, "a") is None
 
 
+async def test_the_first_turn_of_a_conversation_that_is_deleted_on_another_replica_is_not_kept(
+    replicas: tuple[SqlStore, SqlStore],
+) -> None:
+    here, there = replicas
+    async with there.turn("a") as turn:
+        assert await here.delete("a"), "a turn with which it began runs"
+        turn.write(said(1), turn.conversation.with_exchange(Exchange("fala 1", "resposta 1", "A2")))
+    assert await utterances(there, "a") is None
+    assert not await here.delete("a")
+    assert await conversation_in(there, "a") == Conversation("a")
+
+
 async def test_nor_does_it_go_into_the_conversation_that_began_anew_with_the_same_id(
     replicas: tuple[SqlStore, SqlStore],
 ) -> None:
@@ -60,7 +72,7 @@ async def test_nor_does_it_go_into_the_conversation_that_began_anew_with_the_sam
     await written(here)
     async with there.turn("a") as turn:
         assert await here.delete("a")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await take(here, "a", 3)
         await written(here)
         turn.write(said(2), turn.conversation.with_exchange(Exchange("fala 2", "resposta 2", "A2")))

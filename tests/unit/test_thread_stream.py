@@ -42,7 +42,7 @@ async def test_whatever_the_work_raises_ends_the_stream_as_a_failure(
         put("first")
         raise kind
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         stream = thread_stream(pool, work, finished=finished.set)
         assert await anext(stream) == "first"
         with pytest.raises((KeyError, MemoryError, RuntimeError)):
@@ -58,7 +58,7 @@ async def test_a_closed_stream_cancels_the_work_and_tells_when_it_has_ended(pool
         while not scope.cancelled:
             put("more")
         seen_cancelled.set()
-        may_end.wait(10)
+        may_end.wait(30)
         raise LookupError("nobody is there to hear of this")
 
     stream = thread_stream(pool, work, finished=finished.set)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pytest
 from support.lesson import SILENCE, Lesson, conversation_in
 from support.stages import House
+from support.virtual_time import VirtualTimePolicy
 
 from serve_app.config.limits import Limits
 from serve_app.errors import Busy, StageFailed
@@ -23,6 +24,11 @@ from serve_app.store.memory import MemoryStore, MemoryTurn
 
 Stage = Literal["stt", "cefr", "llm", "tts"]
 STAGES: list[Stage] = ["stt", "cefr", "llm", "tts"]
+
+
+@pytest.fixture(scope="module")
+def event_loop_policy() -> VirtualTimePolicy:
+    return VirtualTimePolicy()
 
 
 def slow_house() -> House:
@@ -174,7 +180,7 @@ class Forgetful(MemoryStore):
 async def test_a_store_that_fails_ends_the_turn_with_an_error() -> None:
     turn = Turn(House().stages(), Forgetful(), Limits(), Pace())
     utterance = Utterance(SILENCE, "aula", "t", time.perf_counter())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         failure = the_failure([event async for event in turn.events(utterance)])
     assert failure.code == "internal"
     assert "secret" not in failure.message
@@ -189,7 +195,7 @@ async def test_closing_the_turn_stops_whatever_stage_is_at_work(stage: Stage) ->
     house.tts.parts = 50
     stream = stream_of(Lesson(house))
     pull = asyncio.create_task(drain(stream))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await getattr(house, stage).work.begun.wait()
     pull.cancel()
     await asyncio.wait([pull])
