@@ -42,6 +42,20 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """What the tutor's role in a scenario gives to a reply."""
+
+    question: str = ""
+    """What the reply ends with, in place of a question by topic; "" where the scene is over."""
+    say: str = ""
+    """What comes before it: an answer, or what is said of a step that was done."""
+    reactions: tuple[str, ...] = ()
+    """First words in the role."""
+    acted: bool = True
+    """Whether the tutor is somebody else; an LLM then may add a sentence in the role."""
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """What a plan is made from. `corrected` is the utterance without the errors that were found, else the same.
 
@@ -57,6 +71,8 @@ class Said:
     """The error to speak of."""
     style: str = "recast"
     """How: see CorrectionStyle in serve_app.config.user_config."""
+    role: Role | None = None
+    """In a scenario."""
 
 
 def opening_for(kind: Kind, said: Said) -> str:
