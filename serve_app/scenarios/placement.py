@@ -64,15 +64,17 @@ def placed(probabilities: Mapping[str, float], turns: int) -> Placement:
 
 
 def next_question(scenario: Scenario, progress: Progress, estimate: str | None) -> str:
-    """The next one that was not asked: one level above the running estimate, so that the learner can show more.
+    """The next one that was not asked: one level above the running estimate, so that the learner can show more, but not
+    more than one above the hardest so far: the first answers tell little.
 
     Without an estimate the questions become harder one by one.
     """
     questions = scenario.questions or {}
-    if estimate is None:
-        wanted = min(LEVELS.index(FIRST) + len(progress.done), len(LEVELS) - 1)
-    else:
-        wanted = min(LEVELS.index(estimate) + 1, len(LEVELS) - 1)
+    asked = [number for number, level in enumerate(LEVELS) if set(questions[level]) & set(progress.asked)]
+    hardest = max(asked, default=LEVELS.index(FIRST) - 1)
+    wanted = min(hardest + 1, len(LEVELS) - 1)
+    if estimate is not None:
+        wanted = min(wanted, LEVELS.index(estimate) + 1)
     by_distance = sorted(LEVELS, key=lambda level: (abs(LEVELS.index(level) - wanted), LEVELS.index(level)))
     left = (text for level in by_distance for text in questions[level] if text not in progress.asked)
     return next(left, questions[LEVELS[wanted]][0])

@@ -86,7 +86,7 @@ def scene_of(
     reactions = tuple(scenario.reactions)
     if len(now.done) == len(scenario.steps):
         closing = fresh(for_level(scenario.closing or {}, level), ())
-        return Scene(scenario, replace(now, goal=True), Role("", f"{say} {closing}".strip(), reactions), goal=True)
+        return Scene(scenario, replace(now, goal=True), Role(closing, say, reactions, closes=True), goal=True)
     step = next_step(scenario, now)
     if step is None:
         return Scene(scenario, now, None)
@@ -136,7 +136,7 @@ def _placement(
     if len(now.done) >= scenario.turns:
         result = placed(probabilities, len(now.done))
         closing = for_level(scenario.closing or {}, level)[0]
-        role = Role("", f"{result.said()} {closing}", reactions, acted=False)
+        role = Role(closing, result.said(), reactions, acted=False, closes=True)
         return Scene(scenario, replace(now, goal=True), role, goal=True, placement=result)
     estimate = max(probabilities, key=lambda one: probabilities[one]) if probabilities else None
     question = next_question(scenario, now, estimate if estimate in LEVELS else None)

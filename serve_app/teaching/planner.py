@@ -21,7 +21,7 @@ from serve_app.teaching.general_knowledge import known_fact
 from serve_app.teaching.known_answers import known_answer
 from serve_app.teaching.moods import mood_of
 from serve_app.teaching.openings import fresh, of_replies
-from serve_app.teaching.plan import Plan, Said, opening_for, question_form
+from serve_app.teaching.plan import Plan, Said, opening_for, pleased, question_form
 from serve_app.teaching.recast import recast_beside, right_sentence, shown_right
 from serve_app.teaching.role_play import in_role, in_scene
 from serve_app.teaching.second_person import SaidBack, said_back, sentences
@@ -32,7 +32,6 @@ from serve_app.teaching.word_questions import answer
 LONGEST_ECHO = 10
 """Words of the longest sentence without a known error that is said back."""
 
-_NAME = re.compile(r"\b(?:[Mm]eu nome é|[Mm]e chamo|[Ee]u chamo|[Ee]u sou(?: [oa])?) ([A-ZÀ-Ú][\wÀ-ú]+)")
 _NAME_SENTENCE = re.compile(
     r"^\W*(?:oi|olá)?[\s,.!]*(?:eu )?(?:meu nome é|me chamo|chamo) [\wÀ-ú]+\W*(?:e\b)?\s*", re.IGNORECASE
 )
@@ -108,8 +107,7 @@ def _with_recast(made: Plan, said: Said) -> Plan:
 
 
 def _statement(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Plan:
-    name = _NAME.search(said.utterance)
-    opening = f"Prazer, {name[1]}!" if name else opening_for(kind, said)
+    opening = pleased(said.utterance) or opening_for(kind, said)
     if said.error is not None and said.style == "explicit":
         return Plan(kind, opening, f'A gente diz "{right_sentence(said)}".', question_form(said))
     if said.error is not None and said.style == "prompt":
