@@ -238,6 +238,7 @@ def test_a_placement_asks_what_fits_the_running_estimate(
         assert play.scene.placement is None
     assert asked_levels(play) == levels
     reply = play.say("Eu moro numa cidade pequena com a minha família.", BELIEFS[belief])
+    assert play.scene is not None
     placement = play.scene.placement
     assert placement is not None
     assert (placement.level, placement.low, placement.high) == result
