@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -96,6 +97,7 @@ def main() -> int:
     parser.add_argument("--stack", default=str(STACK), metavar="FILE", help="a stack, or `quick`: a faster model")
     parser.add_argument("--save", type=Path, metavar="FILE", help="write the figures as JSON")
     options = parser.parse_args()
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)  # a stopped server answers no ping: that is the test
     folder = Path(tempfile.mkdtemp(prefix="soak-", dir="/tmp"))  # short, as Ray's sockets lie below it
     try:
         soak = soaked(options, folder)

@@ -12,6 +12,8 @@ import psutil
 from .soak_faults import TITLES, processes, role
 
 MORE_DESCRIPTORS = 32
+LOG_MONITOR, OPEN_LOGS = "log_monitor.py", 200
+"""It keeps the logs of the processes that have died open, too, and closes all of them when they are so many."""
 MORE_THREADS = 16
 MORE_MB = 150
 MORE_FILES = 10
@@ -61,7 +63,11 @@ def growth(before: Levels, after: Levels) -> list[str]:
     found = []
     for pid, was, now in survivors(before, after):
         for what, more, bound in (
-            ("descriptors", now.descriptors - was.descriptors, MORE_DESCRIPTORS),
+            (
+                "descriptors",
+                now.descriptors - was.descriptors,
+                OPEN_LOGS if was.name == LOG_MONITOR else MORE_DESCRIPTORS,
+            ),
             ("threads", now.threads - was.threads, MORE_THREADS),
             ("MB", now.resident_mb - was.resident_mb, MORE_MB),
         ):

@@ -23,6 +23,7 @@ from serve_app.replicas.kept_speech import KeptSpeech
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, WARM_S, in_time, load_engine, stage_errors
 from serve_app.replicas.speech_ahead import SpeechAhead
+from serve_app.scenarios.library import kept_texts, openers
 from serve_app.spoken_text.normalise import spoken
 from serve_app.spoken_text.words import Variety
 from serve_app.teaching.level_style import speed_of
@@ -69,7 +70,7 @@ def build_engine(config: TtsConfig, model: Path) -> TextToSpeechEngine:
 class TextToSpeech:
     """One text per call, and one at a time: that which is due first.
 
-    The openings of replies are synthesised ahead in the stack's own voice, while nobody speaks.
+    The openings of replies and of lessons are synthesised ahead in the stack's own voice, while nobody speaks.
     """
 
     async def __init__(
@@ -81,7 +82,9 @@ class TextToSpeech:
 
         def build(model: Path) -> tuple[TextToSpeechEngine, KeptSpeech]:
             made_by = f"{SOUNDS} {config!r} {identity(model)}"
-            return build_engine(config, model), KeptSpeech(all_openings(), cache_folder() / "speech", made_by)
+            return build_engine(config, model), KeptSpeech(
+                [*all_openings(), *kept_texts()], cache_folder() / "speech", made_by
+            )
 
         self._engine, self._kept = await load_engine(lambda: fetched(config), build, after)
         self._ahead = SpeechAhead(self._kept, self._whole)
@@ -100,7 +103,7 @@ class TextToSpeech:
         self._pieces.by_due = wanted.pieces == "due"
         self._ahead.stop()
         if wanted.openings_ahead:
-            openings = ((text, wanted.speed or speed_of(level)) for text, level in by_need())
+            openings = ((text, wanted.speed or speed_of(level)) for text, level in (*by_need(), *openers()))
             self._ahead.begin(openings, wanted.voice or self._engine.voices[0])
 
     def refused_settings(self) -> str | None:

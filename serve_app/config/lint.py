@@ -11,7 +11,7 @@ import os
 import types
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ray.runtime_env import RuntimeEnv
@@ -22,6 +22,7 @@ from serve_app.config.limits import Limits
 from serve_app.config.stack import ENGINES, LexicalCefrConfig, StackArgs
 from serve_app.config.strict import Strict
 from serve_app.config.user_config import SETTINGS, IngressSettings
+from serve_app.config.yaml_faults import explained
 from serve_app.config.yaml_file import Place, WrongFile, YamlFile
 from serve_app.errors import did_you_mean
 
@@ -121,7 +122,7 @@ class _Lint:
         try:
             return model.model_validate(copy.deepcopy(value))
         except ValidationError as error:
-            for where, what in _explained(error, value):
+            for where, what in explained(error, value):
                 self._fault((*place, *where), what)
             return None
 
@@ -248,29 +249,3 @@ def _models(kind: Any) -> list[type[BaseModel]]:
 
 def _plain(kind: Any) -> Any:
     return get_origin(kind) or kind
-
-
-def _explained(error: ValidationError, data: Any) -> list[tuple[Place, str]]:
-    """Pydantic's errors, one for each place in the file."""
-    faults: dict[Place, list[str]] = {}
-    for fault in error.errors():
-        place = _place(fault["loc"], data)
-        what = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "missing":
-            what = f"'{fault['loc'][-1]}' is missing"
-        elif fault["type"] != "value_error":
-            what = f"{what[0].lower()}{what[1:]}, not {fault['input']!r:.60}"
-        elif (head := what.partition(": "))[1] and _place((*place, head[0]), data) != place:
-            place, what = (*place, head[0]), head[2]
-        faults.setdefault(place, []).append(" ".join(what.split()))
-    return [(place, "; or ".join(dict.fromkeys(what))) for place, what in faults.items()]
-
-
-def _place(loc: tuple[str | int, ...], data: Any) -> Place:
-    """A pydantic location without the names of union members, which are not in the file."""
-    place: Place = ()
-    for part in loc:
-        inside = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
-        if inside:
-            place, data = (*place, part), cast(Any, data)[part]
-    return place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field, ValidationError, field_validator
@@ -108,6 +109,8 @@ class TeachingSettings(Strict):
     """The tutor's question comes from a list by topic, for a model whose own questions are poor."""
     correction: CorrectionStyle = "recast"
     """For learners who choose nothing."""
+    scenarios_folder: Path | None = None
+    """A folder of scenario files of your own beside those that ship with Parle."""
 
     @field_validator("correction", mode="before")
     @classmethod

@@ -17,7 +17,7 @@ Place = tuple[str | int, ...]
 
 
 class WrongFile(StackErrors):
-    """The stack file has errors; `faults` has one line for each."""
+    """The file has errors; `faults` has one line for each."""
 
 
 class YamlFile:
@@ -28,7 +28,10 @@ class YamlFile:
             silently use the last one).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, expected: str = "is no stack file: a mapping with 'applications' is expected"
+    ) -> None:
+        """`expected` says of a file that holds no mapping what it should hold."""
         self.path = path
         self._lines: dict[Place, int] = {}
         self._faults: list[str] = []
@@ -46,7 +49,7 @@ class YamlFile:
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise WrongFile([f"{path}: {str(error).splitlines()[0]}"]) from None
         if node is None or not isinstance(self.data, dict):
-            raise WrongFile([f"{path}: is no stack file: a mapping with 'applications' is expected"])
+            raise WrongFile([f"{path}: {expected}"])
         self._walk(node, (), ())
         if self._faults:
             raise WrongFile(self._faults)

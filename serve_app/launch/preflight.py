@@ -11,10 +11,12 @@ import ray
 from serve_app.access.keys import Keys
 from serve_app.config.lint import StackFile
 from serve_app.config.stack import KokoroOnnxConfig, StackArgs
+from serve_app.config.user_config import IngressSettings, settings
 from serve_app.errors import StackError, unknown_voice
 from serve_app.gpu import budget, card_plan
 from serve_app.gpu.cards import Card, present_cards, present_count, smallest
 from serve_app.observe import tracing
+from serve_app.scenarios.library import library
 from serve_app.store.check import check as check_store
 from serve_app.weights.sources import check_weights
 from serve_app.weights.voices import voice_files
@@ -74,6 +76,16 @@ def check_voice(stack: StackFile) -> None:
         return
     if voice not in (voices := voice_files(tts.voices_folder)):
         raise StackError(f"TextToSpeech: user_config: voice: {unknown_voice(voice, voices).message}")
+
+
+def check_scenarios(stack: StackFile) -> None:
+    """Refuse a folder of scenarios that cannot be read, or in which a file has errors.
+
+    Raises:
+        WrongFile: one line for each error: file, line, key, what would be right.
+    """
+    given = settings(IngressSettings, stack.user_config("Ingress"))
+    library(given.teaching.scenarios_folder)
 
 
 def cards() -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from serve_app.scenarios.progress import Progress
+
 KEPT_UTTERANCES = 20
 """How many of the learner's latest utterances the level estimate uses; they stay when exchanges are dropped."""
 
@@ -18,7 +20,8 @@ EXCHANGE_TOKENS = 14
 class Exchange:
     """One utterance of the learner, the level it was answered at, and the tutor's reply.
 
-    `tutor` is empty when the learner interrupted before any of the reply was heard.
+    `tutor` is empty when the learner interrupted before any of the reply was heard, `learner` where the tutor spoke
+    unasked.
     """
 
     learner: str
@@ -44,6 +47,8 @@ class Conversation:
     utterances: tuple[str, ...] = ()
     level: str | None = None
     tokens: int = 0
+    scenario: Progress | None = None
+    """How far it has got in the scenario it was held in last."""
 
     @property
     def last_reply(self) -> str:
@@ -52,10 +57,12 @@ class Conversation:
 
     def with_exchange(self, exchange: Exchange, tokens: int | None = None) -> Conversation:
         """The conversation after one more exchange; `tokens` if the LLM counted the prompt and its reply."""
+        if not (exchange.learner or exchange.tutor):
+            return self
         return replace(
             self,
             exchanges=(*self.exchanges, exchange),
-            utterances=(*self.utterances, exchange.learner)[-KEPT_UTTERANCES:],
+            utterances=(*self.utterances, *filter(None, [exchange.learner]))[-KEPT_UTTERANCES:],
             level=exchange.level,
             tokens=self.tokens + exchange.tokens if tokens is None else tokens,
         )

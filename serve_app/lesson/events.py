@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from serve_app.audio import wav
 from serve_app.errors import ParleError
 from serve_app.protocols import Audio, LevelEstimate, Transcript
+from serve_app.scenarios.placement import Placement
 from serve_app.teaching.error_rules import Correction
 from serve_app.teaching.running_level import likely_range, uncertainty
 
@@ -144,6 +145,55 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """The tutor speaks first: in which conversation, and in which scenario."""
+
+    name: ClassVar[str] = "opening"
+    session_id: str
+    scenario: str | None
+    level: str
+
+    def data(self) -> dict[str, Any]:
+        return {"session_id": self.session_id, "scenario": self.scenario, "level": self.level}
+
+
+@dataclass(frozen=True, slots=True)
+class InScenario:
+    """How far the conversation has got in its scenario. `goal`: it was reached in this turn."""
+
+    name: ClassVar[str] = "scenario"
+    scenario: str
+    step: str | None
+    done: tuple[str, ...]
+    goal: bool
+
+    def data(self) -> dict[str, Any]:
+        return {"id": self.scenario, "step": self.step, "done": list(self.done), "goal": self.goal}
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What the answers of a placement talk say of the level."""
+
+    name: ClassVar[str] = "placement"
+    placement: Placement
+
+    def data(self) -> dict[str, Any]:
+        return self.placement.data()
+
+
+@dataclass(frozen=True, slots=True)
+class Summarised:
+    """The lesson, summed up."""
+
+    name: ClassVar[str] = "summary"
+    summary: dict[str, Any]
+
+    def data(self) -> dict[str, Any]:
+        return self.summary
+
+
+@dataclass(frozen=True, slots=True)
 class Complete:
     """The turn succeeded. `timing` holds the stages' times in ms; 0 for a stage that the stack lacks."""
 
@@ -173,7 +223,22 @@ class Failed:
         return {"code": self.code, "message": self.message, "stage": self.stage}
 
 
-Event = Waiting | Status | Heard | Level | Corrected | Delta | Response | Spoken | Complete | Failed
+Event = (
+    Waiting
+    | Status
+    | Heard
+    | Level
+    | Corrected
+    | Delta
+    | Response
+    | Spoken
+    | Opened
+    | InScenario
+    | Placed
+    | Summarised
+    | Complete
+    | Failed
+)
 
 
 def sse(event: Event) -> bytes:

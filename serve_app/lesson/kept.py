@@ -15,7 +15,10 @@ from weakref import WeakValueDictionary
 
 from serve_app.lesson.conversation import KEPT_UTTERANCES, Conversation, Exchange
 from serve_app.protocols import Word
+from serve_app.scenarios.progress import Progress
 
+TurnKind = Literal["turn", "start", "finish"]
+"""start, finish: the tutor spoke unasked, to open a lesson or to sum it up; there is no transcript."""
 TurnState = Literal["running", "complete", "interrupted", "failed"]
 """A turn that is `running` though nobody works on it was cut off when its process died."""
 
@@ -44,11 +47,16 @@ class KeptTurn:
     """The code with which it failed, or was cut: then it is `interrupted`."""
     ended: float | None = None
     timing: dict[str, int] | None = None
+    kind: TurnKind = "turn"
+    scenario: dict[str, Any] | None = None
+    """The data of the conversation's Progress after it."""
 
     @property
     def exchange(self) -> Exchange | None:
-        """What of it the conversation goes on from; nothing of a turn that failed."""
-        return None if self.state == "failed" else Exchange(self.transcript, self.reply, self.level)
+        """What of it the conversation goes on from; nothing of a turn that failed, or of which nothing was heard."""
+        if self.state == "failed" or not (self.transcript or self.reply):
+            return None
+        return Exchange(self.transcript, self.reply, self.level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +94,10 @@ def resumed(conversation_id: str, before: list[KeptTurn], position: Position, af
     conversation = Conversation(
         conversation_id,
         tuple(said[max(0, len(said) - position.exchanges) :]),
-        tuple(exchange.learner for exchange in said)[-KEPT_UTTERANCES:],
+        tuple(exchange.learner for exchange in said if exchange.learner)[-KEPT_UTTERANCES:],
         said[-1].level if said else None,
         position.tokens,
+        next((Progress.of(one.scenario) for one in reversed([*before, *after]) if one.scenario and one.exchange), None),
     )
     for exchange in later:
         conversation = conversation.with_exchange(exchange)

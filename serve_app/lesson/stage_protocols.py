@@ -9,6 +9,7 @@ from typing import Protocol
 from serve_app.config.stack import Order
 from serve_app.config.user_config import CorrectionStyle
 from serve_app.lesson.conversation import Exchange
+from serve_app.lesson.kept import TurnKind
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import Audio, LevelEstimate, Message, Speech, TextDelta, Transcript, Usage, WordScore
 
@@ -102,6 +103,10 @@ class Utterance:
     """The route it came by, as the YAML names it; for metrics and logs."""
     owner: str = ""
     """The name of the API key it came with; "" where none is needed."""
+    scenario: str | None = None
+    """The scenario of the conversation from here on; None: that which it has."""
+    kind: TurnKind = "turn"
+    """Where the tutor speaks unasked there is no audio."""
 
     @property
     def conversation_id(self) -> str:

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 
 from serve_app.config.limits import Limits
 from serve_app.config.user_config import CorrectionStyle
-from serve_app.errors import ParleError, TurnTimeout
+from serve_app.errors import ParleError, StoreUnavailable, TurnTimeout
 from serve_app.lesson.conversation import Conversation, Exchange
 from serve_app.lesson.events import Complete, Event, Failed
-from serve_app.lesson.kept import ConversationStore
+from serve_app.lesson.kept import ConversationStore, KeptTurn
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import limited
 from serve_app.lesson.stage_protocols import Stages, Utterance
+from serve_app.lesson.staging import Unasked, opened
+from serve_app.lesson.summary import summed_up
 from serve_app.lesson.turn_notes import TurnNotes
 from serve_app.lesson.turn_pipeline import TurnPipeline
 from serve_app.lesson.turn_record import TurnRecord, TurnRecorder
+from serve_app.scenarios.library import Library, shipped
 from serve_app.teaching.plan import Plan, Said
 
 logger = logging.getLogger("ray.serve")
@@ -53,6 +59,7 @@ class Turn:
         default_level: str | None = None,
         planner: Callable[[Said], Plan] | None = None,
         correction: CorrectionStyle = "none",
+        scenarios: Library | None = None,
         trimmed: Callable[[Conversation], None] = lambda _: None,
         ended: Callable[[TurnRecord], None] = lambda _: None,
     ) -> None:
@@ -63,6 +70,7 @@ class Turn:
         self._default_level = default_level
         self._planner = planner
         self._correction: CorrectionStyle = correction
+        self._scenarios = scenarios or shipped()
         self._trimmed = trimmed
         self._ended = ended
         self._cut_for: ParleError | None = None
@@ -94,7 +102,7 @@ class Turn:
         recorder = TurnRecorder(utterance)
         style = utterance.correction or self._correction
         pipeline = TurnPipeline(
-            self._stages, self._limits, self._pace, utterance, recorder, waiting, self._planner, style
+            self._stages, self._limits, self._pace, utterance, recorder, waiting, self._planner, style, self._scenarios
         )
         notes = TurnNotes(utterance, pipeline, recorder)
         pipeline.noted = notes.so_far
@@ -115,7 +123,7 @@ class Turn:
         try:
             async with self._cuttable(), self._store.turn(utterance.conversation_id) as kept:
                 notes.kept = kept
-                await self._answer(pipeline, notes, kept.conversation)
+                await self._answer(pipeline, notes, utterance, kept.conversation)
             await waiting.put(Complete(pipeline.transcript, pipeline.reply, recorder.timing()))
             recorder.completed()
         except Exception as error:  # noqa: BLE001 - the turn's outermost edge: whatever failed, the client gets one answer
@@ -138,18 +146,44 @@ class Turn:
             finally:
                 self._until_cut = None
 
-    async def _answer(self, pipeline: TurnPipeline, notes: TurnNotes, conversation: Conversation) -> None:
+    async def _answer(
+        self, pipeline: TurnPipeline, notes: TurnNotes, utterance: Utterance, conversation: Conversation
+    ) -> None:
         """From the conversation so far to the conversation with this exchange in it."""
         try:
             async with asyncio.timeout(self._limits.turn_s):
-                await pipeline.answer(conversation, self._default_level)
+                if utterance.kind == "turn":
+                    await pipeline.answer(conversation, self._default_level)
+                else:
+                    await pipeline.say(conversation, self._default_level, await self._unasked(utterance, conversation))
         except asyncio.CancelledError:
             # The learner interrupted: what they said, and what they heard of the answer, stays in the conversation.
-            if pipeline.transcript:
+            if pipeline.begun:
                 heard = pipeline.speech.heard_text()
                 notes.interrupted(heard, self._after(pipeline, heard))
             raise
         notes.complete(self._after(pipeline, pipeline.reply))
+
+    async def _unasked(
+        self, utterance: Utterance, conversation: Conversation
+    ) -> Callable[[Conversation, Utterance, str], Unasked]:
+        """What makes the tutor's words where nobody spoke to her."""
+        if utterance.kind == "start":
+            return partial(opened, self._scenarios)
+        return partial(summed_up, self._scenarios, await self._turns_of(utterance, conversation))
+
+    async def _turns_of(self, utterance: Utterance, conversation: Conversation) -> tuple[KeptTurn, ...]:
+        """All turns that are kept of it; where the store is away, those of the prompt."""
+        try:
+            kept = await self._store.read(utterance.conversation_id)
+        except StoreUnavailable:
+            logger.warning("turn %s: summed up from the prompt, as the store cannot be reached", utterance.turn_id)
+            now = time.time()
+            return tuple(
+                KeptTurn(utterance.turn_id, now, said.learner, level=said.level, reply=said.tutor, state="complete")
+                for said in conversation.exchanges
+            )
+        return kept.turns if kept else ()
 
     def _after(self, pipeline: TurnPipeline, reply: str) -> Conversation:
         """The conversation with this exchange in it."""
@@ -157,6 +191,7 @@ class Turn:
         counted = usage.prompt_tokens + usage.completion_tokens if usage else None
         before = pipeline.conversation
         conversation = before.with_exchange(Exchange(pipeline.transcript, reply, pipeline.level), counted)
+        conversation = replace(conversation, scenario=pipeline.progress)
         if conversation.tokens > self._limits.history_tokens:
             conversation = conversation.trimmed()
             self._trimmed(conversation)

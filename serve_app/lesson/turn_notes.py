@@ -46,7 +46,7 @@ class TurnNotes:
         self, state: TurnState, reply: str, *, after: Conversation | None = None, error: str | None = None
     ) -> None:
         pipeline = self._pipeline
-        if self.kept is None or not pipeline.transcript:
+        if self.kept is None or not pipeline.begun:
             return
         turn = KeptTurn(
             self._utterance.turn_id,
@@ -62,5 +62,7 @@ class TurnNotes:
             error,
             None if state == "running" else time.time(),
             self._recorder.timing() if state == "complete" else None,
+            self._utterance.kind,
+            pipeline.progress.data() if pipeline.progress else None,
         )
         self.kept.write(turn, after)

@@ -20,13 +20,17 @@ from serve_app.config.limits import Limits
 from serve_app.config.user_config import CorrectionStyle
 from serve_app.errors import NoSpeech, StageFailed
 from serve_app.lesson.conversation import Conversation
-from serve_app.lesson.events import Corrected, Delta, Event, Heard, Level, Response, Spoken, Status
+from serve_app.lesson.events import Corrected, Delta, Event, Heard, Level, Placed, Response, Spoken, Status
 from serve_app.lesson.speech_cutter import Pace, PieceCutter
 from serve_app.lesson.speech_sender import SpeechSender
 from serve_app.lesson.stage_protocols import Stages, Utterance
+from serve_app.lesson.staging import Unasked, news_of, progress_of, scene_now, staged
 from serve_app.lesson.turn_record import StageCall, TurnRecorder
 from serve_app.lesson.tutor_prompt import DEFAULT_LEVEL, TutorRequest
 from serve_app.protocols import STT_SAMPLE_RATE, Usage, Word
+from serve_app.scenarios.library import Library
+from serve_app.scenarios.progress import Progress
+from serve_app.scenarios.scene import Scene
 from serve_app.sentences import whole_sentences
 from serve_app.teaching.error_rules import Correction, mended
 from serve_app.teaching.heard_errors import sure_errors
@@ -49,6 +53,7 @@ class TurnPipeline:
         waiting: asyncio.Queue[Event | None],
         planner: Callable[[Said], Plan] | None,
         correction: CorrectionStyle,
+        scenarios: Library,
     ) -> None:
         self._stages = stages
         self._limits = limits
@@ -58,6 +63,9 @@ class TurnPipeline:
         self._waiting = waiting
         self._planner = planner
         self._correction: CorrectionStyle = correction
+        self._scenarios = scenarios
+        self._scene: Scene | None = None
+        self._progress: Progress | None = None
         self._mended = ""
         self._error: Correction | None = None
         self.corrected: Corrected | None = None
@@ -84,13 +92,43 @@ class TurnPipeline:
         `self.conversation` is `conversation` afterwards, without its beginning if that did not fit the LLM.
         """
         self.conversation = conversation
+        self._progress = progress_of(conversation, self._utterance)
         await self._transcribe(conversation)
         await self._correct()
         await self._classify(conversation, default_level)
+        self._scene = self._scene_now()
         await self._enter("llm")
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write())
             group.create_task(self._speak())
+
+    async def say(
+        self,
+        conversation: Conversation,
+        default_level: str | None,
+        unasked: Callable[[Conversation, Utterance, str], Unasked],
+    ) -> None:
+        """Speak without having been spoken to."""
+        self.conversation = conversation
+        self.level = self._utterance.level or conversation.level or default_level
+        made = unasked(conversation, self._utterance, self.level or DEFAULT_LEVEL)
+        self._progress = made.progress
+        self._recorder.reached("tts")
+        for event in made.events:
+            await self._waiting.put(event)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._say(made.text))
+            group.create_task(self._speak())
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far the conversation has got in its scenario, with this turn as far as it went."""
+        return self._scene.after(self.reply) if self._scene else self._progress
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is something to keep."""
+        return bool(self.transcript or (self._utterance.kind != "turn" and self.reply))
 
     async def _transcribe(self, conversation: Conversation) -> None:
         await self._enter("stt")
@@ -149,7 +187,20 @@ class TurnPipeline:
         self.reply = self.reply.strip()
         if not self.reply:
             raise StageFailed("The tutor found no answer; please say that again.", code="empty_reply", stage="llm")
-        await self._waiting.put(Response(self.reply, call.milliseconds))
+        await self._written(call.milliseconds)
+
+    async def _say(self, text: str) -> None:
+        for sentence in whole_sentences(text):
+            await self._add(sentence)
+        await self._written(0)
+
+    async def _written(self, llm_ms: int) -> None:
+        """The reply is complete."""
+        await self._waiting.put(Response(self.reply, llm_ms))
+        if self._scene is not None:
+            await self._waiting.put(news_of(self._scene))
+            if self._scene.placement is not None:
+                await self._waiting.put(Placed(self._scene.placement))
         self._cutter.finish()
         self._more_text.set()
         await self.speech.release()
@@ -172,9 +223,10 @@ class TurnPipeline:
 
     async def _let_write(self, plan: Plan | None, call: StageCall) -> None:
         begin, form = (plan.begin, plan.form) if plan is not None else ("", None)
-        history, limit = self.conversation.exchanges, self._limits.reply_tokens
+        history, said = staged(self._scenarios, self._progress, self.conversation.exchanges, self.transcript)
+        limit = self._limits.reply_tokens
         asked_in = self._utterance.conversation_id
-        request = TutorRequest(self.transcript, self.level, history, limit, begin, form, asked_in)
+        request = TutorRequest(said, self.level, history, limit, begin, form, asked_in)
         async with aclosing(self._stages.llm.reply(request)) as reply:
             async for item in reply:
                 if isinstance(item, Usage):
@@ -190,7 +242,12 @@ class TurnPipeline:
         replies = tuple(exchange.tutor for exchange in conversation.exchanges if exchange.tutor)
         level = self.level or DEFAULT_LEVEL
         earlier, style = conversation.utterances, self._correction
-        return self._planner(Said(self.transcript, self._mended, level, replies, earlier, self._error, style))
+        role = self._scene.role if self._scene else None
+        return self._planner(Said(self.transcript, self._mended, level, replies, earlier, self._error, style, role))
+
+    def _scene_now(self) -> Scene | None:
+        estimate = self.estimate.estimate if self.estimate else None
+        return scene_now(self._scenarios, self._progress, self.transcript, self.level or DEFAULT_LEVEL, estimate)
 
     async def _add(self, text: str) -> None:
         """More of the reply, for the client and for the voice."""

@@ -16,6 +16,8 @@ from serve_app.lesson.conversation import Exchange
 from serve_app.package_data import data_file
 from serve_app.protocols import Message, ReplyForm
 
+UNASKED = "..."
+"""What the learner said where the tutor spoke first: chat templates need alternation."""
 DEFAULT_LEVEL = "A2"
 """Used until there is an estimate: easy to follow without being childish."""
 
@@ -83,9 +85,9 @@ def _dialogue(exchanges: Sequence[Exchange]) -> list[Message]:
     dialogue: list[Message] = []
     unanswered: list[str] = []
     for number, exchange in enumerate(exchanges, start=1):
-        unanswered.append(exchange.learner)
+        unanswered += filter(None, [exchange.learner])
         if exchange.tutor or number == len(exchanges):
-            dialogue.append(_learner_says(exchange.level, " ".join(unanswered)))
+            dialogue.append(_learner_says(exchange.level, " ".join(unanswered) or UNASKED))
             unanswered = []
         if exchange.tutor:
             dialogue.append({"role": "assistant", "content": exchange.tutor})

@@ -28,8 +28,10 @@ from serve_app.routes.openai import OpenAiRoutes
 from serve_app.routes.origins import OriginCheck, Origins, hosts_of, path_of
 from serve_app.routes.pronunciation import PronunciationRoute
 from serve_app.routes.safe_headers import SafeHeaders
+from serve_app.routes.scenarios import ScenarioRoute
 from serve_app.routes.sessions import SessionRoutes
 from serve_app.routes.sse import SseRoute
+from serve_app.routes.start import StartRoutes
 from serve_app.routes.system import RefusedSettings, SystemRoutes, none_refused
 from serve_app.routes.web import PageFiles
 from serve_app.routes.websocket import ClosedWebSocketRoute, WebSocketRoute
@@ -62,12 +64,14 @@ def app_for(
     app.add_middleware(SafeHeaders)
     app.include_router(SystemRoutes(args, lessons, refused_settings).router())
     app.include_router(SessionRoutes(lessons).router())
+    app.include_router(ScenarioRoute(lessons).router())
     if keys.required:
         app.include_router(TokenRoute(tokens).router())
     else:
         logger.info("no API key is set: whoever reaches the port may use this server")
     if "sse" in args.routes:
         app.include_router(SseRoute(lessons).router())
+        app.include_router(StartRoutes(lessons).router())
     if "pronunciation" in args.routes:
         app.include_router(PronunciationRoute(lessons).router())
     websocket = WebSocketRoute(lessons) if "websocket" in args.routes else ClosedWebSocketRoute()

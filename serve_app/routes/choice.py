@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from serve_app.config.stack import Order
 from serve_app.config.strict import explain
 from serve_app.config.user_config import CorrectionStyle, known_style
 from serve_app.errors import InvalidField, did_you_mean
-from serve_app.protocols import CefrLevel
+from serve_app.lesson.kept import TurnKind
+from serve_app.lesson.stage_protocols import Utterance
+from serve_app.protocols import Audio, CefrLevel
 
 SESSION_ID = r"^[A-Za-z0-9._:-]{1,128}$"
 
@@ -29,6 +33,8 @@ class Choice(BaseModel):
     """Of the voice; 0.7 is slow and clear."""
     correction: CorrectionStyle | None = None
     """How the tutor treats errors."""
+    scenario: Annotated[str, Field(max_length=60)] | None = None
+    """One of /api/scenarios; the conversation goes on in it. Without it in the one that it is in."""
 
     @field_validator("correction", mode="before")  # runs after the one below, which is for all fields
     @classmethod
@@ -58,3 +64,31 @@ class Choice(BaseModel):
             return Choice.model_validate({**self.model_dump(), **fields})
         except ValidationError as error:
             raise InvalidField(explain(error)) from None
+
+
+def utterance_of(
+    samples: Audio,
+    received_at: float,
+    choice: Choice,
+    order: Order,
+    route: str,
+    turn_id: str,
+    owner: str,
+    kind: TurnKind = "turn",
+) -> Utterance:
+    """The turn of a client that chose this; without a session id in a new conversation."""
+    return Utterance(
+        samples,
+        choice.session_id or uuid.uuid4().hex,
+        turn_id,
+        received_at,
+        choice.level,
+        choice.voice,
+        choice.speed,
+        choice.correction,
+        order,
+        route,
+        owner,
+        choice.scenario,
+        kind,
+    )

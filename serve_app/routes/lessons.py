@@ -11,14 +11,15 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, contextmanager
 from functools import partial
 
+import numpy as np
+
 from serve_app import audio
 from serve_app.config.limits import Limits
 from serve_app.config.stack import Order, StackArgs
 from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
-from serve_app.errors import BadAudio, Busy, ParleError, StackError
-from serve_app.lesson.conversation import Conversation
+from serve_app.errors import BadAudio, Busy, StackError
 from serve_app.lesson.events import Event
-from serve_app.lesson.kept import ConversationStore
+from serve_app.lesson.kept import ConversationStore, TurnKind
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import answer_within
 from serve_app.lesson.stage_protocols import StageQueries, Stages, Utterance
@@ -26,7 +27,7 @@ from serve_app.lesson.turn import Turn
 from serve_app.lesson.turn_record import TurnRecord
 from serve_app.observe.observer import Observer
 from serve_app.protocols import Audio, CefrLevel
-from serve_app.routes.choice import Choice
+from serve_app.routes.choice import Choice, utterance_of
 from serve_app.routes.gate import Client
 from serve_app.routes.graceful_stop import Cuttable, GracefulStop
 from serve_app.routes.places import RETRY_AFTER_S, Place, Places
@@ -35,6 +36,8 @@ from serve_app.routes.shares import Shares
 from serve_app.routes.single_calls import SingleCalls
 from serve_app.routes.upload import too_large
 from serve_app.routes.voices import Voices
+from serve_app.routes.warmings import Warmings
+from serve_app.scenarios.library import Library, library, shipped
 from serve_app.teaching import planner
 from serve_app.teaching.plan import Plan, Said
 
@@ -58,8 +61,9 @@ class Lessons:
         self._planner: Callable[[Said], Plan] = planner.plan
         self._correction: CorrectionStyle = TeachingSettings().correction
         planner.warm()
+        self.scenarios: Library = shipped()
         self._voices = Voices(self._ask_voices)
-        self._warmings: dict[str, asyncio.Task[None]] = {}
+        self._warmings = Warmings(queries)
         self.limits = args.limits.fitting(self._context_tokens)
         store.keep(self.limits.kept_conversations, self.limits.conversation_idle_s)
         self.presence = Presence()
@@ -77,11 +81,13 @@ class Lessons:
         """
         if why := self._yaml_limits.longer_stop(wanted.limits):
             raise StackError(f"user_config: {why}")
+        scenarios = library(wanted.teaching.scenarios_folder)
         limits = Limits.model_validate({**self._yaml_limits.model_dump(), **wanted.limits})
         self.limits = limits.fitting(self._context_tokens)
         self.store.keep(limits.kept_conversations, limits.conversation_idle_s)
         self._places.limits_changed()
         self._default_level = wanted.level
+        self.scenarios = scenarios
         of = wanted.teaching
         self._correction = of.correction
         self._planner = partial(
@@ -180,20 +186,24 @@ class Lessons:
         """
         received_at = time.perf_counter()
         self._check(recording)
+        self.scenarios.check(choice.scenario)
         await self.check_voice(choice.voice)
         samples = await self.decode(recording)
-        return Utterance(
-            samples,
-            choice.session_id or uuid.uuid4().hex,
-            turn_id,
-            received_at,
-            choice.level,
-            choice.voice,
-            choice.speed,
-            choice.correction,
-            order,
-            route,
-            owner,
+        return utterance_of(samples, received_at, choice, order, route, turn_id, owner)
+
+    async def unasked(
+        self, kind: TurnKind, choice: Choice, order: Order, *, route: str, turn_id: str, owner: str = ""
+    ) -> Utterance:
+        """The turn in which the tutor opens a lesson, or sums it up; otherwise as `utterance`.
+
+        Raises:
+            InvalidField: the client has to change something.
+        """
+        self.scenarios.check(choice.scenario)
+        await self.check_voice(choice.voice)
+        self.presence.sign_of_life()
+        return utterance_of(
+            np.zeros(0, np.float32), time.perf_counter(), choice, order, route, turn_id, owner, kind=kind
         )
 
     async def decode(self, recording: bytes) -> Audio:
@@ -234,7 +244,7 @@ class Lessons:
 
     async def events(self, utterance: Utterance) -> AsyncGenerator[Event, None]:
         """The events of one turn; see Turn.events."""
-        self._stop_warming(utterance.conversation_id)
+        self._warmings.stop(utterance.conversation_id)
         turn = Turn(
             self._stages,
             self.store,
@@ -243,7 +253,8 @@ class Lessons:
             default_level=self._default_level,
             planner=self._planner,
             correction=self._correction,
-            trimmed=self._start_warming,
+            scenarios=self.scenarios,
+            trimmed=lambda conversation: self._warmings.start(conversation, self.scenarios, self.limits.warm_s),
             ended=self._turn_ended,
         )
         self._running.add(turn)
@@ -258,27 +269,6 @@ class Lessons:
         self.presence.sign_of_life()
         self._observer.turn_ended(record)
 
-    def _start_warming(self, conversation: Conversation) -> None:
-        """Warm the prompt cache with a shortened conversation while the learner listens; one task per session."""
-        session_id = conversation.session_id
-        self._stop_warming(session_id)
-        task = asyncio.create_task(self._warm(conversation), name=f"warm-{session_id}")
-        self._warmings[session_id] = task
-        task.add_done_callback(_forget(self._warmings, session_id))
-
-    async def _warm(self, conversation: Conversation) -> None:
-        try:
-            await answer_within(
-                self.limits.warm_s, self._queries.warm(conversation.session_id, conversation.exchanges), "llm"
-            )
-        except ParleError as error:
-            logger.warning("a conversation's prompt cache was not warmed: %s", error.message)
-
-    def _stop_warming(self, session_id: str) -> None:
-        """The next turn begins: what was read so far stays cached, and the turn reads the rest itself."""
-        if task := self._warmings.pop(session_id, None):
-            task.cancel()
-
 
 def turn_id_of(headers: Mapping[str, str], number: int | None = None) -> str:
     """The turn's id: that of the request, followed by `number` where one request carries many turns.
@@ -290,11 +280,3 @@ def turn_id_of(headers: Mapping[str, str], number: int | None = None) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:-]{1,64}", request_id):
         request_id = uuid.uuid4().hex
     return request_id if number is None else f"{request_id}.{number}"
-
-
-def _forget(tasks: dict[str, asyncio.Task[None]], name: str) -> Callable[[asyncio.Task[None]], None]:
-    def forget(task: asyncio.Task[None]) -> None:
-        if tasks.get(name) is task:
-            del tasks[name]
-
-    return forget

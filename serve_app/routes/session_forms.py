@@ -28,7 +28,8 @@ def as_markdown(conversation: KeptConversation) -> str:
     lines = [f"# Parle, {_time(conversation.created)[:10]}", ""]
     for turn in conversation.turns:
         level = f" ({turn.level})" if turn.level else ""
-        lines += [f"**Você**{level}: {_line(turn.transcript)}", ""]
+        if turn.transcript:
+            lines += [f"**Você**{level}: {_line(turn.transcript)}", ""]
         if turn.correction and turn.correction.get("shown", True):
             lines += [f"*{_line(turn.correction['said'])} → {_line(turn.correction['better'])}*", ""]
         if turn.reply:
@@ -50,6 +51,8 @@ def _turn(turn: KeptTurn) -> dict[str, Any]:
         "reply": turn.reply,
         "error": turn.error,
         "timing": turn.timing,
+        "kind": turn.kind,
+        "scenario": turn.scenario,
     }
 
 

@@ -62,10 +62,10 @@ class SseRoute:
         client = client_of(request.scope)
         with lessons.refusals(ROUTE), ExitStack() as slot:
             slot.enter_context(lessons.shares.turn(client))
-            place = slot.enter_context(lessons.place(client, wait=_wait(request)))
+            place = slot.enter_context(lessons.place(client, wait=wait_of(request)))
             with place.uploading(Upload(request.receive, lessons.limits, declared=declared_length(request))) as upload:
                 recording, fields = await read_recording(Request(request.scope, upload.receive))
-            order = _order(fields.pop("order", None))
+            order = order_of(fields.pop("order", None))
             choice = Choice().changed(fields)
             waits = not place.taken  # asked once: it may be granted at each await from here on
             if not waits:
@@ -113,7 +113,7 @@ async def _events(
             yield sse(event)
 
 
-def _wait(request: Request) -> bool:
+def wait_of(request: Request) -> bool:
     """Whether the client would wait for a place: `?wait=true`."""
     value = request.query_params.get("wait", "false")
     if value not in ("true", "false"):
@@ -121,7 +121,7 @@ def _wait(request: Request) -> bool:
     return value == "true"
 
 
-def _order(value: str | None) -> Order:
+def order_of(value: str | None) -> Order:
     if value in (None, ""):
         return "documented"
     if value not in get_args(Order):

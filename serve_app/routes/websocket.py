@@ -17,6 +17,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping, shown
 from serve_app.lesson.events import Waiting
 from serve_app.lesson.events import websocket as message_of
+from serve_app.lesson.kept import TurnKind
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Lessons, turn_id_of
@@ -104,12 +105,16 @@ class Connection:
                 self._choosing.cancel()
             await self._stop_turn()
 
+    def _begin(self, asked: bytes | TurnKind) -> None:
+        """A turn: the answer to a recording, or the tutor unasked."""
+        self._turn = asyncio.create_task(self._answer(asked, self._choice, self._pending()))
+
     async def _handle(self, message: Message) -> None:
         recording = message.get("bytes")
         if recording is not None:
             if await self._stop_turn():
                 await self._send(json.dumps({"event": "cancelled"}))
-            self._turn = asyncio.create_task(self._answer(recording, self._choice, self._pending()))
+            self._begin(recording)
             return
         await self._handle_command(_command(message.get("text") or ""))
 
@@ -126,15 +131,24 @@ class Connection:
                     await self._choose(command)
                 else:  # the stage is asked meanwhile: a `cancel` must not wait for it
                     self._choosing = asyncio.create_task(self._choose_later(command, self._pending()))
+            case "start" | "finish" as kind:
+                if command:
+                    raise InvalidField(f"'{kind}' takes no fields; send 'settings' before it.")
+                if await self._stop_turn():
+                    await self._send(json.dumps({"event": "cancelled"}))
+                self._begin(kind)
             case other:
                 kind = shown(str(other))
-                raise InvalidField(f"Unknown message type '{kind}'; send 'settings' or 'cancel', or audio as binary.")
+                raise InvalidField(
+                    f"Unknown message type '{kind}'; send 'settings', 'start', 'finish', 'cancel', or audio as binary."
+                )
 
     def _pending(self) -> asyncio.Task[None] | None:
         return self._choosing if self._choosing is not None and not self._choosing.done() else None
 
     async def _choose(self, command: dict[str, Any]) -> None:
         choice = self._choice.changed(command)
+        self._lessons.scenarios.check(choice.scenario)
         await self._lessons.check_voice(choice.voice)
         self._lessons.presence.sign_of_life()
         self._choice = choice if choice.session_id else choice.changed({"session_id": uuid.uuid4().hex})
@@ -148,7 +162,7 @@ class Connection:
             with self._lessons.refusals(ROUTE):
                 await self._choose(command)
 
-    async def _answer(self, recording: bytes, choice: Choice, choosing: asyncio.Task[None] | None) -> None:
+    async def _answer(self, asked: bytes | TurnKind, choice: Choice, choosing: asyncio.Task[None] | None) -> None:
         """One turn, from recording to `complete` or `error`; the connection stays open either way.
 
         It waits for the settings that were sent before the recording.
@@ -167,14 +181,11 @@ class Connection:
                     slot.enter_context(self._lessons.turn())
                     self._turns += 1
                     turn_id = turn_id_of(self._socket.headers, self._turns)
-                    utterance = await self._lessons.utterance(
-                        recording,
-                        choice,
-                        "eager",
-                        route=ROUTE,
-                        turn_id=turn_id,
-                        owner=self._client.owner,
-                    )
+                    of = {"route": ROUTE, "turn_id": turn_id, "owner": self._client.owner}
+                    if isinstance(asked, bytes):
+                        utterance = await self._lessons.utterance(asked, choice, "eager", **of)
+                    else:
+                        utterance = await self._lessons.unasked(asked, choice, "eager", **of)
                 async with aclosing(self._lessons.events(utterance)) as events:
                     async for event in events:
                         await self._send(message_of(event))

@@ -28,6 +28,8 @@ def row_of(turn: KeptTurn) -> dict[str, Any]:
         "correction": turn.correction,
         "reply": _storable(turn.reply),
         "timing": turn.timing,
+        "kind": turn.kind,
+        "scenario": turn.scenario,
     }
 
 
@@ -46,6 +48,8 @@ def turn_of(row: RowMapping) -> KeptTurn:
         row["error"],
         row["ended"],
         row["timing"],
+        row["kind"],
+        row["scenario"],
     )
 
 

@@ -49,6 +49,8 @@ turns = Table(
     Column("correction", JSON),
     Column("reply", Text, nullable=False),
     Column("timing", JSON),
+    Column("kind", String(16), nullable=False, server_default="turn"),
+    Column("scenario", JSON),
     UniqueConstraint("conversation_id", "number"),
 )
 

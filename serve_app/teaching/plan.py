@@ -23,6 +23,7 @@ OPINION = re.compile(
 """Words of one who gives an opinion: "I see your point" fits then, and hardly anywhere else."""
 
 _QUESTION = re.compile(r"[^.!?…]*\?")
+_NAME = re.compile(r"\b(?:[Mm]eu nome é|[Mm]e chamo|[Ee]u chamo|[Ee]u sou(?: [oa])?) ([A-ZÀ-Ú][\wÀ-ú]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,22 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """What the tutor's role in a scenario gives to a reply."""
+
+    question: str
+    """What the reply ends with, in place of a question by topic."""
+    say: str = ""
+    """What comes before it: an answer, or what is said of a step that was done."""
+    reactions: tuple[str, ...] = ()
+    """First words in the role."""
+    acted: bool = True
+    """Whether the tutor is somebody else; an LLM then may add a sentence in the role."""
+    closes: bool = False
+    """Whether the scene is over: `question` then is how it ends."""
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
     """What a plan is made from. `corrected` is the utterance without the errors that were found, else the same.
 
@@ -57,6 +74,14 @@ class Said:
     """The error to speak of."""
     style: str = "recast"
     """How: see CorrectionStyle in serve_app.config.user_config."""
+    role: Role | None = None
+    """In a scenario."""
+
+
+def pleased(utterance: str) -> str:
+    """The answer to somebody who says their name; "" where nobody does."""
+    name = _NAME.search(utterance)
+    return f"Prazer, {name[1]}!" if name else ""
 
 
 def opening_for(kind: Kind, said: Said) -> str:

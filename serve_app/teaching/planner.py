@@ -21,8 +21,9 @@ from serve_app.teaching.general_knowledge import known_fact
 from serve_app.teaching.known_answers import known_answer
 from serve_app.teaching.moods import mood_of
 from serve_app.teaching.openings import fresh, of_replies
-from serve_app.teaching.plan import Plan, Said, opening_for, question_form
-from serve_app.teaching.recast import recast_beside, shown_right
+from serve_app.teaching.plan import Plan, Said, opening_for, pleased, question_form
+from serve_app.teaching.recast import recast_beside, right_sentence, shown_right
+from serve_app.teaching.role_play import in_role, in_scene
 from serve_app.teaching.second_person import SaidBack, said_back, sentences
 from serve_app.teaching.utterance_kind import Kind, kind_of
 from serve_app.teaching.word_answer import WordAnswer
@@ -31,7 +32,6 @@ from serve_app.teaching.word_questions import answer
 LONGEST_ECHO = 10
 """Words of the longest sentence without a known error that is said back."""
 
-_NAME = re.compile(r"\b(?:[Mm]eu nome é|[Mm]e chamo|[Ee]u chamo|[Ee]u sou(?: [oa])?) ([A-ZÀ-Ú][\wÀ-ú]+)")
 _NAME_SENTENCE = re.compile(
     r"^\W*(?:oi|olá)?[\s,.!]*(?:eu )?(?:meu nome é|me chamo|chamo) [\wÀ-ú]+\W*(?:e\b)?\s*", re.IGNORECASE
 )
@@ -47,6 +47,8 @@ def plan(
     kind = kind_of(said.utterance)
     fact = told = None
     of_word = None if kind == "off_task" else answer(said.utterance, said.level)
+    if said.role is not None and of_word is None and in_scene(kind, said.role):
+        return in_role(said, said.role, kind, opening_on=openings_on, recast=recast, follow_ups=follow_ups)
     if of_word is not None:  # before "foreign": the question may be in English
         kind, made = "question", answer_about_word(of_word, said, follow_ups=follow_ups)
     elif kind == "question" and (fact := known_fact(said.utterance)):
@@ -55,6 +57,7 @@ def plan(
         made = answer_about_word(WordAnswer(told[0]), said, follow_ups=follow_ups)
     else:
         made = _planned(said, kind, recast=recast, follow_ups=follow_ups)
+    follow_ups = follow_ups or said.role is not None
     if recast and follow_ups and said.style == "recast":
         made = _with_recast(made, said)
     if not (openings_on or recast or questions or follow_ups) or (made.whole and not openings_on):
@@ -80,7 +83,8 @@ def warm() -> None:
 def _with_follow_up(made: Plan, said: Said, kind: Kind | Special) -> Plan:
     """The plan with a question from the list; the model writes at most the rest of the sentence before it."""
     before = said.utterances[-1] if said.utterances else ""
-    question = follow_up(said.corrected, kind, said.level, said.replies, before)
+    question = said.role.question if said.role else ""
+    question = question or follow_up(said.corrected, kind, said.level, said.replies, before)
     if not question or made.form is None:
         return made
     if made.form.sentence and (made.begin or made.kind == "question"):
@@ -103,10 +107,9 @@ def _with_recast(made: Plan, said: Said) -> Plan:
 
 
 def _statement(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Plan:
-    name = _NAME.search(said.utterance)
-    opening = f"Prazer, {name[1]}!" if name else opening_for(kind, said)
+    opening = pleased(said.utterance) or opening_for(kind, said)
     if said.error is not None and said.style == "explicit":
-        return Plan(kind, opening, f'A gente diz "{_right_sentence(said)}".', question_form(said))
+        return Plan(kind, opening, f'A gente diz "{right_sentence(said)}".', question_form(said))
     if said.error is not None and said.style == "prompt":
         return Plan(
             kind, opening, f'A gente diz "{said.error.said.lower()}" ou "{said.error.better.lower()}"?', whole=True
@@ -119,12 +122,6 @@ def _statement(said: Said, kind: Kind, *, recast: bool, follow_ups: bool) -> Pla
     if back.text:
         return Plan(kind, opening, back.text, question_form(said, sentence=True))
     return Plan(kind, opening, "", question_form(said, sentence=kind == "neutral" and not _recast_lately(said)))
-
-
-def _right_sentence(said: Said) -> str:
-    """The first sentence that had an error, without it."""
-    pairs = zip(sentences(said.utterance), sentences(said.corrected), strict=False)
-    return next((new for old, new in pairs if old != new), said.corrected).rstrip(" .!")
 
 
 def _recast(said: Said, *, begun: bool) -> SaidBack:
@@ -206,5 +203,7 @@ def _questions() -> dict[str, list[str]]:
 
 
 def _listed_question(said: Said) -> str:
+    if said.role is not None and said.role.question:
+        return said.role.question
     listed = _questions()
     return fresh(listed.get(said.level, listed["C1"]), said.replies, lately=len(said.replies))

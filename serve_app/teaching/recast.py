@@ -26,6 +26,11 @@ def recast_beside(said: Said) -> str:
     return shown_right(said)
 
 
+def right_sentence(said: Said) -> str:
+    """The first sentence that had an error, without it."""
+    return next((right for _, right in _changed(said)), said.corrected).rstrip(" .!")
+
+
 def shown_right(said: Said) -> str:
     """The part of the sentence that had an error, quoted as it is right: 'A gente diz "que os jovens votem".'"""
     for spoken, right in _changed(said):

@@ -205,6 +205,9 @@ def test_processes_that_have_grown_and_those_left_behind_are_found() -> None:
     after = {(1, 0.0): level("raylet", 51 + MORE_DESCRIPTORS), (4, 0.0): level("tts", 900), (3, 0.0): level("ingress")}
     assert growth(before, before) == []
     assert growth(before, after) == ["raylet (1) has 33 more descriptors; the bound is 32"]
+    monitors = [{(6, 0.0): level("log_monitor.py", number)} for number in (37, 37 + 200, 37 + 201)]
+    assert growth(monitors[0], monitors[1]) == []
+    assert growth(monitors[0], monitors[2]) == ["log_monitor.py (6) has 201 more descriptors; the bound is 200"]
     assert growth(before, {**after, (5, 0.0): level("ingress")})[1:] == ["2 processes ingress, before 1"]
 
 
