@@ -43,12 +43,13 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the learner said."""
+    """What the learner said, or `typed`."""
 
     name: ClassVar[str] = "transcript"
     transcript: Transcript
     stt_ms: int
     session_id: str
+    typed: bool = False
 
     def data(self) -> dict[str, Any]:
         return {
@@ -57,6 +58,7 @@ class Heard:
             "words": [asdict(word) for word in self.transcript.words],
             "session_id": self.session_id,
             "language": self.transcript.language,
+            **({"typed": True} if self.typed else {}),
         }
 
 

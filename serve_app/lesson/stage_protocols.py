@@ -107,6 +107,8 @@ class Utterance:
     """The scenario of the conversation from here on; None: that which it has."""
     kind: TurnKind = "turn"
     """Where the tutor speaks unasked there is no audio."""
+    text: str = ""
+    """What was typed; then there is no audio."""
 
     @property
     def conversation_id(self) -> str:

@@ -4,8 +4,7 @@
                                                    └─> pieces -> speech -> audio ...
 
 The beginning of the reply is planned by rules and sent at once; the LLM writes on from there, unless all of it is
-planned. The reply is cut into pieces while it is being written, and the first piece is spoken while the rest is still
-being written.
+planned. The reply is cut into pieces, and the first is spoken while the rest is being written.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from serve_app.audio import duration_s
 from serve_app.config.limits import Limits
@@ -27,7 +26,7 @@ from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.staging import Unasked, news_of, progress_of, scene_now, staged
 from serve_app.lesson.turn_record import StageCall, TurnRecorder
 from serve_app.lesson.tutor_prompt import DEFAULT_LEVEL, TutorRequest
-from serve_app.protocols import STT_SAMPLE_RATE, Usage, Word
+from serve_app.protocols import STT_SAMPLE_RATE, Transcript, Usage, Word
 from serve_app.scenarios.library import Library
 from serve_app.scenarios.progress import Progress
 from serve_app.scenarios.scene import Scene
@@ -93,7 +92,7 @@ class TurnPipeline:
         """
         self.conversation = conversation
         self._progress = progress_of(conversation, self._utterance)
-        await self._transcribe(conversation)
+        await (self._read() if self._utterance.text else self._transcribe(conversation))
         await self._correct()
         await self._classify(conversation, default_level)
         self._scene = self._scene_now()
@@ -142,6 +141,12 @@ class TurnPipeline:
         self.words, self.language = transcript.words, transcript.language
         self.noted()
         await self._waiting.put(Heard(transcript, call.milliseconds, self._utterance.session_id))
+
+    async def _read(self) -> None:
+        """What was typed needs no hearing."""
+        self.transcript = self._utterance.text
+        self.noted()
+        await self._waiting.put(Heard(Transcript(self.transcript), 0, self._utterance.session_id, typed=True))
 
     async def _correct(self) -> None:
         """Find the errors (a millisecond of work), and send the one that is surest."""
@@ -286,12 +291,9 @@ class TurnPipeline:
             self._pace.learn(len(piece), call.seconds, call.audio_s)
 
     async def _wait_for_text(self) -> None:
-        longest_wait = self._cutter.wait_s(self.speech.slack_s())
-        try:
-            async with asyncio.timeout(longest_wait):
+        with suppress(TimeoutError):  # waiting longer would leave a gap: cut what there is
+            async with asyncio.timeout(self._cutter.wait_s(self.speech.slack_s())):
                 await self._more_text.wait()
-        except TimeoutError:
-            pass  # waiting longer would leave a gap: cut what there is
 
     async def _enter(self, stage: str) -> None:
         self._recorder.reached(stage)

@@ -75,6 +75,7 @@ def utterance_of(
     turn_id: str,
     owner: str,
     kind: TurnKind = "turn",
+    text: str = "",
 ) -> Utterance:
     """The turn of a client that chose this; without a session id in a new conversation."""
     return Utterance(
@@ -91,4 +92,5 @@ def utterance_of(
         owner,
         choice.scenario,
         kind,
+        text,
     )

@@ -34,6 +34,7 @@ from serve_app.routes.places import RETRY_AFTER_S, Place, Places
 from serve_app.routes.presence import OpenConnection, Presence
 from serve_app.routes.shares import Shares
 from serve_app.routes.single_calls import SingleCalls
+from serve_app.routes.typed import Typed
 from serve_app.routes.upload import too_large
 from serve_app.routes.voices import Voices
 from serve_app.routes.warmings import Warmings
@@ -42,6 +43,8 @@ from serve_app.teaching import planner
 from serve_app.teaching.plan import Plan, Said
 
 logger = logging.getLogger("ray.serve")
+
+NO_AUDIO: Audio = np.zeros(0, np.float32)
 
 
 class Lessons:
@@ -202,9 +205,21 @@ class Lessons:
         self.scenarios.check(choice.scenario)
         await self.check_voice(choice.voice)
         self.presence.sign_of_life()
-        return utterance_of(
-            np.zeros(0, np.float32), time.perf_counter(), choice, order, route, turn_id, owner, kind=kind
-        )
+        return utterance_of(NO_AUDIO, time.perf_counter(), choice, order, route, turn_id, owner, kind=kind)
+
+    async def typed(
+        self, what: Typed, choice: Choice, order: Order, *, route: str, turn_id: str, owner: str = ""
+    ) -> Utterance:
+        """The turn of an utterance that was typed; otherwise as `utterance`.
+
+        Raises:
+            InvalidField: the client has to change something.
+        """
+        received_at = time.perf_counter()
+        self.scenarios.check(choice.scenario)
+        await self.check_voice(choice.voice)
+        self.presence.sign_of_life()
+        return utterance_of(NO_AUDIO, received_at, choice, order, route, turn_id, owner, text=what.text)
 
     async def decode(self, recording: bytes) -> Audio:
         """A recording as the STT stage takes it.

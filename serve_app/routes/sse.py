@@ -1,17 +1,18 @@
-"""POST /api/stream-audio: one recording in, the turn as server-sent events out."""
+"""POST /api/stream-audio: one recording or typed utterance in, the turn as server-sent events out."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
+from python_multipart.multipart import parse_options_header
 from starlette.types import Receive, Scope, Send
 
 from serve_app.config.stack import Order
-from serve_app.errors import InvalidField, ParleError
+from serve_app.errors import BadAudio, InvalidField, ParleError
 from serve_app.lesson.events import Failed, Waiting, sse
 from serve_app.lesson.stage_protocols import Utterance
 from serve_app.routes.api_docs import answers, body_of
@@ -20,8 +21,9 @@ from serve_app.routes.gate import client_of
 from serve_app.routes.keep_alive import kept_alive
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.places import Place
+from serve_app.routes.typed import Typed, fields_of_json, typed
 from serve_app.routes.upload import Upload
-from serve_app.routes.upload_form import declared_length, read_recording
+from serve_app.routes.upload_form import declared_length, read_turn
 
 ROUTE = "sse"
 
@@ -64,16 +66,17 @@ class SseRoute:
             slot.enter_context(lessons.shares.turn(client))
             place = slot.enter_context(lessons.place(client, wait=wait_of(request)))
             with place.uploading(Upload(request.receive, lessons.limits, declared=declared_length(request))) as upload:
-                recording, fields = await read_recording(Request(request.scope, upload.receive))
+                asked, fields = await _read(Request(request.scope, upload.receive))
             order = order_of(fields.pop("order", None))
             choice = Choice().changed(fields)
             waits = not place.taken  # asked once: it may be granted at each await from here on
             if not waits:
                 slot.enter_context(lessons.turn())
-            turn_id = turn_id_of(request.headers)
-            utterance = await lessons.utterance(
-                recording, choice, order, route=ROUTE, turn_id=turn_id, owner=client.owner
-            )
+            of = {"route": ROUTE, "turn_id": turn_id_of(request.headers), "owner": client.owner}
+            if isinstance(asked, Typed):
+                utterance = await lessons.typed(asked, choice, order, **of)
+            else:
+                utterance = await lessons.utterance(asked, choice, order, **of)
             return EventStream(lessons, utterance, place, slot.pop_all(), waits=waits)
 
 
@@ -111,6 +114,26 @@ async def _events(
     async with aclosing(lessons.events(utterance)) as events:
         async for event in events:
             yield sse(event)
+
+
+async def _read(request: Request) -> tuple[bytes | Typed, dict[str, Any]]:
+    """What was said, recorded or typed, and the other fields, of a form or of a JSON object.
+
+    Raises:
+        BadAudio, InvalidField: it is neither, or both.
+        TooLarge, TooSlow: as soon as too many bytes have come, or too few.
+    """
+    kind, _ = parse_options_header(request.headers.get("content-type", ""))
+    if kind == b"application/json":
+        recording, fields = None, fields_of_json(await request.body())
+    else:
+        recording, fields = await read_turn(request)
+    text = fields.pop("text", None)
+    if recording is not None and text is not None:
+        raise InvalidField("Send a recording in 'audio' or what was typed in 'text', not both.")
+    if recording is None and text is None:
+        raise BadAudio("There is no recording: send it in the field 'audio', or a 'text'.", code="no_audio")
+    return (typed(text), fields) if recording is None else (recording, fields)
 
 
 def wait_of(request: Request) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import ExitStack
 from typing import Any
@@ -12,13 +11,14 @@ from fastapi.responses import StreamingResponse
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 
-from serve_app.errors import InvalidField, NotFound, TooLarge
+from serve_app.errors import NotFound, TooLarge
 from serve_app.lesson.kept import TurnKind
 from serve_app.routes.api_docs import answers, body_of
 from serve_app.routes.choice import SESSION_ID, Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.sse import ROUTE, EventStream, TurnFields, order_of, wait_of
+from serve_app.routes.typed import fields_of_json, plain
 from serve_app.routes.upload import Upload
 from serve_app.routes.upload_form import declared_length
 
@@ -110,28 +110,13 @@ async def _fields(request: Request) -> dict[str, Any]:
     """
     kind, _ = parse_options_header(request.headers.get("content-type", ""))
     if kind in (b"multipart/form-data", b"application/x-www-form-urlencoded"):
-        return _plain(dict(await _form(request)))
-    body = await request.body()
-    try:
-        fields = json.loads(body) if body.strip() else {}
-        json.dumps(fields, ensure_ascii=False).encode()  # half of a pair of surrogates fails here
-    except (ValueError, RecursionError):  # RecursionError: thousands of open brackets
-        fields = None
-    if not isinstance(fields, dict):
-        raise InvalidField('Send a form, a JSON object such as {"scenario": "padaria"}, or nothing.')
-    return _plain(fields)
+        return plain(dict(await _form(request)))
+    return fields_of_json(await request.body())
 
 
 async def _form(request: Request) -> FormData:
     async with request.form(max_files=0, max_fields=20) as form:
         return form
-
-
-def _plain(fields: dict[str, Any]) -> dict[str, Any]:
-    for name, value in fields.items():
-        if not (value is None or isinstance(value, str | int | float)):
-            raise InvalidField(f"The field '{name}' must be a plain value.")
-    return fields
 
 
 def _optional(described: dict[str, Any]) -> dict[str, Any]:

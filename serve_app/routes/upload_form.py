@@ -35,10 +35,22 @@ async def read_form(request: Request, *, max_files: int, max_fields: int, field:
 
 
 async def read_recording(request: Request) -> tuple[bytes, dict[str, Any]]:
-    """The recording and the other fields.
+    """The recording and the other fields; as `read_turn`.
 
     Raises:
-        BadAudio: there is no recording, or the form cannot be read.
+        BadAudio: there is no recording.
+    """
+    recording, fields = await read_turn(request)
+    if recording is None:
+        raise BadAudio("There is no recording: send it in the field 'audio'.", code="no_audio")
+    return recording, fields
+
+
+async def read_turn(request: Request) -> tuple[bytes | None, dict[str, Any]]:
+    """The recording, if there is one, and the other fields.
+
+    Raises:
+        BadAudio: the form cannot be read.
         TooLarge, TooSlow: as soon as too many bytes have come, or too few.
         InvalidField: a field was sent twice or as a file.
     """
@@ -62,8 +74,6 @@ async def read_recording(request: Request) -> tuple[bytes, dict[str, Any]]:
                 fields[name] = value
     finally:
         await form.close()
-    if recording is None:
-        raise BadAudio("There is no recording: send it in the field 'audio'.", code="no_audio")
     return recording, fields
 
 

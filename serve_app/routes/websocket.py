@@ -21,6 +21,7 @@ from serve_app.lesson.kept import TurnKind
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Lessons, turn_id_of
+from serve_app.routes.typed import Typed, typed
 
 logger = logging.getLogger("ray.serve")
 
@@ -105,16 +106,16 @@ class Connection:
                 self._choosing.cancel()
             await self._stop_turn()
 
-    def _begin(self, asked: bytes | TurnKind) -> None:
-        """A turn: the answer to a recording, or the tutor unasked."""
+    async def _begin(self, asked: bytes | Typed | TurnKind) -> None:
+        """A turn, in place of one that runs: the answer to what was recorded or typed, or the tutor unasked."""
+        if await self._stop_turn():
+            await self._send(json.dumps({"event": "cancelled"}))
         self._turn = asyncio.create_task(self._answer(asked, self._choice, self._pending()))
 
     async def _handle(self, message: Message) -> None:
         recording = message.get("bytes")
         if recording is not None:
-            if await self._stop_turn():
-                await self._send(json.dumps({"event": "cancelled"}))
-            self._begin(recording)
+            await self._begin(recording)
             return
         await self._handle_command(_command(message.get("text") or ""))
 
@@ -134,13 +135,16 @@ class Connection:
             case "start" | "finish" as kind:
                 if command:
                     raise InvalidField(f"'{kind}' takes no fields; send 'settings' before it.")
-                if await self._stop_turn():
-                    await self._send(json.dumps({"event": "cancelled"}))
-                self._begin(kind)
+                await self._begin(kind)
+            case "say":
+                said = typed(command.pop("text", None))
+                if command:
+                    raise InvalidField("'say' takes 'text' alone; send 'settings' before it.")
+                await self._begin(said)
             case other:
                 kind = shown(str(other))
                 raise InvalidField(
-                    f"Unknown message type '{kind}'; send 'settings', 'start', 'finish', 'cancel', or audio as binary."
+                    f"Unknown message type '{kind}'; send settings, say, start, finish or cancel, or audio as binary."
                 )
 
     def _pending(self) -> asyncio.Task[None] | None:
@@ -162,7 +166,9 @@ class Connection:
             with self._lessons.refusals(ROUTE):
                 await self._choose(command)
 
-    async def _answer(self, asked: bytes | TurnKind, choice: Choice, choosing: asyncio.Task[None] | None) -> None:
+    async def _answer(
+        self, asked: bytes | Typed | TurnKind, choice: Choice, choosing: asyncio.Task[None] | None
+    ) -> None:
         """One turn, from recording to `complete` or `error`; the connection stays open either way.
 
         It waits for the settings that were sent before the recording.
@@ -184,6 +190,8 @@ class Connection:
                     of = {"route": ROUTE, "turn_id": turn_id, "owner": self._client.owner}
                     if isinstance(asked, bytes):
                         utterance = await self._lessons.utterance(asked, choice, "eager", **of)
+                    elif isinstance(asked, Typed):
+                        utterance = await self._lessons.typed(asked, choice, "eager", **of)
                     else:
                         utterance = await self._lessons.unasked(asked, choice, "eager", **of)
                 async with aclosing(self._lessons.events(utterance)) as events:
