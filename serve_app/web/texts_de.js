@@ -1,7 +1,7 @@
 /** The page in German; the same names as in texts_en.js. */
 
 export const de = {
-  tagline: 'Gespräche auf Portugiesisch',
+  tagline: 'Portugiesisch sprechen',
   settings: 'Einstellungen',
   close: 'Schließen',
   conversation: 'Gespräch',
@@ -114,7 +114,7 @@ export const de = {
   voice: 'Stimme',
   voiceDefault: 'Die des Servers',
   levelChoice: 'Niveau des Tutors',
-  levelAuto: 'Automatisch, wie du sprichst',
+  levelAuto: 'Automatisch',
   'levelName.A1': 'A1, erste Wörter',
   'levelName.A2': 'A2, einfache Sätze',
   'levelName.B1': 'B1, Themen des Alltags',
