@@ -42,7 +42,9 @@ def figures(replies: Sequence[Reply]) -> dict[str, tuple[float, int]]:
     found["of them, of what was said before"] = _share([reply.faults["question without an answer"] for reply in asked])
     for kind in get_args(Kind):
         if of_kind := [reply for reply in replies if reply.line.kind == kind and reply.line.answer]:
-            found[f"of them, {kind}"] = _share([reply.faults["question without an answer"] for reply in of_kind])
+            found[f"question without an answer: {kind}"] = _share(
+                [reply.faults["question without an answer"] for reply in of_kind]
+            )
     sure = [reply for reply in replies if reply.line.right and sure_errors(reply.heard, ())]
     found["errors that the rules found, not recast"] = _share([reply.faults["error not recast"] for reply in sure])
     found["without any fault"] = _share([not reply.found for reply in replies])
