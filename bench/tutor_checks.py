@@ -86,7 +86,8 @@ def question(text: str) -> str:
 
 
 def statements(text: str) -> str:
-    """The text without its questions."""
+    """The text without its questions. One that is quoted is no question: 'A gente pergunta: "Quanto custa?"'."""
+    text = _QUOTED.sub(lambda quoted: quoted.group().replace("?", ""), text)
     return " ".join(sentence for sentence in sentences(text) if not sentence.rstrip("\"'”’").endswith("?"))
 
 
@@ -178,14 +179,16 @@ def foreign_words(text: str) -> list[str]:
 def faults(text: str, line: Line, level: str, replies: Sequence[str] = ()) -> dict[str, bool]:
     """The checks that apply to the reply, each with whether it found its fault."""
     said_in_statements = statements(text)
+    to_tutor = line.kind in ("request", "tutor")
+    answered_in = text if line.kind in ("request", "advice") else said_in_statements  # "Que tal ...?"
     found: dict[str, bool | None] = {
         "opening repeated": opening_repeated(text, replies),
         "question repeated": question_repeated(text, replies, line.said),
-        "first-person echo": echo_in_first_person(text, line.said),
+        "first-person echo": not to_tutor and echo_in_first_person(text, line.said),
         "verb in the wrong person": wrong_person(text, line.said),
         "cheerful answer to bad news": _CHEERFUL.search(said_in_statements) is not None if line.bad_news else None,
         "bad news without sympathy": _SYMPATHY.search(text) is None if line.bad_news else None,
-        "question without an answer": _misses(line.answer, said_in_statements),
+        "question without an answer": _misses(line.answer, answered_in),
         "error not recast": _misses(line.right, text),
         "other languages": bool(foreign_words(text)),
         "too long": len(words(text)) > MOST_WORDS[level],

@@ -25,7 +25,7 @@ from serve_app.teaching.heard_errors import sure_errors
 
 from .inprocess import tutor
 from .tutor_checks import words
-from .tutor_conversations import Conversation, Part, conversations
+from .tutor_conversations import Conversation, Kind, Part, conversations
 from .tutor_replies import Reply, Served, Tutor, Typed, converse
 from .tutor_sheet import agreement, sheet
 
@@ -40,6 +40,11 @@ def figures(replies: Sequence[Reply]) -> dict[str, tuple[float, int]]:
         found[name] = _share([reply.faults[name] for reply in replies if name in reply.faults])
     asked = [reply for reply in replies if reply.conversation.asks_for_fact(reply.line)]
     found["of them, of what was said before"] = _share([reply.faults["question without an answer"] for reply in asked])
+    for kind in get_args(Kind):
+        if of_kind := [reply for reply in replies if reply.line.kind == kind and reply.line.answer]:
+            found[f"question without an answer: {kind}"] = _share(
+                [reply.faults["question without an answer"] for reply in of_kind]
+            )
     sure = [reply for reply in replies if reply.line.right and sure_errors(reply.heard, ())]
     found["errors that the rules found, not recast"] = _share([reply.faults["error not recast"] for reply in sure])
     found["without any fault"] = _share([not reply.found for reply in replies])
@@ -139,7 +144,7 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="without --url: a GGUF model")
     parser.add_argument("--transcript", action="store_true", help="the model is a base model without a chat template")
     parser.add_argument("--prompt", type=Path, help="without --url: a prompt file other than Parle's own")
-    parser.add_argument("--part", choices=get_args(Part), default="development", help="unseen: run once, studied since")
+    parser.add_argument("--part", choices=get_args(Part), default="development", help="blind2: nothing was tuned on it")
     parser.add_argument("--conversations", type=int, help="only so many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--temperature", type=float)

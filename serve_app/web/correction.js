@@ -1,7 +1,7 @@
 /** A correction of the server: which words of the learner's sentence were wrong, and the better ones. */
 
 import { el } from './dom.js';
-import { t } from './i18n.js';
+import { explained, t } from './i18n.js';
 
 const AROUND = 3; // words shown on each side, so that the place in the sentence is clear
 const TOGETHER = '\u00a0'; // a space that does not end a line
@@ -32,10 +32,11 @@ export function corrected(text, correction) {
   };
 }
 
-/** The correction under the learner's line: wrong words struck, the better ones beside them, the message below. */
+/** The correction under the learner's line: wrong words struck, the better ones beside them, below it why. */
 export function correctionNote(turn) {
   const parts = corrected(turn.said, turn.correction);
   if (!parts) return null;
+  const why = explained(`rule.${turn.correction.rule}`);
   return el(
     'div',
     { class: 'correction' },
@@ -49,6 +50,7 @@ export function correctionNote(turn) {
       el('ins', {}, parts.better),
       parts.after && (/^[.,;:!?]/.test(parts.after) ? parts.after : ` ${parts.after}`),
     ),
-    turn.correction.message ? el('p', { class: 'message' }, turn.correction.message) : null,
+    turn.correction.message ? el('p', { class: 'message', lang: 'pt-BR' }, turn.correction.message) : null,
+    why ? el('p', { class: 'message why' }, why) : null,
   );
 }

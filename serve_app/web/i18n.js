@@ -1,9 +1,12 @@
-/** The page's texts in Portuguese and English. The conversation itself is Portuguese in both. */
+/** The page's texts in five languages. The conversation itself is Portuguese in all of them. */
 
+import { de } from './texts_de.js';
 import { en } from './texts_en.js';
+import { es } from './texts_es.js';
+import { fr } from './texts_fr.js';
 import { pt } from './texts_pt.js';
 
-const TEXTS = { pt, en };
+export const TEXTS = { pt, en, es, fr, de };
 export const LANGUAGES = Object.keys(TEXTS);
 
 let language = 'pt';
@@ -25,10 +28,26 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? '');
 }
 
+/**
+ * What explains something Portuguese to those who read another language: a correction (`rule.*`), a sentence
+ * (`gloss.*`). '' on the page in Portuguese, which needs none.
+ */
+export function explained(key) {
+  return TEXTS[language][key] ?? '';
+}
+
+const ENGLISH = { one: 'st', two: 'nd', few: 'rd', other: 'th' };
+const ORDINALS = {
+  pt: (place) => `${place}º`,
+  en: (place) => place + ENGLISH[new Intl.PluralRules('en', { type: 'ordinal' }).select(place)],
+  es: (place) => `${place}.º`,
+  fr: (place) => (place === 1 ? '1er' : `${place}e`),
+  de: (place) => `${place}`, // "Platz 2"
+};
+
 /** A place in a row: "2º", "2nd". */
 export function ordinal(place) {
-  const ending = { one: 'st', two: 'nd', few: 'rd', other: 'th' };
-  return language === 'pt' ? `${place}º` : place + ending[new Intl.PluralRules('en', { type: 'ordinal' }).select(place)];
+  return ORDINALS[language](place);
 }
 
 /** Whether there is a text with that key. */
@@ -43,11 +62,12 @@ export function seconds(ms) {
   return `${format.format(ms / 1000)} s`;
 }
 
-/** Switch the language of all elements with `data-i18n` (text) or `data-i18n-label` (aria-label). */
+/** Switch the language of all elements with `data-i18n` (text), `data-explained` or `data-i18n-label` (aria-label). */
 export function use(wanted) {
   language = LANGUAGES.includes(wanted) ? wanted : preferred();
-  document.documentElement.lang = language === 'pt' ? 'pt-BR' : 'en';
+  document.documentElement.lang = language === 'pt' ? 'pt-BR' : language;
   for (const node of document.querySelectorAll('[data-i18n]')) node.textContent = t(node.dataset.i18n);
+  for (const node of document.querySelectorAll('[data-explained]')) node.textContent = explained(node.dataset.explained);
   for (const node of document.querySelectorAll('[data-i18n-label]')) {
     node.setAttribute('aria-label', t(node.dataset.i18nLabel));
   }

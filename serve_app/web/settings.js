@@ -29,9 +29,7 @@ export class Settings {
     for (const radio of document.querySelectorAll('[name=speed]')) {
       radio.addEventListener('change', () => this.#change('speed', Number(radio.value)));
     }
-    for (const radio of document.querySelectorAll('[name=language]')) {
-      radio.addEventListener('change', () => this.#change('language', radio.value));
-    }
+    byId('language').addEventListener('change', (event) => this.#change('language', event.target.value));
     byId('timing-choice').addEventListener('change', (event) => this.#change('timing', event.target.checked));
     byId('slow').addEventListener('click', () => {
       this.#change('speed', choices.speed === SLOW ? 1 : SLOW);
@@ -58,7 +56,7 @@ export class Settings {
     byId('level-choice').replaceChildren(el('option', { value: '' }, t('levelAuto')), ...levels);
     byId('level-choice').value = level ?? '';
     for (const radio of document.querySelectorAll('[name=speed]')) radio.checked = Number(radio.value) === speed;
-    for (const radio of document.querySelectorAll('[name=language]')) radio.checked = radio.value === current();
+    byId('language').value = current();
     byId('timing-choice').checked = this.#choices.timing;
     byId('slow').setAttribute('aria-pressed', String(speed === SLOW));
   }

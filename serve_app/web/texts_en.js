@@ -1,4 +1,4 @@
-/** The page in English; the same names as in texts_pt.js. */
+/** The page in English; the same names as in texts_pt.js, and those that explain Portuguese (i18n.js). */
 
 export const en = {
   tagline: 'conversation in Portuguese',
@@ -9,6 +9,9 @@ export const en = {
   welcomeTitle: 'Shall we talk?',
   welcome: 'Speak Portuguese, in your own way. I listen, answer at your level and gently correct what I can.',
   welcomeTry: 'Not sure how to begin? Say, for example:',
+  'gloss.name': 'Hi! My name is Ana and I live in Lisbon.',
+  'gloss.yesterday': 'Yesterday I went to the market and bought fruit.',
+  'gloss.opinion': 'What do you think of travelling alone?',
   welcomeHow: 'Hold the button while you speak, or tap it to begin and again to send. On a keyboard: the space bar.',
   welcomePrivacy: 'The microphone is open only while you speak. This browser keeps the latest recordings, for a day at most, so that you can hear them again; the server keeps the text of the conversation, which you can delete in the settings.',
 
@@ -176,4 +179,32 @@ export const en = {
   'error.too_large': 'The recording is too large. Say a little less at a time.',
   'error.too_long': 'The recording is too long. Say a little less at a time.',
   'error.unknown': 'The server answered with an error: {message}',
+
+  'rule.adjective': 'The adjective agrees with its noun in gender and number.',
+  'rule.age': 'Age is told with “ter” (to have): tenho vinte anos.',
+  'rule.article': 'Here the noun needs its article.',
+  'rule.being': 'Where we are from and what we are is told with “ser”: sou médica, sou do Canadá.',
+  'rule.choice': 'This is translated word for word; Portuguese says it otherwise.',
+  'rule.comparison': 'A few comparatives are a single word: melhor, pior, maior, menor.',
+  'rule.conhecer': 'We know people and places with “conhecer”, and facts with “saber”.',
+  'rule.country': 'Some countries take an article and others do not: do Brasil, de Portugal.',
+  'rule.gender': 'Every noun is masculine or feminine, and the words beside it follow: o problema, a viagem.',
+  'rule.gostar': '“Gostar” is always followed by “de”.',
+  'rule.if': 'After “se” and “quando”, what may happen has a form of its own: quando eu for, se eu tivesse.',
+  'rule.impersonal': '“Haver” (there is) and “fazer” (of time) stay in the singular.',
+  'rule.infinitive': 'The second verb stays in its basic form.',
+  'rule.name': 'You tell your name with a reflexive verb: eu me chamo.',
+  'rule.participle': 'This participle is irregular, like feito or aberto.',
+  'rule.past': 'What is over takes the past: “fui” for one time, “ia” for a habit.',
+  'rule.person': 'The verb changes with the person: eu falo, você fala, nós falamos.',
+  'rule.plural': 'With more than one, the noun and the words beside it take the plural.',
+  'rule.precisar': '“Precisar” takes “de” before a thing: preciso de ajuda.',
+  'rule.preposition': 'This takes another preposition, or none, or one that joins the article: de + o = do.',
+  'rule.pronoun': 'The short pronouns me, te, se and nos mostly go before the verb.',
+  'rule.reflexive': 'The pronoun goes with the person: eu me, você se, nós nos.',
+  'rule.saber': '“Saber” before a verb means that you know how to do it: sei nadar.',
+  'rule.since': '“Há” tells for how long, or how long ago.',
+  'rule.spanish': 'This word is Spanish; Portuguese has its own.',
+  'rule.state': 'How we are at the moment is told with “estar” or “estar com”: estou com fome.',
+  'rule.subjunctive': 'Wishes, doubts and words like “embora” call for the subjunctive.',
 };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,11 @@ CUT_OFF = (
     "status of 50",
 )
 """What Chromium itself writes on the console of a page whose server is away or still starting."""
+
+TALK = re.compile(
+    "^(Falar|Enviar o que falei|Talk|Send what I said|Hablar|Enviar lo que dije|Parler|Envoyer ce que j’ai dit"
+    "|Sprechen|Senden, was ich gesagt habe)$"
+)
 
 PATIENCE_S = 90.0
 POLL_S = 0.05
@@ -129,10 +135,8 @@ class Learner:
 
     @property
     def talk_button(self) -> Locator:
-        """One button: it begins, and it sends. On a page in either language."""
-        names = ("Falar", "Enviar o que falei", "Talk", "Send what I said")
-        buttons = [self.button(name) for name in names]
-        return buttons[0].or_(buttons[1]).or_(buttons[2]).or_(buttons[3])
+        """One button: it begins, and it sends. On a page in any language."""
+        return self.page.get_by_role("button", name=TALK)
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)

@@ -16,7 +16,7 @@ from browser.lesson import REPLIES, SECOND
 from serve_app.access import keys
 
 
-@pytest.mark.parametrize("language", ["pt-BR", "en-GB"])
+@pytest.mark.parametrize("language", ["pt-BR", "en-GB", "de-DE"])
 def test_the_key_is_asked_for_once_and_never_kept(
     browser: Browser, speech: Speaker, microphone: Microphone, tmp_path: Path, language: str
 ) -> None:

@@ -25,7 +25,7 @@ def recording(speech: Speaker, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_the_parts_of_the_page_that_need_no_browser() -> None:
-    output_of(NODE, "--test", ROOT / "tests/web/modules.test.mjs")
+    output_of(NODE, "--test", *sorted((ROOT / "tests/web").glob("*.test.mjs")))
 
 
 def test_the_node_client_prints_a_turn_and_writes_the_pieces(site: Site, recording: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from bench.tutor_checks import faults
-from bench.tutor_conversations import Conversation, Line, Part, conversations
+from bench.tutor_conversations import Conversation, Kind, Line, Part, conversations
 from bench.tutor_replies import Reply
 from bench.tutor_sheet import Row, agreement, sheet
 from serve_app.protocols import LEVELS
@@ -78,13 +78,50 @@ def test_an_answer_must_be_said_and_not_asked() -> None:
 def test_each_part_of_the_conversations_has_all_levels() -> None:
     for part in get_args(Part):
         chosen = conversations(part)
-        if part == "blind":
+        if part in ("blind", "blind2"):
             assert {one.level for one in chosen} == set(LEVELS[:5])
         else:
             assert sorted(one.level for one in chosen) == sorted(LEVELS[:5] * 4)
         assert {len(one.lines) for one in chosen} == {8}
     said = [line.said for part in get_args(Part) for one in conversations(part) for line in one.lines]
-    assert len(set(said)) > 655
+    assert len(set(said)) > 850
+
+
+def test_the_last_part_is_passed_by_its_examples_and_not_by_an_echo() -> None:
+    chosen = conversations("blind2")
+    for one in chosen:
+        earlier: list[str] = []
+        for line in one.lines:
+            assert bool(line.example) == bool(line.right or line.answer or line.bad_news), line.said
+            assert bool(line.kind) == bool(line.answer), line.said
+            if line.example is None:
+                continue
+            found = [name for name, fault in faults(line.example, line, one.level, earlier).items() if fault]
+            assert not found, (line.said, line.example, found)
+            earlier.append(line.example)
+            echo = faults(f"Você disse: {line.said}", line, one.level)
+            assert echo.get("error not recast", True), line.said
+            if line.kind not in ("request", "goodbye"):
+                assert echo.get("question without an answer", True), line.said
+            for text in ("Entendo. Que coisa! O que você acha disso?", "Boa pergunta! Não sei dizer. Me conta mais."):
+                dull = faults(text, line, one.level)
+                assert dull.get("error not recast", True), line.said
+                assert dull.get("question without an answer", True), line.said
+    asked = [line for one in chosen for line in one.lines if line.kind and line.kind != "goodbye"]
+    assert len(asked) >= 60
+    assert {line.kind for line in asked} == set(get_args(Kind)) - {"goodbye"}
+    assert all(one.asks_for_fact(line) for one in chosen for line in one.lines if line.kind == "memory")
+    assert len({one.first_language for one in chosen}) >= 10
+
+
+def test_an_error_may_be_recast_in_either_person_and_an_answer_may_quote_a_question() -> None:
+    line = Line("Ontem eu foi na praia.", right=r"\b(?:fui\b|você foi\b)")
+    assert not faults("Ah, você foi à praia. Com quem?", line, "A1")["error not recast"]
+    asked = Line("Como eu pergunto o preço?", answer="quanto custa", kind="say")
+    assert not faults("A gente diz: “Quanto custa?”", asked, "A1")["question without an answer"]
+    assert faults("Quanto custa?", asked, "A1")["question without an answer"]
+    advised = Line("Me dá uma ideia.", answer="bilhete", kind="advice")
+    assert not faults("Que tal um bilhete?", advised, "A1")["question without an answer"]
 
 
 def test_a_sheet_that_was_filled_in_says_how_far_the_checks_agree(tmp_path: Path) -> None:
