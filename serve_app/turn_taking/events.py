@@ -1,7 +1,7 @@
 """What a `TurnDetector` reports. All times are seconds of audio since the first sample that it was fed.
 
-SpeechStarted  ->  LikelyEnd*  ->  SpeechStopped      the learner said something
-SpeechStarted  ->  FalseStart                         it was nothing: whoever fell silent goes on
+SpeechStarted -> (Paused -> LikelyEnd?)* -> SpeechStopped      the learner said something
+SpeechStarted -> Paused? -> FalseStart                         it was nothing: whoever fell silent goes on
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 StopReason = Literal["silence", "finished", "patience"]
-"""silence: as long as `silence_duration_ms`; finished: what was said sounds and reads complete; patience: a longer pause
-than this learner needs."""
+"""silence: as long as `silence_duration_ms`; finished: what was said sounds and reads complete; patience: a pause
+longer than this learner needs."""
 
 FalseStartReason = Literal["too_short", "backchannel", "echo"]
 """too_short: a cough or a click; backchannel: "aham", which does not ask for the floor; echo: the tutor's own words."""
@@ -30,11 +30,18 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """The voice fell silent: a good moment to transcribe the utterance up to `at_s` and tell `TurnDetector.heard`."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LikelyEnd:
     """A pause that may be the end: work on the answer may begin, but nothing of it may be heard yet.
 
-    `probability` (0..1) that the learner has finished. Reported when a pause begins to look like an end, at most once a
-    pause; if the learner goes on, nothing is reported until the next `LikelyEnd` or the `SpeechStopped`.
+    `probability` (0..1) that the learner has finished. At most once a pause; a learner who goes on is not reported:
+    the next event is a `Paused` or the `SpeechStopped`.
     """
 
     at_s: float
@@ -61,4 +68,4 @@ class FalseStart:
     reason: FalseStartReason
 
 
-TurnEvent = SpeechStarted | LikelyEnd | SpeechStopped | FalseStart
+TurnEvent = SpeechStarted | Paused | LikelyEnd | SpeechStopped | FalseStart

@@ -5,7 +5,7 @@ import pytest
 
 from serve_app.audio import decode
 from serve_app.package_data import data_file
-from serve_app.turn_taking import SpeechStarted, SpeechStopped, TurnDetector, TurnEvent, TurnSettings
+from serve_app.turn_taking import LikelyEnd, Paused, SpeechStarted, SpeechStopped, TurnDetector, TurnEvent, TurnSettings
 
 RATE = 16_000
 
@@ -30,10 +30,11 @@ def server_vad(silence_ms: int = 500, **more: object) -> TurnSettings:
 
 def test_an_utterance_starts_and_stops_after_the_silence_asked_for(greeting: np.ndarray) -> None:
     detector = TurnDetector(server_vad(700))
-    started, stopped = feed(detector, np.concatenate([room(1), greeting, room(2)]))
+    started, *pauses, stopped = feed(detector, np.concatenate([room(1), greeting, room(2)]))
 
     assert isinstance(started, SpeechStarted)
     assert isinstance(stopped, SpeechStopped)
+    assert {type(event) for event in pauses} == {Paused, LikelyEnd}
     assert not started.over_tutor
     assert 0.6 < started.at_s < 1.2  # 300 ms before the voice
     assert stopped.at_s - stopped.voice_end_s == pytest.approx(0.7, abs=0.033)
@@ -58,7 +59,7 @@ def test_a_short_noise_over_the_tutor_does_not_interrupt(greeting: np.ndarray) -
 
 def test_reset_forgets_the_utterance_but_not_the_time(greeting: np.ndarray) -> None:
     detector = TurnDetector(server_vad())
-    assert feed(detector, greeting)
+    assert isinstance(feed(detector, greeting)[0], SpeechStarted)
     detector.reset()
     assert feed(detector, room(2)) == []
     assert detector.now_s == pytest.approx((len(greeting) + 2 * RATE) / RATE, abs=0.064)
