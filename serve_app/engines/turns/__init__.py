@@ -1,0 +1,1 @@
+"""Models that hear who speaks and whether they have finished: ONNX, on the processor, on every stack."""
