@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -109,6 +110,8 @@ class Utterance:
     """Where the tutor speaks unasked there is no audio."""
     text: str = ""
     """What was typed; then there is no audio."""
+    heard: Future[Transcript] | None = None
+    """Where the audio was given to STT before the turn began: what it hears."""
 
     @property
     def conversation_id(self) -> str:

@@ -133,7 +133,8 @@ class TurnPipeline:
         await self._enter("stt")
         audio = self._utterance.audio
         with self._recorder.calling("stt", duration_s(audio, STT_SAMPLE_RATE)) as call:
-            transcript = await self._stages.stt.transcribe(audio, conversation.last_reply)
+            heard = self._utterance.heard or self._stages.stt.transcribe(audio, conversation.last_reply)
+            transcript = await heard
             call.received(transcript.compute_s)
         if transcript.no_speech:
             raise NoSpeech("No speech was heard in the recording; speak closer to the microphone and try again.")

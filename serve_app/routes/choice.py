@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from serve_app.config.stack import Order
@@ -14,7 +15,9 @@ from serve_app.errors import InvalidField, did_you_mean
 from serve_app.lesson.kept import TurnKind
 from serve_app.lesson.stage_protocols import Utterance
 from serve_app.protocols import Audio, CefrLevel
+from serve_app.routes.asked import Sound, Typed
 
+NO_AUDIO: Audio = np.zeros(0, np.float32)
 SESSION_ID = r"^[A-Za-z0-9._:-]{1,128}$"
 
 
@@ -67,19 +70,17 @@ class Choice(BaseModel):
 
 
 def utterance_of(
-    samples: Audio,
+    asked: Sound | Typed | TurnKind,
     received_at: float,
     choice: Choice,
     order: Order,
     route: str,
     turn_id: str,
     owner: str,
-    kind: TurnKind = "turn",
-    text: str = "",
 ) -> Utterance:
     """The turn of a client that chose this; without a session id in a new conversation."""
     return Utterance(
-        samples,
+        asked.samples if isinstance(asked, Sound) else NO_AUDIO,
         choice.session_id or uuid.uuid4().hex,
         turn_id,
         received_at,
@@ -91,6 +92,7 @@ def utterance_of(
         route,
         owner,
         choice.scenario,
-        kind,
-        text,
+        asked if isinstance(asked, str) else "turn",
+        asked.text if isinstance(asked, Typed) else "",
+        asked.heard if isinstance(asked, Sound) else None,
     )

@@ -11,15 +11,13 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, contextmanager
 from functools import partial
 
-import numpy as np
-
 from serve_app import audio
 from serve_app.config.limits import Limits
 from serve_app.config.stack import Order, StackArgs
 from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
 from serve_app.errors import BadAudio, Busy, StackError
 from serve_app.lesson.events import Event
-from serve_app.lesson.kept import ConversationStore, TurnKind
+from serve_app.lesson.kept import ConversationStore
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import answer_within
 from serve_app.lesson.stage_protocols import StageQueries, Stages, Utterance
@@ -27,6 +25,7 @@ from serve_app.lesson.turn import Turn
 from serve_app.lesson.turn_record import TurnRecord
 from serve_app.observe.observer import Observer
 from serve_app.protocols import Audio, CefrLevel
+from serve_app.routes.asked import Asked, Sound
 from serve_app.routes.choice import Choice, utterance_of
 from serve_app.routes.gate import Client
 from serve_app.routes.graceful_stop import Cuttable, GracefulStop
@@ -34,7 +33,6 @@ from serve_app.routes.places import RETRY_AFTER_S, Place, Places
 from serve_app.routes.presence import OpenConnection, Presence
 from serve_app.routes.shares import Shares
 from serve_app.routes.single_calls import SingleCalls
-from serve_app.routes.typed import Typed
 from serve_app.routes.upload import too_large
 from serve_app.routes.voices import Voices
 from serve_app.routes.warmings import Warmings
@@ -43,8 +41,6 @@ from serve_app.teaching import planner
 from serve_app.teaching.plan import Plan, Said
 
 logger = logging.getLogger("ray.serve")
-
-NO_AUDIO: Audio = np.zeros(0, np.float32)
 
 
 class Lessons:
@@ -178,9 +174,9 @@ class Lessons:
         return self._observer.refusals(route)
 
     async def utterance(
-        self, recording: bytes, choice: Choice, order: Order, *, route: str, turn_id: str, owner: str = ""
+        self, asked: Asked, choice: Choice, order: Order, *, route: str, turn_id: str, owner: str = ""
     ) -> Utterance:
-        """Decode a recording and check the choice that goes with it.
+        """The turn of what a client asks; a recording is decoded, and the choice that goes with it checked.
 
         `route` is for metrics and logs; `turn_id` comes from `turn_id_of`, `owner` is that of `gate.Client`.
 
@@ -188,38 +184,14 @@ class Lessons:
             BadAudio, TooLarge, InvalidField: the client has to change something.
         """
         received_at = time.perf_counter()
-        self._check(recording)
+        if isinstance(asked, bytes):
+            self._check(asked)
         self.scenarios.check(choice.scenario)
         await self.check_voice(choice.voice)
-        samples = await self.decode(recording)
-        return utterance_of(samples, received_at, choice, order, route, turn_id, owner)
-
-    async def unasked(
-        self, kind: TurnKind, choice: Choice, order: Order, *, route: str, turn_id: str, owner: str = ""
-    ) -> Utterance:
-        """The turn in which the tutor opens a lesson, or sums it up; otherwise as `utterance`.
-
-        Raises:
-            InvalidField: the client has to change something.
-        """
-        self.scenarios.check(choice.scenario)
-        await self.check_voice(choice.voice)
+        if isinstance(asked, bytes):
+            asked = Sound(await self.decode(asked))
         self.presence.sign_of_life()
-        return utterance_of(NO_AUDIO, time.perf_counter(), choice, order, route, turn_id, owner, kind=kind)
-
-    async def typed(
-        self, what: Typed, choice: Choice, order: Order, *, route: str, turn_id: str, owner: str = ""
-    ) -> Utterance:
-        """The turn of an utterance that was typed; otherwise as `utterance`.
-
-        Raises:
-            InvalidField: the client has to change something.
-        """
-        received_at = time.perf_counter()
-        self.scenarios.check(choice.scenario)
-        await self.check_voice(choice.voice)
-        self.presence.sign_of_life()
-        return utterance_of(NO_AUDIO, received_at, choice, order, route, turn_id, owner, text=what.text)
+        return utterance_of(asked, received_at, choice, order, route, turn_id, owner)
 
     async def decode(self, recording: bytes) -> Audio:
         """A recording as the STT stage takes it.

@@ -16,12 +16,12 @@ from serve_app.errors import BadAudio, InvalidField, ParleError
 from serve_app.lesson.events import Failed, Waiting, sse
 from serve_app.lesson.stage_protocols import Utterance
 from serve_app.routes.api_docs import answers, body_of
+from serve_app.routes.asked import Typed, fields_of_json, typed
 from serve_app.routes.choice import Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.keep_alive import kept_alive
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.places import Place
-from serve_app.routes.typed import Typed, fields_of_json, typed
 from serve_app.routes.upload import Upload
 from serve_app.routes.upload_form import declared_length, read_turn
 
@@ -73,10 +73,7 @@ class SseRoute:
             if not waits:
                 slot.enter_context(lessons.turn())
             of = {"route": ROUTE, "turn_id": turn_id_of(request.headers), "owner": client.owner}
-            if isinstance(asked, Typed):
-                utterance = await lessons.typed(asked, choice, order, **of)
-            else:
-                utterance = await lessons.utterance(asked, choice, order, **of)
+            utterance = await lessons.utterance(asked, choice, order, **of)
             return EventStream(lessons, utterance, place, slot.pop_all(), waits=waits)
 
 

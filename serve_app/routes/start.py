@@ -14,11 +14,11 @@ from starlette.datastructures import FormData
 from serve_app.errors import NotFound, TooLarge
 from serve_app.lesson.kept import TurnKind
 from serve_app.routes.api_docs import answers, body_of
+from serve_app.routes.asked import fields_of_json, plain
 from serve_app.routes.choice import SESSION_ID, Choice
 from serve_app.routes.gate import client_of
 from serve_app.routes.lessons import Lessons, turn_id_of
 from serve_app.routes.sse import ROUTE, EventStream, TurnFields, order_of, wait_of
-from serve_app.routes.typed import fields_of_json, plain
 from serve_app.routes.upload import Upload
 from serve_app.routes.upload_form import declared_length
 
@@ -96,7 +96,7 @@ class StartRoutes:
             waits = not place.taken
             if not waits:
                 slot.enter_context(lessons.turn())
-            utterance = await lessons.unasked(
+            utterance = await lessons.utterance(
                 kind, choice, order, route=ROUTE, turn_id=turn_id_of(request.headers), owner=client.owner
             )
             return EventStream(lessons, utterance, place, slot.pop_all(), waits=waits)

@@ -15,13 +15,12 @@ from starlette.types import Message
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from serve_app.errors import Busy, InvalidField, ParleError, Stopping, shown
-from serve_app.lesson.events import Waiting
 from serve_app.lesson.events import websocket as message_of
-from serve_app.lesson.kept import TurnKind
+from serve_app.routes.asked import Asked, typed
 from serve_app.routes.choice import Choice
+from serve_app.routes.dialogue import Dialogue
 from serve_app.routes.gate import client_of
-from serve_app.routes.lessons import Lessons, turn_id_of
-from serve_app.routes.typed import Typed, typed
+from serve_app.routes.lessons import Lessons
 
 logger = logging.getLogger("ray.serve")
 
@@ -79,13 +78,11 @@ class Connection:
 
     def __init__(self, socket: WebSocket, lessons: Lessons) -> None:
         self._socket = socket
-        self._client = client_of(socket.scope)
         self._lessons = lessons
+        self._dialogue = Dialogue(lessons, client_of(socket.scope), ROUTE, socket.headers)
         self._choice = Choice(session_id=uuid.uuid4().hex)
         self._choosing: asyncio.Task[None] | None = None
         """Settings whose voice is still being looked up."""
-        self._turn: asyncio.Task[None] | None = None
-        self._turns = 0
         self._handling = False
         self._wait = False
         """Whether its turns wait for a place where the server is full."""
@@ -104,13 +101,13 @@ class Connection:
         finally:
             if self._choosing is not None:
                 self._choosing.cancel()
-            await self._stop_turn()
+            await self._dialogue.stop()
 
-    async def _begin(self, asked: bytes | Typed | TurnKind) -> None:
+    async def _begin(self, asked: Asked) -> None:
         """A turn, in place of one that runs: the answer to what was recorded or typed, or the tutor unasked."""
-        if await self._stop_turn():
+        if await self._dialogue.stop():
             await self._send(json.dumps({"event": "cancelled"}))
-        self._turn = asyncio.create_task(self._answer(asked, self._choice, self._pending()))
+        await self._dialogue.begin(self._answer(asked, self._choice, self._pending()))
 
     async def _handle(self, message: Message) -> None:
         recording = message.get("bytes")
@@ -123,7 +120,7 @@ class Connection:
         match command.pop("type", None):
             case "cancel":
                 self._lessons.presence.sign_of_life()
-                await self._stop_turn()
+                await self._dialogue.stop()
                 await self._send(json.dumps({"event": "cancelled"}))
             case "settings":
                 self._wait = _flag("wait", command.pop("wait", self._wait))
@@ -166,9 +163,7 @@ class Connection:
             with self._lessons.refusals(ROUTE):
                 await self._choose(command)
 
-    async def _answer(
-        self, asked: bytes | Typed | TurnKind, choice: Choice, choosing: asyncio.Task[None] | None
-    ) -> None:
+    async def _answer(self, asked: Asked, choice: Choice, choosing: asyncio.Task[None] | None) -> None:
         """One turn, from recording to `complete` or `error`; the connection stays open either way.
 
         It waits for the settings that were sent before the recording.
@@ -176,27 +171,10 @@ class Connection:
         if choosing is not None:
             await asyncio.wait([choosing])
             choice = self._choice
-        async with self._answering_errors():
-            with ExitStack() as slot:
-                with self._lessons.refusals(ROUTE):
-                    slot.enter_context(self._lessons.shares.turn(self._client))
-                    place = slot.enter_context(self._lessons.place(self._client, wait=self._wait))
-                    async with aclosing(place.numbers()) as numbers:
-                        async for number in numbers:
-                            await self._send(message_of(Waiting(number)))
-                    slot.enter_context(self._lessons.turn())
-                    self._turns += 1
-                    turn_id = turn_id_of(self._socket.headers, self._turns)
-                    of = {"route": ROUTE, "turn_id": turn_id, "owner": self._client.owner}
-                    if isinstance(asked, bytes):
-                        utterance = await self._lessons.utterance(asked, choice, "eager", **of)
-                    elif isinstance(asked, Typed):
-                        utterance = await self._lessons.typed(asked, choice, "eager", **of)
-                    else:
-                        utterance = await self._lessons.unasked(asked, choice, "eager", **of)
-                async with aclosing(self._lessons.events(utterance)) as events:
-                    async for event in events:
-                        await self._send(message_of(event))
+        turn = self._dialogue.events(asked, choice, wait=self._wait)
+        async with self._answering_errors(), aclosing(turn) as events:
+            async for event in events:
+                await self._send(message_of(event))
 
     @asynccontextmanager
     async def _answering_errors(self) -> AsyncGenerator[None, None]:
@@ -209,19 +187,10 @@ class Connection:
             logger.exception("a WebSocket message failed")
             await self._send(_error(FAILED))
 
-    async def _stop_turn(self) -> bool:
-        """Cancel the running turn with all its work; returns whether there was one."""
-        turn, self._turn = self._turn, None
-        if turn is None or turn.done():
-            return False
-        turn.cancel()
-        await asyncio.wait([turn])
-        return True
-
     @property
     def busy(self) -> bool:
         """Whether a turn is running, or a message being handled."""
-        return self._handling or (self._turn is not None and not self._turn.done())
+        return self._handling or self._dialogue.running
 
     async def tell(self, message: str) -> None:
         """Send a message that does not answer one of the client's."""

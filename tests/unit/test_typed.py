@@ -13,7 +13,7 @@ from support.site_without_ray import Site, site_of
 
 from serve_app.audio import wav
 from serve_app.errors import InvalidField
-from serve_app.routes.typed import TYPED_CHARACTERS, typed
+from serve_app.routes.asked import TYPED_CHARACTERS, typed
 
 
 @pytest.fixture(scope="module")

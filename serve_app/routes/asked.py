@@ -1,13 +1,16 @@
-"""An utterance that was typed instead of spoken."""
+"""What a turn may answer: a recording, sound, what was typed; or the tutor speaks unasked."""
 
 from __future__ import annotations
 
 import json
 import unicodedata
+from asyncio import Future
 from dataclasses import dataclass
 from typing import Any
 
 from serve_app.errors import InvalidField
+from serve_app.lesson.kept import TurnKind
+from serve_app.protocols import Audio, Transcript
 
 TYPED_CHARACTERS = 1000
 """Longest typed utterance; a minute of speech has about as many."""
@@ -18,6 +21,18 @@ class Typed:
     """What the learner wrote: one line without control characters, at most TYPED_CHARACTERS long."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What the learner said, mono at 16 kHz; `heard` where it is being transcribed already."""
+
+    samples: Audio
+    heard: Future[Transcript] | None = None
+
+
+Asked = bytes | Sound | Typed | TurnKind
+"""Bytes are a recording, in any container. The kinds of a turn other than "turn" are of a tutor that speaks unasked."""
 
 
 def typed(value: Any) -> Typed:
