@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -18,7 +18,7 @@ from serve_app.config.strict import Strict
 from serve_app.errors import did_you_mean
 from serve_app.protocols import CefrLevel
 
-Route = Literal["sse", "websocket", "web", "openai", "pronunciation"]
+Route = Literal["sse", "websocket", "web", "openai", "realtime", "pronunciation"]
 CardSharing = Literal["auto", "mps", "time-slicing"]
 Order = Literal["documented", "eager"]
 
@@ -255,7 +255,7 @@ class StackArgs(Strict):
         return sum(config.num_gpus for config in self.stages().values())
 
 
-ROUTES: list[str] = ["sse", "websocket", "web", "openai", "pronunciation"]
+ROUTES: list[str] = list(get_args(Route))
 SHARINGS: list[str] = ["auto", "mps", "time-slicing"]
 ENGINES: dict[str, list[str]] = {
     "stt": ["faster-whisper", "transformers"],

@@ -55,6 +55,12 @@ class Conversation:
         """What the tutor said last, "" at the beginning."""
         return next((exchange.tutor for exchange in reversed(self.exchanges) if exchange.tutor), "")
 
+    def hearing(self, reply: str | None) -> Conversation:
+        """The conversation where only that was heard of the last reply; None: all of it."""
+        if reply is None or not self.exchanges:
+            return self
+        return replace(self, exchanges=(*self.exchanges[:-1], replace(self.exchanges[-1], tutor=reply)))
+
     def with_exchange(self, exchange: Exchange, tokens: int | None = None) -> Conversation:
         """The conversation after one more exchange; `tokens` if the LLM counted the prompt and its reply."""
         if not (exchange.learner or exchange.tutor):

@@ -112,6 +112,10 @@ class Utterance:
     """What was typed; then there is no audio."""
     heard: Future[Transcript] | None = None
     """Where the audio was given to STT before the turn began: what it hears."""
+    silent: bool = False
+    """Whether the reply is only written."""
+    heard_reply: str | None = None
+    """What of the conversation's last reply was heard, where that was known only after its turn; None: all of it."""
 
     @property
     def conversation_id(self) -> str:

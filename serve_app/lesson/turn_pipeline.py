@@ -99,7 +99,8 @@ class TurnPipeline:
         await self._enter("llm")
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write())
-            group.create_task(self._speak())
+            if not self._utterance.silent:
+                group.create_task(self._speak())
 
     async def say(
         self,
@@ -117,7 +118,8 @@ class TurnPipeline:
             await self._waiting.put(event)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._say(made.text))
-            group.create_task(self._speak())
+            if not self._utterance.silent:
+                group.create_task(self._speak())
 
     @property
     def progress(self) -> Progress | None:

@@ -27,6 +27,7 @@ from serve_app.routes.lessons import Lessons
 from serve_app.routes.openai import OpenAiRoutes
 from serve_app.routes.origins import OriginCheck, Origins, hosts_of, path_of
 from serve_app.routes.pronunciation import PronunciationRoute
+from serve_app.routes.realtime.route import RealtimeRoute
 from serve_app.routes.safe_headers import SafeHeaders
 from serve_app.routes.scenarios import ScenarioRoute
 from serve_app.routes.sessions import SessionRoutes
@@ -78,6 +79,8 @@ def app_for(
     app.include_router(websocket.router())
     if "openai" in args.routes:
         app.include_router(OpenAiRoutes(args, lessons).router())
+    if "realtime" in args.routes:
+        app.include_router(RealtimeRoute(lessons).router())
     if "web" in args.routes:
         app.include_router(PageFiles().router())
     app.include_router(ApiDocs(app, keys.required).router())

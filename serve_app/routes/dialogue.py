@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import ExitStack, aclosing
+from dataclasses import replace
 from typing import Any
 
 from serve_app.lesson.events import Event, Waiting
@@ -43,8 +44,12 @@ class Dialogue:
         await asyncio.wait([turn])
         return True
 
-    async def events(self, asked: Asked, choice: Choice, *, wait: bool = False) -> AsyncGenerator[Event, None]:
+    async def events(
+        self, asked: Asked, choice: Choice, *, wait: bool = False, silent: bool = False, heard_reply: str | None = None
+    ) -> AsyncGenerator[Event, None]:
         """One turn from its place to Complete or Failed; with `wait` it queues where the server is full.
+
+        `silent`: written, not spoken. `heard_reply`: what was heard of the reply before, where that was not all.
 
         Raises:
             ParleError: it was refused before it began.
@@ -62,6 +67,7 @@ class Dialogue:
                 utterance = await self._lessons.utterance(
                     asked, choice, "eager", route=self._route, turn_id=turn_id, owner=self._client.owner
                 )
+            utterance = replace(utterance, silent=silent, heard_reply=heard_reply)
             async with aclosing(self._lessons.events(utterance)) as events:
                 async for event in events:
                     yield event

@@ -21,6 +21,8 @@ from serve_app.routes.origins import HEALTH, path_of
 
 SUBPROTOCOL = "parle"
 TOKEN_SUBPROTOCOL = "parle.token."
+OPENAI_SUBPROTOCOL = "openai-insecure-api-key."
+"""With which OpenAI's clients in a browser send a key, or a token."""
 NO_KEY = 4401
 """Closes a WebSocket: before it is accepted (a client sees HTTP 403), or later, when its key was withdrawn."""
 _CLIENT = "parle.client"
@@ -75,7 +77,8 @@ class Gate:
         scheme, _, secret = Headers(scope=scope).get("authorization", "").partition(" ")
         given = secret.strip() if scheme.lower() == "bearer" else ""
         for protocol in scope.get("subprotocols", ()) if not given else ():
-            given = protocol.removeprefix(TOKEN_SUBPROTOCOL) if protocol.startswith(TOKEN_SUBPROTOCOL) else given
+            for prefix in (TOKEN_SUBPROTOCOL, OPENAI_SUBPROTOCOL):
+                given = protocol.removeprefix(prefix) if protocol.startswith(prefix) else given
         if not given:
             raise Unauthorized("This server needs an API key: Authorization: Bearer KEY.", code="no_key")
         if (key := self._keys.find(given) or self._tokens.find(given)) is None:

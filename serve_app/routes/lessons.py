@@ -19,12 +19,12 @@ from serve_app.errors import BadAudio, Busy, StackError
 from serve_app.lesson.events import Event
 from serve_app.lesson.kept import ConversationStore
 from serve_app.lesson.speech_cutter import Pace
-from serve_app.lesson.stage_limits import answer_within
+from serve_app.lesson.stage_limits import answer_within, limited
 from serve_app.lesson.stage_protocols import StageQueries, Stages, Utterance
 from serve_app.lesson.turn import Turn
 from serve_app.lesson.turn_record import TurnRecord
 from serve_app.observe.observer import Observer
-from serve_app.protocols import Audio, CefrLevel
+from serve_app.protocols import Audio, CefrLevel, Transcript
 from serve_app.routes.asked import Asked, Sound
 from serve_app.routes.choice import Choice, utterance_of
 from serve_app.routes.gate import Client
@@ -192,6 +192,14 @@ class Lessons:
             asked = Sound(await self.decode(asked))
         self.presence.sign_of_life()
         return utterance_of(asked, received_at, choice, order, route, turn_id, owner)
+
+    async def hear(self, samples: Audio, said_before: str) -> Transcript:
+        """What is said in a part of an utterance, outside of a turn.
+
+        Raises:
+            ParleError: the stage failed, or gave no answer in time.
+        """
+        return await limited(self._stages, self.limits).stt.transcribe(samples, said_before)
 
     async def decode(self, recording: bytes) -> Audio:
         """A recording as the STT stage takes it.

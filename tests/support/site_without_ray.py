@@ -35,7 +35,7 @@ from support.waiting import wait_for
 Result = TypeVar("Result")
 
 EVERYTHING: dict[str, Any] = {
-    "routes": ["sse", "websocket", "web", "openai", "pronunciation"],
+    "routes": ["sse", "websocket", "web", "openai", "realtime", "pronunciation"],
     "cefr": {"engine": "lexical"},
 }
 

@@ -48,12 +48,12 @@ def line_of(text: str, part: str) -> int:
     [
         (
             "cpu_stack.yaml",
-            ["sse", "websocket", "web", "openai", "pronunciation"],
+            ["sse", "websocket", "web", "openai", "realtime", "pronunciation"],
             ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"],
         ),
         (
             "laptop_stack.yaml",
-            ["sse", "websocket", "web", "openai", "pronunciation"],
+            ["sse", "websocket", "web", "openai", "realtime", "pronunciation"],
             ["faster-whisper", "lexical", "llama-cpp", "kokoro-onnx"],
         ),
         ("local_stack.yaml", ["websocket", "web", "pronunciation"], ["transformers", "transformers", "vllm", "kokoro"]),

@@ -1,0 +1,113 @@
+"""A client's events about items, and the reading of any event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+
+from serve_app.errors import InvalidField
+from serve_app.protocols import Audio, Transcript
+from serve_app.routes.asked import Asked, Sound, Typed, typed
+from serve_app.routes.realtime.formats import Format, Intake
+from serve_app.routes.realtime.items import Item, Items, item_of
+from serve_app.routes.realtime.response import Response, Send
+
+MOST_CHARACTERS = 15_000_000
+"""Of one event: OpenAI's limit of 15 MB for an append."""
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """A client's event.
+
+    Raises:
+        InvalidField: it is too large, or no JSON object with a type.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise InvalidField(f"An event may have {MOST_CHARACTERS} characters.", code="invalid_event")
+    try:
+        event = json.loads(text)
+        if isinstance(event, dict):
+            json.dumps(event.get("item"), ensure_ascii=False).encode()  # half of a pair of surrogates fails here
+    except (ValueError, RecursionError):  # RecursionError: thousands of open brackets
+        event = None
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        raise InvalidField('An event must be a JSON object with a "type".', code="invalid_event")
+    return event
+
+
+async def tell_added(send: Send, item: Item, before: str | None) -> None:
+    for name in ("added", "done"):
+        await send({"type": f"conversation.item.{name}", "previous_item_id": before, "item": item.view()})
+
+
+async def create_item(items: Items, send: Send, format_: Format, event: dict[str, Any]) -> None:
+    """A message of the client's; the learner's waits for an answer.
+
+    Raises:
+        InvalidField: it is none that can be answered, or its place does not exist.
+    """
+    given = event.get("item")
+    item = item_of(given)
+    assert isinstance(given, dict)
+    texts: list[str] = []
+    sounds: list[Audio] = []
+    for part in given["content"]:
+        match part.get("type"):
+            case "input_text" | "output_text" | "text" if isinstance(part.get("text"), str):
+                texts.append(part["text"])
+                item.content.append({"type": part["type"], "text": part["text"]})
+            case "input_audio":
+                sounds.append(Intake(format_).samples(part.get("audio")))
+                item.content.append({"type": "input_audio", "transcript": part.get("transcript")})
+            case _:
+                kinds = "input_text or input_audio"
+                raise InvalidField(f"A part must be {kinds}.", code="invalid_value", param="item.content")
+    if item.role == "user" and sounds:
+        item.asked = Sound(np.concatenate(sounds))
+    elif item.role == "user":
+        item.asked = typed(" ".join(texts))
+    await tell_added(send, item, items.add(item, event.get("previous_item_id")))
+
+
+async def delete_item(items: Items, send: Send, event: dict[str, Any]) -> None:
+    items.drop(event.get("item_id"))
+    await send({"type": "conversation.item.deleted", "item_id": event["item_id"]})
+
+
+async def retrieve_item(items: Items, send: Send, event: dict[str, Any]) -> None:
+    item = items.find(event.get("item_id"))
+    await send({"type": "conversation.item.retrieved", "item": item.view()})
+
+
+async def truncate_item(items: Items, send: Send, last: Response | None, event: dict[str, Any]) -> str | None:
+    """The end of an answer was not heard; what was, where it is the last one."""
+    item, ms = items.find(event.get("item_id")), event.get("audio_end_ms")
+    if item.role != "assistant":
+        raise InvalidField("Only an answer can be truncated.", code="invalid_value", param="item_id")
+    if not isinstance(ms, int) or isinstance(ms, bool) or ms < 0:
+        raise InvalidField(
+            "audio_end_ms must be a whole number of milliseconds.", code="invalid_value", param="audio_end_ms"
+        )
+    heard = last.said_until(ms) if last is not None and last.item is item else None
+    for part in item.content if heard is not None else ():
+        if "transcript" in part:
+            part["transcript"] = heard
+    index = event.get("content_index")
+    truncated = {"item_id": item.id, "content_index": index if isinstance(index, int) else 0, "audio_end_ms": ms}
+    await send({"type": "conversation.item.truncated", **truncated})
+    return heard
+
+
+async def joined(asked: list[Sound | Typed], hear: Callable[[Audio], Awaitable[Transcript]]) -> Asked:
+    """What of the learner's waits for an answer, as one utterance; where nothing does, the tutor speaks first."""
+    if not asked:
+        return "start"
+    if len(asked) == 1:
+        return asked[0]
+    sounds = [one.samples for one in asked if isinstance(one, Sound)]
+    if len(sounds) == len(asked):
+        return Sound(np.concatenate(sounds))
+    return typed(" ".join([one.text if isinstance(one, Typed) else (await hear(one.samples)).text for one in asked]))
