@@ -11,9 +11,9 @@ from serve_app.config import lint
 from serve_app.config.yaml_file import WrongFile
 from serve_app.errors import InvalidField
 from serve_app.launch import preflight
-from serve_app.lesson.speech_cutter import FIRST_CHARACTERS, FIRST_WORDS
+from serve_app.lesson.speech_cutter import FIRST_CHARACTERS, FIRST_WORDS, Pace, PieceCutter
 from serve_app.package_data import data_file
-from serve_app.scenarios.library import kept_texts, library, openers, read_scenario, shipped
+from serve_app.scenarios.library import first_piece, kept_texts, library, openers, read_scenario, shipped
 from serve_app.scenarios.progress import Progress, heard, next_step
 from serve_app.scenarios.scenario import Scenario, Signs, for_level
 
@@ -117,6 +117,15 @@ def test_an_opener_begins_with_words_that_can_be_spoken_alone() -> None:
         assert len(text.split()) >= FIRST_WORDS, text
         assert len(text) >= FIRST_CHARACTERS, text
         assert text in set(kept_texts())
+
+
+def test_the_first_piece_is_the_one_that_the_voice_is_given() -> None:
+    for one in shipped():
+        for text in one.texts():
+            cutter = PieceCutter(Pace())
+            cutter.feed(text)
+            cutter.finish()
+            assert cutter.next_piece(0.0) == first_piece(text)
 
 
 def test_every_shipped_scenario_is_whole() -> None:

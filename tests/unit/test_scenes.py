@@ -146,6 +146,7 @@ def test_an_error_is_put_right_in_the_role_and_what_was_right_is_not_said_back()
     reply = play.say("Bom dia, eu quero três pão.")
     assert reply.startswith(tuple(play.scenario.reactions))
     assert reply.endswith(" Você quer três pães. E para beber?")
+    assert play.say("Eu quer dois pães, por favor.").split(". ")[0].endswith("! Você quer dois pães")
     assert "você quer" not in play.say("Eu quero um café.").lower()
 
 
