@@ -178,9 +178,9 @@ class Turn:
             kept = await self._store.read(utterance.conversation_id)
         except StoreUnavailable:
             logger.warning("turn %s: summed up from the prompt, as the store cannot be reached", utterance.turn_id)
-            now = time.time()
+            now, scene = time.time(), conversation.scenario.data() if conversation.scenario else None
             return tuple(
-                KeptTurn(utterance.turn_id, now, said.learner, level=said.level, reply=said.tutor, state="complete")
+                KeptTurn(utterance.turn_id, now, said.learner, reply=said.tutor, state="complete", scenario=scene)
                 for said in conversation.exchanges
             )
         return kept.turns if kept else ()
