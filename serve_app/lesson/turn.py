@@ -24,7 +24,7 @@ from serve_app.lesson.kept import ConversationStore, KeptTurn
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import limited
 from serve_app.lesson.stage_protocols import Stages, Utterance
-from serve_app.lesson.staging import Unasked, opened
+from serve_app.lesson.staging import Speaker, opened
 from serve_app.lesson.summary import summed_up
 from serve_app.lesson.turn_notes import TurnNotes
 from serve_app.lesson.turn_pipeline import TurnPipeline
@@ -164,9 +164,7 @@ class Turn:
             raise
         notes.complete(self._after(pipeline, pipeline.reply))
 
-    async def _unasked(
-        self, utterance: Utterance, conversation: Conversation
-    ) -> Callable[[Conversation, Utterance, str], Unasked]:
+    async def _unasked(self, utterance: Utterance, conversation: Conversation) -> Speaker:
         """What makes the tutor's words where nobody spoke to her."""
         if utterance.kind == "start":
             return partial(opened, self._scenarios)

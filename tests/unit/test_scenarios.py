@@ -102,7 +102,7 @@ def test_the_check_of_a_stack_names_the_line_of_a_wrong_scenario(tmp_path: Path)
     (tmp_path / "cenas").mkdir()
     (tmp_path / "cenas/taxi.yaml").write_text(SMALLEST.replace("goal:", "gaol:"), "utf-8")
     with pytest.raises(WrongFile, match=r"cenas/taxi\.yaml:4: gaol: unknown key 'gaol'; did you mean 'goal'\?"):
-        preflight.check_scenarios(lint.read(stack))
+        preflight.check_settings(lint.read(stack))
 
 
 def test_an_unknown_scenario_is_refused_with_the_nearest() -> None:
