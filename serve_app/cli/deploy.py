@@ -42,7 +42,7 @@ def deploy(file: Path, address: str, url: str | None, key: str | None) -> None:
     from serve_app.launch import dashboard, preflight
 
     stack = lint.read(file)
-    preflight.check_voice(stack)
+    preflight.check_settings(stack)
     begun = time.monotonic()
     ray = dashboard.Dashboard(address)
     ray.deploy(stack)

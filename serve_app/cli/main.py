@@ -183,8 +183,7 @@ def serve_command(
             if address is None:
                 ray_cluster.check_metrics_port(metrics_port)
                 preflight.check(stack.args)
-                preflight.check_voice(stack)
-                preflight.check_scenarios(stack)
+                preflight.check_settings(stack)
             auto_stop = None
             if stop_after is not None:
                 from serve_app.clouds import served
@@ -262,8 +261,7 @@ def check(file: Path, gpu: str | None) -> None:
         return
     stack = lint.read(file)
     preflight.check(stack.args)
-    preflight.check_voice(stack)
-    preflight.check_scenarios(stack)
+    preflight.check_settings(stack)
     click.echo(f"{file}: OK: valid, and this machine can run it")
     for stage, config in stack.args.stages().items():
         share = f", {config.num_gpus:g} of a GPU" if config.num_gpus else ""

@@ -65,6 +65,16 @@ def check(args: StackArgs, gpus: float | None = None) -> None:
         check_weights(stage, config)
 
 
+def check_settings(stack: StackFile) -> None:
+    """Refuse settings that name what is not there: a voice, a folder of scenarios.
+
+    Raises:
+        StackError: one line for each error.
+    """
+    check_voice(stack)
+    check_scenarios(stack)
+
+
 def check_voice(stack: StackFile) -> None:
     """Refuse a default voice that the stack does not have, where its voices are files of ours: other models bring some.
 

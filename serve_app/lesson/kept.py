@@ -89,6 +89,7 @@ def resumed(conversation_id: str, before: list[KeptTurn], position: Position, af
 
     There are turns after it where a process died in the middle of one, or while it could not write.
     """
+    kept = [*before, *after]
     said = [turn.exchange for turn in before if turn.exchange]
     later = [turn.exchange for turn in after if turn.exchange]
     conversation = Conversation(
@@ -97,7 +98,7 @@ def resumed(conversation_id: str, before: list[KeptTurn], position: Position, af
         tuple(exchange.learner for exchange in said if exchange.learner)[-KEPT_UTTERANCES:],
         said[-1].level if said else None,
         position.tokens,
-        next((Progress.of(one.scenario) for one in reversed([*before, *after]) if one.scenario and one.exchange), None),
+        next((Progress.of(one.scenario) for one in reversed(kept) if one.scenario and one.state != "failed"), None),
     )
     for exchange in later:
         conversation = conversation.with_exchange(exchange)

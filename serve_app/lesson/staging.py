@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from serve_app.lesson.conversation import Conversation, Exchange
@@ -20,6 +21,10 @@ class Unasked:
     text: str
     progress: Progress | None
     events: tuple[Event, ...]
+
+
+Speaker = Callable[[Conversation, Utterance, str], Unasked]
+"""Makes the tutor's words for a level."""
 
 
 def progress_of(conversation: Conversation, utterance: Utterance) -> Progress | None:

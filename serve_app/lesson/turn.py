@@ -24,7 +24,7 @@ from serve_app.lesson.kept import ConversationStore, KeptTurn
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import limited
 from serve_app.lesson.stage_protocols import Stages, Utterance
-from serve_app.lesson.staging import Unasked, opened
+from serve_app.lesson.staging import Speaker, opened
 from serve_app.lesson.summary import summed_up
 from serve_app.lesson.turn_notes import TurnNotes
 from serve_app.lesson.turn_pipeline import TurnPipeline
@@ -164,9 +164,7 @@ class Turn:
             raise
         notes.complete(self._after(pipeline, pipeline.reply))
 
-    async def _unasked(
-        self, utterance: Utterance, conversation: Conversation
-    ) -> Callable[[Conversation, Utterance, str], Unasked]:
+    async def _unasked(self, utterance: Utterance, conversation: Conversation) -> Speaker:
         """What makes the tutor's words where nobody spoke to her."""
         if utterance.kind == "start":
             return partial(opened, self._scenarios)
@@ -178,9 +176,9 @@ class Turn:
             kept = await self._store.read(utterance.conversation_id)
         except StoreUnavailable:
             logger.warning("turn %s: summed up from the prompt, as the store cannot be reached", utterance.turn_id)
-            now = time.time()
+            now, scene = time.time(), conversation.scenario.data() if conversation.scenario else None
             return tuple(
-                KeptTurn(utterance.turn_id, now, said.learner, level=said.level, reply=said.tutor, state="complete")
+                KeptTurn(utterance.turn_id, now, said.learner, reply=said.tutor, state="complete", scenario=scene)
                 for said in conversation.exchanges
             )
         return kept.turns if kept else ()

@@ -23,7 +23,7 @@ from serve_app.lesson.events import Corrected, Delta, Event, Heard, Level, Place
 from serve_app.lesson.speech_cutter import Pace, PieceCutter
 from serve_app.lesson.speech_sender import SpeechSender
 from serve_app.lesson.stage_protocols import Stages, Utterance
-from serve_app.lesson.staging import Unasked, news_of, progress_of, scene_now, staged
+from serve_app.lesson.staging import Speaker, news_of, progress_of, scene_now, staged
 from serve_app.lesson.turn_record import StageCall, TurnRecorder
 from serve_app.lesson.tutor_prompt import DEFAULT_LEVEL, TutorRequest
 from serve_app.protocols import STT_SAMPLE_RATE, Transcript, Usage, Word
@@ -102,12 +102,7 @@ class TurnPipeline:
             if not self._utterance.silent:
                 group.create_task(self._speak())
 
-    async def say(
-        self,
-        conversation: Conversation,
-        default_level: str | None,
-        unasked: Callable[[Conversation, Utterance, str], Unasked],
-    ) -> None:
+    async def say(self, conversation: Conversation, default_level: str | None, unasked: Speaker) -> None:
         """Speak without having been spoken to."""
         self.conversation = conversation
         self.level = self._utterance.level or conversation.level or default_level

@@ -19,6 +19,7 @@ def as_json(conversation: KeptConversation) -> dict[str, Any]:
         "stack": conversation.stack,
         "language": next((turn.language for turn in reversed(turns) if turn.language), None),
         "level": next((turn.level for turn in reversed(turns) if turn.level), None),
+        "scenario": next((turn.scenario for turn in reversed(turns) if turn.scenario), None),
         "turns": [_turn(turn) for turn in turns],
     }
 

@@ -15,10 +15,11 @@ from serve_app.errors import InvalidField, did_you_mean
 from serve_app.package_data import data_file
 from serve_app.protocols import LEVELS
 from serve_app.scenarios.scenario import Scenario, for_level
-from serve_app.sentences import whole_sentences
+from serve_app.sentences import cuts, speakable, whole_sentences
 
 FREE_TALK = "conversa"
 MOST_FILES = 200
+FIRST_WORDS, FIRST_CHARACTERS = 2, 5
 LARGEST_FILE = 200_000
 """Bytes."""
 
@@ -91,18 +92,26 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def kept_texts() -> Iterator[str]:
-    """The sentences of the shipped scenarios: their sound can be kept."""
+    """What is spoken of the shipped scenarios, piece by piece: its sound can be kept."""
     for scenario in shipped():
         for text in scenario.texts():
+            yield first_piece(text)
             yield from (sentence.strip() for sentence in whole_sentences(text))
 
 
 def openers() -> Iterator[tuple[str, str]]:
-    """The first sentence of every opener, with each level that hears it."""
+    """The first piece of every opener, with each level that hears it."""
     for scenario in shipped():
         low, high = (LEVELS.index(level) for level in scenario.levels)
         for level in LEVELS[low : high + 1]:
-            yield from ((whole_sentences(text)[0].strip(), level) for text in for_level(scenario.opener, level))
+            yield from ((first_piece(text), level) for text in for_level(scenario.opener, level))
+
+
+def first_piece(text: str) -> str:
+    """What the voice is given first of a text: as serve_app.lesson.speech_cutter cuts it."""
+    pieces = (speakable(text[:position]) for position, _ in cuts(text, final=True))
+    long_enough = (one for one in pieces if len(one.split()) >= FIRST_WORDS and len(one) >= FIRST_CHARACTERS)
+    return next(long_enough, text)
 
 
 def _of_folder(folder: Path) -> list[Scenario]:

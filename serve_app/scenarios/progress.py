@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,6 +10,7 @@ from serve_app.scenarios.scenario import Scenario, Step
 
 ASKED_AGAIN = 2
 """A step is asked for so often before the tutor goes on to the next; it comes back at the end."""
+_SENTENCE = re.compile(r"[^.!?…]+[.!?…]*")
 MOST_ASKED = 4
 """Then it is left: the learner wants something else."""
 
@@ -39,12 +41,18 @@ class Progress:
 
 
 def heard(scenario: Scenario, progress: Progress, utterance: str) -> Progress:
-    """The progress after an utterance: a step may be done before the tutor asks for it."""
+    """The progress after an utterance: a step may be done before the tutor asks for it.
+
+    Who asks whether the bread is fresh has not ordered any.
+    """
+    asked_about = [answer.when for answer in scenario.answers]
+    parts = _SENTENCE.findall(utterance)
+    told = " ".join(part for part in parts if not any(one.seen_in(part) for one in asked_about))
     latest = progress.asked[-1] if progress.asked else None
     done = [
         step.id
         for step in scenario.steps
-        if step.id not in progress.done and step.done.seen_in(utterance, asked=step.id == latest)
+        if step.id not in progress.done and step.done.seen_in(utterance, asked=step.id == latest, told=told)
     ]
     return replace(progress, done=(*progress.done, *done))
 

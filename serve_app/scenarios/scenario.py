@@ -103,28 +103,35 @@ class Signs(Part):
         return self
 
     @cached_property
-    def _anywhere(self) -> re.Pattern[str] | None:
-        words = [rf"\b{re.escape(word.lower())}s?\b" for word in self.words]
-        return _any_of([*words, *self.patterns])
+    def _words(self) -> re.Pattern[str] | None:
+        return _any_of([rf"\b{re.escape(word.lower())}s?\b" for word in self.words])
+
+    @cached_property
+    def _patterns(self) -> re.Pattern[str] | None:
+        return _any_of(self.patterns)
 
     @cached_property
     def _as_answer(self) -> re.Pattern[str] | None:
         return _any_of(self.answer)
 
-    def seen_in(self, utterance: str, *, asked: bool) -> bool:
-        """Whether one of them is in the utterance; `asked`: it answers the question that they belong to."""
+    def seen_in(self, utterance: str, *, asked: bool = False, told: str | None = None) -> bool:
+        """Whether one of them is in the utterance; `asked`: it answers the question that they belong to.
+
+        `told` is the utterance without what it only asks about: no words are looked for there.
+        """
         text = utterance.lower()
-        if self._anywhere is not None and self._anywhere.search(text):
+        if _found(self._words, text if told is None else told.lower()) or _found(self._patterns, text):
             return True
-        if not asked:
-            return False
-        if self._as_answer is not None and self._as_answer.search(text):
-            return True
-        return self.answer_words is not None and len(re.findall(r"\w+", text)) >= self.answer_words
+        long_enough = self.answer_words is not None and len(re.findall(r"\w+", text)) >= self.answer_words
+        return asked and (_found(self._as_answer, text) or long_enough)
 
 
 def _any_of(patterns: list[str]) -> re.Pattern[str] | None:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
+
+
+def _found(pattern: re.Pattern[str] | None, text: str) -> bool:
+    return pattern is not None and pattern.search(text) is not None
 
 
 class Step(Part):

@@ -80,7 +80,7 @@ def scene_of(
         return Scene(scenario, progress, role, same.id, again=True)
     now = heard(scenario, progress, utterance) if is_answer else progress
     new = [step for step in scenario.steps if step.id in now.done and step.id not in progress.done]
-    answers = (one.say for one in scenario.answers if is_answer and one.when.seen_in(utterance, asked=False))
+    answers = (one.say for one in scenario.answers if is_answer and one.when.seen_in(utterance))
     said = [*answers, *(step.say for step in new if step.say)][:2]
     say = " ".join(for_level(texts, level)[0] for texts in said)
     reactions = tuple(scenario.reactions)

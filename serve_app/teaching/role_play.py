@@ -5,6 +5,8 @@ What the learner said is not said back where it was right: a baker does not.
 
 from __future__ import annotations
 
+import re
+
 from serve_app.protocols import ReplyForm
 from serve_app.teaching.openings import fresh
 from serve_app.teaching.plan import Plan, Role, Said, opening_for, pleased
@@ -16,6 +18,9 @@ _OUT_OF_IT: tuple[Kind, ...] = ("repeat", "thinking", "foreign", "off_task")
 
 _OF_THE_ROLE: tuple[Kind, ...] = ("neutral", "glad", "question", "understood")
 """Kinds that the role's first words fit; a greeting, thanks or bad news have openings of their own."""
+
+
+_PLEASE = re.compile(r",? por favor\b", re.IGNORECASE)
 
 
 def in_scene(kind: Kind, role: Role) -> bool:
@@ -34,7 +39,7 @@ def in_role(said: Said, role: Role, kind: Kind, *, opening_on: bool, recast: boo
     if said.error is not None and said.style == "explicit":
         shown = f'A gente diz "{right_sentence(said)}".'
     elif recast and said.style == "recast":
-        shown = recast_beside(said)
+        shown = _PLEASE.sub("", recast_beside(said))
     opening = _opening(said, role, kind) if opening_on and not (role.say or role.closes) else ""
     begin = " ".join(filter(None, (opening, shown, role.say)))
     written = role.acted and not role.say and (kind == "question" or not (follow_ups or role.closes))

@@ -41,10 +41,11 @@ class Lesson:
         default_level: str | None = None,
         planner: Callable[[Said], Plan] | None = None,
         correction: CorrectionStyle = "none",
+        store: MemoryStore | None = None,
         **limits: Any,
     ) -> None:
         self.house = house
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.trimmed: list[Conversation] = []
         self.turn = Turn(
             house.stages(cefr=cefr),

@@ -187,7 +187,8 @@ def test_a_scene_goes_on_after_a_restart_without_being_named(tmp_path: Path) -> 
         assert turn.one("scenario") == {"id": "padaria", "step": "preco", "done": ["pao", "bebida"], "goal": False}
         again = start(site, session_id="aula", level="A1")
         assert again.one("response")["response"].startswith("Vamos continuar!")
-        assert [one["kind"] for one in kept(site, "aula")] == ["start", "turn", "turn", "start"]
+        assert finish(site, "aula").one("summary")["scenario"]["done"] == ["pao", "bebida"]
+        assert [one["kind"] for one in kept(site, "aula")] == ["start", "turn", "turn", "start", "finish"]
 
 
 def test_another_scenario_begins_at_its_beginning(site: Site) -> None:

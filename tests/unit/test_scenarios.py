@@ -11,9 +11,9 @@ from serve_app.config import lint
 from serve_app.config.yaml_file import WrongFile
 from serve_app.errors import InvalidField
 from serve_app.launch import preflight
-from serve_app.lesson.speech_cutter import FIRST_CHARACTERS, FIRST_WORDS
+from serve_app.lesson.speech_cutter import FIRST_CHARACTERS, FIRST_WORDS, Pace, PieceCutter
 from serve_app.package_data import data_file
-from serve_app.scenarios.library import kept_texts, library, openers, read_scenario, shipped
+from serve_app.scenarios.library import first_piece, kept_texts, library, openers, read_scenario, shipped
 from serve_app.scenarios.progress import Progress, heard, next_step
 from serve_app.scenarios.scenario import Scenario, Signs, for_level
 
@@ -102,7 +102,7 @@ def test_the_check_of_a_stack_names_the_line_of_a_wrong_scenario(tmp_path: Path)
     (tmp_path / "cenas").mkdir()
     (tmp_path / "cenas/taxi.yaml").write_text(SMALLEST.replace("goal:", "gaol:"), "utf-8")
     with pytest.raises(WrongFile, match=r"cenas/taxi\.yaml:4: gaol: unknown key 'gaol'; did you mean 'goal'\?"):
-        preflight.check_scenarios(lint.read(stack))
+        preflight.check_settings(lint.read(stack))
 
 
 def test_an_unknown_scenario_is_refused_with_the_nearest() -> None:
@@ -117,6 +117,15 @@ def test_an_opener_begins_with_words_that_can_be_spoken_alone() -> None:
         assert len(text.split()) >= FIRST_WORDS, text
         assert len(text) >= FIRST_CHARACTERS, text
         assert text in set(kept_texts())
+
+
+def test_the_first_piece_is_the_one_that_the_voice_is_given() -> None:
+    for one in shipped():
+        for text in one.texts():
+            cutter = PieceCutter(Pace())
+            cutter.feed(text)
+            cutter.finish()
+            assert cutter.next_piece(0.0) == first_piece(text)
 
 
 def test_every_shipped_scenario_is_whole() -> None:

@@ -146,6 +146,7 @@ def test_an_error_is_put_right_in_the_role_and_what_was_right_is_not_said_back()
     reply = play.say("Bom dia, eu quero três pão.")
     assert reply.startswith(tuple(play.scenario.reactions))
     assert reply.endswith(" Você quer três pães. E para beber?")
+    assert play.say("Eu quer dois pães, por favor.").split(". ")[0].endswith("! Você quer dois pães")
     assert "você quer" not in play.say("Eu quero um café.").lower()
 
 
@@ -179,8 +180,10 @@ def test_who_needs_help_gets_it_and_is_asked_the_same_again(utterance: str, begi
 
 def test_what_the_file_answers_needs_no_model_and_what_it_does_not_gets_one_sentence() -> None:
     play = Play("padaria", "A1")
-    assert play.say("O pão é fresco?") == "Sim, o pão é de hoje. E para beber?"
+    assert play.say("O pão é fresco?") == "Sim, o pão é de hoje. Quantos pães você quer?"
     assert play.plan.whole
+    assert play.progress.done == ()
+    assert play.say("O pão é fresco? Quero dois.") == "Sim, o pão é de hoje. E para beber?"
     play.say("Você tem cachorro?")
     assert not play.plan.whole
     assert play.plan.form is not None
@@ -270,3 +273,30 @@ def test_a_placement_does_not_count_what_is_no_answer() -> None:
     assert play.say("Como assim?").endswith(question)
     assert play.say("I do not understand your question").endswith(question)
     assert play.progress.done == ()
+
+
+@pytest.mark.parametrize(
+    ("scenario_id", "utterance", "done"),
+    [
+        ("padaria", "Bom dia, três pães e um café, quanto é tudo?", ("pao", "bebida", "preco")),
+        ("padaria", "Bom dia, tudo bem com o senhor?", ()),
+        ("feira", "Que frutas a senhora tem?", ()),
+        ("feira", "Me dá uma dúzia de laranjas e dois pés de alface.", ("fruta", "quantidade", "verdura")),
+        ("aluguel", "Procuro um apartamento para aluguel, com muita luz.", ("procura",)),
+        ("aluguel", "Moro aqui há dois anos com a minha namorada.", ("procura",)),
+        ("aeroporto", "Você pode me dizer por que o meu voo está atrasado?", ("problema", "motivo")),
+        ("festa", "E você, trabalha ou estuda?", ()),
+        ("festa", "Me chamo Ana, sou de Lisboa e estudo medicina.", ("nome", "origem", "trabalho")),
+        ("medico", "Estou com dor de garganta e febre desde domingo.", ("sintoma", "quando", "febre")),
+        ("hotel", "Boa tarde, fiz uma reserva para três noites.", ("reserva", "noites")),
+        ("restaurante", "O que vocês têm para comer?", ()),
+        ("direcoes", "Com licença, como eu chego à praia?", ("lugar",)),
+        ("entrevista", "Sou engenheiro e trabalhei dez anos numa fábrica.", ("apresentar", "experiencia")),
+    ],
+)
+def test_what_was_done_is_told_from_what_was_only_mentioned(
+    scenario_id: str, utterance: str, done: tuple[str, ...]
+) -> None:
+    play = Play(scenario_id, "B1")
+    play.say(utterance)
+    assert play.progress.done == done

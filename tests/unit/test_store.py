@@ -22,6 +22,7 @@ from serve_app.config.store import StoreSettings
 from serve_app.errors import StackError, StoreUnavailable
 from serve_app.lesson.conversation import KEPT_UTTERANCES, Conversation, Exchange
 from serve_app.protocols import Word
+from serve_app.scenarios.progress import Progress
 from serve_app.store.memory import MemoryStore
 from serve_app.store.opening import open_store
 from serve_app.store.sql import BEGIN_S, SqlStore
@@ -100,6 +101,8 @@ async def test_everything_of_a_turn_can_be_read_again(place: Place) -> None:
         estimate={"level": "A2", "probabilities": {"A2": 0.7}},
         correction={"wrong": "gosta", "better": "gosto"},
         timing={"stt_ms": 900},
+        kind="finish",
+        scenario={"id": "padaria", "done": ["pao"], "asked": ["pao", "bebida"], "goal": False},
     )
     before = time.time()
     async with store.turn("ana/a") as turn:
@@ -109,6 +112,21 @@ async def test_everything_of_a_turn_can_be_read_again(place: Place) -> None:
     assert found.turns == (whole,)
     assert (found.session_id, found.stack) == ("a", "whisper, qwen")
     assert before - 1 <= found.seen <= time.time() + 1
+
+
+@each(SHARED)
+async def test_a_scenario_goes_on_where_it_was_also_after_a_turn_that_failed_or_was_not_heard(place: Place) -> None:
+    store, progress = await place.open(), Progress("padaria", ("pao",), ("pao", "bebida"))
+    turns = [
+        replace(said(1), kind="start", transcript="", reply="", state="interrupted", scenario=progress.data()),
+        replace(said(2), state="failed", scenario=Progress("padaria", ("pao", "bebida")).data()),
+    ]
+    for one in turns:
+        async with store.turn("a") as turn:
+            turn.write(one, turn.conversation if one.state == "interrupted" else None)
+    await written(store)
+    found = await conversation_in(await place.open(), "a")
+    assert (found.scenario, found.exchanges, found.utterances) == (progress, (), ())
 
 
 @each(KINDS)
