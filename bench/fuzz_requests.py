@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -91,9 +91,12 @@ def messages(add: Add, url: str, examples: int, number: int, until: float) -> in
         return _each(add, "message", sends, examples, number, until)
 
 
-def schema(add: Add, url: str, examples: int, number: int, until: float) -> int:
-    """Calls that schemathesis makes of `SCHEMA`, right and wrong ones. How many were sent."""
-    described: Any = schemathesis.openapi.from_dict(SCHEMA)
+def schema(add: Add, url: str, examples: int, number: int, until: float, only: Collection[str] = ()) -> int:
+    """Calls that schemathesis makes of every route that the server describes, right and wrong ones, and of its pages'
+    files; or of `only` some paths. How many were sent."""
+    published = httpx.get(f"{url}/openapi.json", timeout=ANSWER_S).raise_for_status().json()
+    paths = {path: routes for path, routes in {**published["paths"], **FILES}.items() if not only or path in only}
+    described: Any = schemathesis.openapi.from_dict({**published, "paths": paths})
     sent = 0
     for result in described.get_all_operations():
         operation: Any = result.ok()
@@ -150,15 +153,18 @@ def _outcome(answer: httpx.Response) -> str:
     """The outcome of a request; see `over_sse`."""
     status, media = answer.status_code, answer.headers.get("content-type", "")
     if status == 200 and media.startswith("text/event-stream"):
-        lines = answer.text.split("\n\n")
-        name, _, data = [block for block in lines if block.startswith("event: ")][-1].partition("\ndata: ")
+        blocks = [block for block in answer.text.split("\n\n") if block.startswith(("event: ", "data: "))]
+        if blocks[-1].startswith("data: "):
+            return f"200 {_openai_end(blocks[-1].removeprefix('data: '))}"
+        name, _, data = blocks[-1].partition("\ndata: ")
         return f"200 {_end(name.removeprefix('event: '), json.loads(data))}"
     if status < 400:
         return str(status)
     if status == 500:
         raise Wrong(f"HTTP 500: {answer.text[:200]}")
     try:
-        code = answer.json()["code"]
+        body = answer.json()
+        code = body["error"]["code"] or body["error"]["type"] if "error" in body else body["code"]
     except (ValueError, KeyError, TypeError):
         raise Wrong(f"HTTP {status} without a code: {answer.text[:200]}") from None
     return f"{status} {code}"
@@ -170,6 +176,18 @@ def _end(name: str, data: dict[str, Any]) -> str:
     if data.get("code") == "internal":
         raise Wrong(f"internal: {data}")
     return f"{name} {data['code']}" if name == "error" else name
+
+
+def _openai_end(data: str) -> str:
+    """Of a stream in OpenAI's form the last event: `[DONE]`, one that says that it is, or the error."""
+    if data == "[DONE]":
+        return "done"
+    last = json.loads(data)
+    if "error" in last:
+        return _end("error", {"code": last["error"]["code"]})
+    if not str(last.get("type", "")).endswith(".done"):
+        raise Wrong(f"the stream ended with {data[:200]}")
+    return "done"
 
 
 def _connected(url: str) -> ClientConnection:
@@ -192,45 +210,13 @@ def _said(socket: ClientConnection, message: str | bytes) -> str:
         raise Wrong(f"no answer ({type(error).__name__}: {error}) to {message[:100]!r}") from None
 
 
-_TEXT = {"type": "string"}
-SCHEMA: dict[str, Any] = {
-    "openapi": "3.0.3",
-    "info": {"title": "Parle", "version": "1"},
-    "paths": {
-        PATH: {
-            "post": {
-                "requestBody": {
-                    "required": True,
-                    "content": {
-                        "multipart/form-data": {
-                            "schema": {
-                                "type": "object",
-                                "required": ["audio"],
-                                "properties": {
-                                    "audio": {"type": "string", "format": "binary"},
-                                    "session_id": {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
-                                    "level": {"type": "string", "enum": ["A1", "A2", "B1", "B2", "C1", "C2"]},
-                                    "voice": {"type": "string", "enum": ["pf_dora", "pm_alex", "pm_santa"]},
-                                    "speed": {"type": "number", "minimum": 0.5, "maximum": 2},
-                                    "order": {"type": "string", "enum": ["documented", "eager"]},
-                                },
-                            }
-                        }
-                    },
-                },
-                "responses": {"200": {"description": "events"}},
-            }
-        },
-        **{
-            path: {"get": {"responses": {"200": {"description": "JSON"}}}}
-            for path in ("/healthz", "/readyz", "/api/info")
-        },
-        "/web/{name}": {
-            "get": {
-                "parameters": [{"name": "name", "in": "path", "required": True, "schema": _TEXT}],
-                "responses": {"200": {"description": "a file"}},
-            }
-        },
-    },
+FILES: dict[str, Any] = {
+    f"/{folder}/{{name}}": {
+        "get": {
+            "parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}],
+            "responses": {"200": {"description": "a file"}},
+        }
+    }
+    for folder in ("web", "docs")
 }
-"""The routes as docs/wire.md has them, for schemathesis; the server itself publishes no schema."""
+"""What the description leaves out: the files of the two pages."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,10 @@ class Soak:
     known: Known = field(default_factory=lambda: Known((), ()))
     loaded_s: float = 0.0
     limit_s: float = 0.0
+    loads: list[tuple[float, float]] = field(default_factory=list)
+    """The machine's load average, once a second, and when it was that."""
+    loaded: float = 0.0
+    """The highest one while `loaded_s` was measured."""
     striker: Striker | None = None
     before: Levels = field(default_factory=dict)
     after: Levels = field(default_factory=dict)
@@ -80,6 +85,7 @@ class Soak:
             while not all(len(talker.turns) >= LOADED_TURNS for talker in self.talkers):
                 self._look()
         self.loaded_s = max(turn.ended - turn.sent for turn in self.turns)
+        self.loaded = max(load for _, load in self.loads)
         self.wrong += [
             f"talker {turn.talker} was answered with {turn.outcome!r} before there was any fault"
             for turn in self.turns
@@ -121,6 +127,8 @@ class Soak:
 
     def _look(self) -> None:
         time.sleep(TICK_S)
+        if not self.loads or self.clock() > self.loads[-1][0] + 1:
+            self.loads.append((self.clock(), os.getloadavg()[0]))
         if not self.server.is_running() or self.server.status() == psutil.STATUS_ZOMBIE:
             raise StackError("the server has ended")
 
@@ -165,11 +173,16 @@ class Soak:
             ]
         struck = self.striker.struck if self.striker else []
         self.after_faults = recoveries(self.turns, [(one.at, one.over) for one in struck], TALKERS)
-        allowed = RECOVERED_S + self.loaded_s
         for one in self.after_faults:
+            hit = struck[one.fault]
+            allowed = RECOVERED_S + self.loaded_s * self._heavier(hit.at, hit.over + one.undisturbed_s)
             if one.last and one.undisturbed_s > allowed and (whole or one.seconds != float("inf")):
-                hit = struck[one.fault]
                 self.wrong.append(
                     f"{hit.at:.0f} s, {hit.fault.target} {hit.how}: talker {one.talker} was answered "
                     f"{one.undisturbed_s:.0f} s after it; allowed are {allowed:.0f} s"
                 )
+
+    def _heavier(self, begin: float, end: float) -> float:
+        """How much higher the machine's load was at that time than when `loaded_s` was measured; at least 1."""
+        loads = [load for at, load in self.loads if begin <= at <= end]
+        return max(1.0, max(loads, default=0.0) / self.loaded) if self.loaded else 1.0

@@ -26,6 +26,7 @@ def figures(soak: Soak) -> dict[str, Any]:
     return {
         "turns": dict(Counter(turn.outcome for turn in soak.turns).most_common()),
         "loaded_turn_s": round(soak.loaded_s, 1),
+        "load": [round(load, 1) for load in quantiles([load for _, load in soak.loads])] if soak.loads else [],
         "faults": [
             {"at_s": round(one.at, 1), "kind": one.fault.kind, "how": one.how, "over_s": round(one.over, 1)}
             for one in struck
@@ -49,7 +50,12 @@ def table(shown: dict[str, Any]) -> str:
     """The same for people, as Markdown."""
     lines = ["| turns | |", "| --- | ---: |"]
     lines += [f"| {outcome} | {count} |" for outcome, count in shown["turns"].items()]
-    lines += ["", f"Longest turn without faults: {shown['loaded_turn_s']} s.", ""]
+    lines += ["", f"Longest turn without faults: {shown['loaded_turn_s']} s."]
+    if shown["load"]:
+        lines[-1] += " The machine's load average was {} in the median, {} at the 95th percentile.".format(
+            *shown["load"]
+        )
+    lines.append("")
     lines += ["| next turn after | faults | p50 s | p95 s | longest s |", "| --- | ---: | ---: | ---: | ---: |"]
     counts = Counter(one["kind"] for one in shown["faults"])
     counts["all"] = len(shown["faults"])

@@ -50,7 +50,8 @@ class Limits(Strict):
     max_waiting: Annotated[int, Field(ge=0)] = 16
     """Turns that wait for one of those places, of clients that ask to wait; 0: nobody waits."""
     client_share: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """The part of `max_turns` that one API key or address may have; its further turns wait or are refused."""
+    """The part of `max_turns` that one API key or address may have, less one for each other that has a turn; more wait
+    or are refused."""
     max_sessions: Annotated[int, Field(ge=1)] = 100
     """Open WebSockets; one more is closed with 1013."""
     client_turns: Annotated[int, Field(ge=0)] = 0

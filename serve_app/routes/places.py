@@ -5,7 +5,7 @@ in megabytes. An upload that stays behind the least rate loses its place to the 
 must not fill the server.
 
 The queue is fair among clients, not among requests: whoever has fewest turns running goes first. A client that sends
-eight recordings at once waits behind everybody who sends one.
+eight recordings at once waits behind everybody who sends one, and the more others speak, the fewer of its turns run.
 """
 
 from __future__ import annotations
@@ -160,11 +160,18 @@ class Places:
         return sorted(rank, key=lambda place: rank[place])
 
     def _may_begin(self, place: Place) -> bool:
+        """Whether there is a place for it: of a client's share, less one for each other client that has a turn.
+
+        The places are not what is short: the more turns of one client run, the longer the others wait in every stage.
+        """
         limits = self._limits()
         if len(self._taken) >= limits.max_turns:
             return False
-        has = sum(other.client == place.client for other in self._taken) if place.client else 0
-        return has < max(1, limits.max_turns * limits.client_share)
+        if not place.client:
+            return True
+        clients = Counter(other.client for other in self._taken)
+        others = len(clients.keys() - {place.client, ""})
+        return clients[place.client] < max(1, limits.max_turns * limits.client_share - others)
 
     def _room_for(self, place: Place) -> bool:
         """Whether it may wait. In a full queue the client that waits with most makes room for one that has fewer."""

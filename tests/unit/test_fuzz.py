@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 
 import pytest
@@ -48,7 +49,10 @@ def test_odd_requests_are_answered_or_refused(
     def add(what: str, send: Callable[[], str]) -> None:
         outcomes[send()] += 1
 
-    sent = getattr(fuzz_requests, way)(add, site.url, examples, SEED, time.monotonic() + 60)
+    send_all = getattr(fuzz_requests, way)
+    if way == "schema":  # all of them take seconds, most of them to be thought up
+        send_all = partial(send_all, only=("/api/stream-audio", "/v1/audio/transcriptions"))
+    sent = send_all(add, site.url, examples, SEED, time.monotonic() + 60)
     assert sent == outcomes.total() >= examples
     assert len(outcomes) > 1  # they are not all refused for the same reason
     in_order(site, caplog)

@@ -18,9 +18,12 @@ from support.stages import House, Work, Writer
 from support.waiting import wait_for
 
 from serve_app.audio import wav
+from serve_app.config.limits import Limits
 from serve_app.config.user_config import IngressSettings
 from serve_app.lesson.tutor_prompt import TutorRequest
 from serve_app.protocols import TextDelta, Usage
+from serve_app.routes.gate import Client
+from serve_app.routes.places import Places
 
 RECORDING = wav(np.full(16_000, 0.1, np.float32), 16_000)
 KEYS = "greedy:" + "g" * 20 + ",ana:" + "a" * 20 + ",bia:" + "b" * 20
@@ -282,3 +285,26 @@ def test_a_greedy_client_has_half_of_the_places_and_goes_last_in_the_queue(monke
     assert 1 not in places(refused), "and it was not the first of them"
     assert [turn.last.name for turn in turns[-2:]] == ["complete"] * 2
     assert ended.index("bia") < len(ended) - 2
+
+
+async def test_the_more_clients_speak_the_fewer_turns_one_of_them_has_and_all_the_same_number() -> None:
+    places = Places(lambda: Limits(max_turns=8))
+    greedy, other = Client(None, "192.0.2.1"), Client(None, "192.0.2.2")
+
+    def taken(client: Client, stack: ExitStack) -> list[bool]:
+        return [stack.enter_context(places.take(client, wait=True)).taken for _ in range(5)]
+
+    with ExitStack() as alone:
+        assert taken(greedy, alone) == [True] * 4 + [False]
+    with ExitStack() as polite, ExitStack() as beside:
+        speaking = [polite.enter_context(ExitStack()) for _ in range(2)]
+        for number, stack in enumerate(speaking):
+            stack.enter_context(places.take(Client(None, f"198.51.100.{number}")))
+        waiting = [beside.enter_context(places.take(greedy, wait=True)) for _ in range(5)]
+        assert [place.taken for place in waiting] == [True] * 2 + [False] * 3
+        speaking[0].close()
+        assert [place.taken for place in waiting] == [True] * 3 + [False] * 2, "nothing stands idle"
+    with ExitStack() as both:
+        first = [both.enter_context(places.take(greedy, wait=True)) for _ in range(4)]
+        second = [both.enter_context(places.take(other, wait=True)) for _ in range(4)]
+        assert [place.taken for place in (*first, *second)] == [True] * 4 + [True] * 3 + [False]

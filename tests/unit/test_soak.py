@@ -268,3 +268,7 @@ def test_a_late_answer_after_a_fault_is_wrong_and_is_in_the_table() -> None:
     shown = figures(soak)
     assert "| tts killed | 1 | 34.0 | 34.0 | 34.0 |" in table(shown).splitlines()
     assert json.loads(json.dumps(shown))["turns"] == {"complete": 1}
+    soak.wrong, soak.loaded, soak.loads = [], 2.0, [(60.0, 9.0), (80.0, 4.0), (120.0, 9.0)]
+    soak.judge(whole=False)
+    assert soak.wrong == [], "the machine had twice the load then"
+    assert "The machine's load average was 9.0 in the median" in table(figures(soak))
