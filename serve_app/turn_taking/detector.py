@@ -52,14 +52,22 @@ LONGEST_S = 8.0
 class TurnDetector:
     """One stream. Not thread-safe: all methods from one event loop; `feed` takes .25 ms for every 32 ms of audio.
 
-    `models` None: those of the process, which are loaded now if they are not yet.
+    `models` None: those of the process, which are loaded now if they are not yet. `strategy` decides in place of the
+    one that the settings name.
     """
 
-    def __init__(self, settings: TurnSettings | None = None, models: TurnModels | None = None) -> None:
+    def __init__(
+        self,
+        settings: TurnSettings | None = None,
+        models: TurnModels | None = None,
+        *,
+        strategy: StopStrategy | None = None,
+    ) -> None:
         self.settings = settings or TurnSettings()
         models = models or turn_models()
         self._voice = models.voice.stream()
         self._sound = models.sound
+        self._own_strategy = strategy
         self._tutor = OverTutor()
         self._patience = Patience()
         self._after_question = False
@@ -203,6 +211,8 @@ class TurnDetector:
         return FalseStart(self.now_s, reason)
 
     def _strategy(self) -> StopStrategy:
+        if self._own_strategy is not None:
+            return self._own_strategy
         if self.settings.mode == "server_vad":
             return fixed_silence(self.settings)
         return by_votes(self.settings, self._patience, after_question=self._after_question)

@@ -25,6 +25,9 @@ MISTRAL_FILES = ("params.json", "tekken.json", "consolidated*.safetensors*")
 HUGGING_FACE_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "model*.safetensors")
 """Some repositories contain the same weights in both forms."""
 
+SMART_TURN = "wheel:smart-turn-v3.2"
+"""Of turn-taking, which does without it where its wheel is not installed."""
+
 ONE_FILE = {"llama-cpp": ".gguf", "kokoro-onnx": ".onnx"}
 """Engines that load a single file, and its ending; the others load a folder."""
 
@@ -79,7 +82,8 @@ def sources_of(config: StageConfig) -> list[Source]:
 
 def sources(args: StackArgs) -> list[Source]:
     """Everything the stack loads, each source once."""
-    return list(dict.fromkeys(source for config in args.stages().values() for source in sources_of(config)))
+    own = dict.fromkeys(source for config in args.stages().values() for source in sources_of(config))
+    return [*own, *([Source(SMART_TURN)] if _is_usable(Source(SMART_TURN)) else [])]
 
 
 def not_downloaded(args: StackArgs) -> list[str]:
@@ -151,6 +155,14 @@ def check_gated(stage: str, model: str) -> None:
         raise StackError(
             f"{stage}: {name.repo} is gated: accept its licence at {page} and set HF_TOKEN to a token of that account."
         )
+
+
+def _is_usable(source: Source) -> bool:
+    try:
+        source.check()
+    except StackError:
+        return False
+    return True
 
 
 def _is_local(model: str) -> bool:
