@@ -14,6 +14,7 @@ import hashlib
 import json
 import random
 import statistics
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from serve_app.turn_taking import Paused, SpeechStarted, SpeechStopped, TurnDete
 from serve_app.turn_taking.pause import Pause
 from serve_app.turn_taking.stops import StopStrategy, Wait
 from serve_app.weights.model_names import cache_folder, resolve
+from serve_app.weights.sources import SMART_TURN
 
 from .hesitant_speech import VOICES, Part, Utterance, utterances
 
@@ -130,7 +132,7 @@ class Ears:
 
     @cached_property
     def _smart_turn(self) -> SmartTurn:
-        return SmartTurn(resolve("wheel:smart-turn-v3.2"))
+        return SmartTurn(resolve(SMART_TURN))
 
 
 class Late:
@@ -266,6 +268,24 @@ def measure(said: Sequence[Utterance], chosen: Sequence[Way], ears: Ears) -> dic
     return counts
 
 
+def costs(audio: Audio) -> dict[str, float]:
+    """Milliseconds of one core: a frame of 32 ms through the whole detector, and one answer of Smart Turn."""
+    detector, sound = TurnDetector(TurnSettings(), TurnModels(silero(), None)), SmartTurn(resolve(SMART_TURN))
+    frames, answers = [], []
+    for at in range(0, len(audio) - FRAME, FRAME):
+        started = time.perf_counter()
+        detector.feed(audio[at : at + FRAME])
+        frames.append(time.perf_counter() - started)
+    for _ in range(20):
+        started = time.perf_counter()
+        sound.finished(audio)
+        answers.append(time.perf_counter() - started)
+    return {
+        "frame_ms": round(1000 * statistics.median(frames), 3),
+        "sound_ms": round(1000 * statistics.median(answers), 1),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Cut-offs and waits on hesitant Portuguese.")
     parser.add_argument("--part", choices=("development", "held-out"), default="development")
@@ -287,6 +307,8 @@ def main() -> None:
             "hesitant": first.hesitant,
             "pauses": first.pauses,
             "part": part,
+            "text_delay_s": TEXT_DELAY_S,
+            "costs": costs(said[0].audio),
             "ways": {name: count.figures() for name, count in counts.items()},
         }
         args.save.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")

@@ -34,7 +34,7 @@ ASK_S = (0.2, 0.5)
 """Silences after which the sound is judged: soon, and again, because a little more silence says a little more."""
 
 LIKELY = 0.5
-"""Probability of an end from which a `LikelyEnd` is reported."""
+"""Probability of an end over which a `LikelyEnd` is reported."""
 
 FALSE_START_S = 0.4
 """Silence after which an interruption that was none is thrown away."""
@@ -180,7 +180,7 @@ class TurnDetector:
             self.reset()
             return [*events, false_start]
         wait = self._strategy()(pause)
-        if wait.probability >= LIKELY and pause.silent_s >= PAUSED_S and not self._likely:
+        if wait.probability > LIKELY and pause.silent_s >= PAUSED_S and not self._likely:
             self._likely = True
             events.append(LikelyEnd(self.now_s, wait.probability))
         if pause.silent_s >= wait.seconds:
