@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from serve_app.config.user_config import IngressSettings, settings
+from serve_app.config.user_config import IngressSettings, TurnTakingSettings, settings
 from serve_app.errors import StackError
+from serve_app.routes.realtime.settings import TurnDetection
 from serve_app.turn_taking import TurnSettings, settings_for
 from serve_app.turn_taking.clauses import Reading
 from serve_app.turn_taking.over_tutor import OverTutor
@@ -114,3 +115,12 @@ def test_the_tutors_first_sounds_are_guarded_and_its_voice_raises_the_threshold(
     tutor.says(None, now_s=12.0)
     assert tutor.audible(12.3) == TUTOR
     assert tutor.audible(13.0) is None
+
+
+def test_a_realtime_client_chooses_over_the_stack() -> None:
+    stack = TurnTakingSettings(patience={"B1": 2.2}, eagerness="high", threshold=0.6, interrupt_ms=400)
+    own = TurnDetection(type="semantic_vad", eagerness="low").settings(stack, "B1")
+    assert (own.eagerness, own.patience_by_level["B1"], own.threshold, own.interrupt_ms) == ("low", 2.2, 0.6, 400)
+    assert TurnDetection(type="semantic_vad").settings(stack, "B1").eagerness == "high"
+    fixed = TurnDetection(type="server_vad", threshold=0.3, silence_duration_ms=900).settings(stack, None)
+    assert (fixed.mode, fixed.threshold, fixed.silence_duration_ms) == ("server_vad", 0.3, 900)
