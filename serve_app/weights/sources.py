@@ -83,7 +83,16 @@ def sources_of(config: StageConfig) -> list[Source]:
 def sources(args: StackArgs) -> list[Source]:
     """Everything the stack loads, each source once."""
     own = dict.fromkeys(source for config in args.stages().values() for source in sources_of(config))
-    return [*own, *([Source(SMART_TURN)] if _is_usable(Source(SMART_TURN)) else [])]
+    return [*own, *([] if without_smart_turn() else [Source(SMART_TURN)])]
+
+
+def without_smart_turn() -> str | None:
+    """Why turn-taking does without Smart Turn, and what to install; None if it does not."""
+    try:
+        Source(SMART_TURN).check()
+    except StackError as error:
+        return error.message
+    return None
 
 
 def not_downloaded(args: StackArgs) -> list[str]:
@@ -155,14 +164,6 @@ def check_gated(stage: str, model: str) -> None:
         raise StackError(
             f"{stage}: {name.repo} is gated: accept its licence at {page} and set HF_TOKEN to a token of that account."
         )
-
-
-def _is_usable(source: Source) -> bool:
-    try:
-        source.check()
-    except StackError:
-        return False
-    return True
 
 
 def _is_local(model: str) -> bool:
