@@ -99,10 +99,12 @@ $(BIN)/uv: $(PINS)
 
 $(VENV)/.cpu: pyproject.toml $(PINS) | $(BIN)/uv
 	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python -c $(PINS) -e '.[cpu]'
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps -r constraints/no-deps.txt
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(PINS) | $(BIN)/uv
 	$(BIN)/uv pip install --python $(BIN)/python -c $(PINS) -e '.[cpu,test,browser]'
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps -r constraints/no-deps.txt
 	@touch $@ $(VENV)/.cpu
 
 $(PEER_VENV)/.done: constraints/peer.txt | $(BIN)/uv

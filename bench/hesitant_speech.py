@@ -1,22 +1,27 @@
 """Hesitant Portuguese for bench/turn_taking.py: bench/data/hesitant_speech.txt in three voices, with accents and noise.
 
-The parts of an utterance are spoken one by one by Kokoro, kept beside the weights, and joined with room noise between
-them. The same text file gives the same samples.
+Kokoro says each utterance in one go, so that the melody of what stands before a pause goes on; a forced alignment finds
+the words, and the recording is cut open at each pause, where it is quietest between two words, and noise goes into the
+gap. Recordings and cuts are kept beside the weights: the same text file gives the same samples.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from serve_app.audio import decode, trim_silence, wav
+from serve_app.audio import decode, smooth_edges, trim_silence, wav
+from serve_app.engines.stt.faster_whisper import FasterWhisper
+from serve_app.engines.stt.pronunciation import words_of
 from serve_app.engines.tts.kokoro_onnx import KokoroOnnx
 from serve_app.package_data import data_file
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, CefrLevel
@@ -28,8 +33,9 @@ Part = Literal["development", "held-out"]
 VOICES: dict[str, tuple[float, CefrLevel]] = {"pf_dora": (0.85, "A2"), "pm_alex": (0.95, "B1"), "pm_santa": (1.0, "C1")}
 """How fast each speaks, and at which level its learner is."""
 
-ACCENTS = ("pt-br", "es", "it", "en-us")
-"""The languages with whose sounds the Portuguese text is read; "pt-br" is a native speaker."""
+ACCENTS = ("pt-br", "es", "pt-br", "it")
+"""The languages with whose sounds the Portuguese text is read; "pt-br" is a native speaker. (English reads too much of
+it wrong: Whisper base makes nonsense of it.)"""
 
 PAUSE_FACTORS = (0.65, 1.0, 1.45)
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.3, 2.0
@@ -40,6 +46,13 @@ NOISES: dict[str, float | None] = {"quiet": None, "fan": 25.0, "street": 15.0}
 QUIET_RMS = 3e-4
 LEAD_S = 1.0
 TAIL_S = 4.0
+SEARCH_S = 0.06
+"""How far from the aligned edge of a word the recording may be cut."""
+
+WINDOW_S = 0.01
+"""Of the energy by which the quietest place is found."""
+
+FADE_MS = 8.0
 """Room before the first word and after the last one."""
 
 
@@ -95,9 +108,7 @@ def _utterance(line: _Line, number: int, turn: int, said: _Voices) -> Utterance:
     accent = ACCENTS[(number + turn) % len(ACCENTS)]
     noise = list(NOISES)[(number + 2 * turn) % len(NOISES)]
     factor = PAUSE_FACTORS[(number + turn) % len(PAUSE_FACTORS)]
-    # A comma at the end of a part makes Kokoro speak it as something that goes on.
-    texts = [part if part[-1] in ".,?!" else f"{part}," for part in line.parts]
-    sounds = [said(text, voice, accent) for text in texts]
+    sounds = said(line.parts, voice, accent)
     pieces, pauses, at = [np.zeros(round(LEAD_S * STT_SAMPLE_RATE), np.float32)], [], LEAD_S
     for sound, pause in zip(sounds, (*line.pauses, None), strict=True):
         pieces.append(sound)
@@ -127,19 +138,28 @@ def _in_noise(clean: Audio, sounds: Sequence[Audio], ratio_db: float | None, see
 
 
 class _Voices:
-    """Kokoro, asked once for each text, voice and accent."""
+    """Kokoro and the aligner, asked once for each text, voice and accent."""
 
     def __init__(self) -> None:
         self._folder = cache_folder() / "bench" / "hesitant_speech"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._engines: dict[str, KokoroOnnx] = {}
 
-    def __call__(self, text: str, voice: str, accent: str) -> Audio:
-        speed = VOICES[voice][0]
+    def __call__(self, parts: Sequence[str], voice: str, accent: str) -> list[Audio]:
+        """The parts of one recording."""
+        text, speed = " ".join(parts), VOICES[voice][0]
         path = self._folder / f"{hashlib.sha256(f'{voice} {accent} {speed} {text}'.encode()).hexdigest()[:16]}.wav"
         if not path.exists():
             path.write_bytes(asyncio.run(self._say(text, voice, accent, speed)))
-        return trim_silence(decode(path.read_bytes(), max_seconds=60), STT_SAMPLE_RATE, keep_ms=10.0)
+        audio = trim_silence(decode(path.read_bytes(), max_seconds=60), STT_SAMPLE_RATE, keep_ms=10.0)
+        if len(parts) == 1:
+            return [audio]
+        cuts = path.with_suffix(".json")
+        if not cuts.exists():
+            cuts.write_text(json.dumps(self._cuts(audio, parts)), "utf-8")
+        pieces = np.split(audio, [round(at * STT_SAMPLE_RATE) for at in json.loads(cuts.read_text("utf-8"))])
+        trimmed = [trim_silence(piece, STT_SAMPLE_RATE, keep_ms=10.0) for piece in pieces]
+        return [smooth_edges(piece, STT_SAMPLE_RATE, FADE_MS) for piece in trimmed]
 
     async def _say(self, text: str, voice: str, accent: str, speed: float) -> bytes:
         if accent not in self._engines:
@@ -148,3 +168,24 @@ class _Voices:
         engine = self._engines[accent]
         spoken = [part async for part in engine.synthesize(text, voice=voice, speed=speed)]
         return wav(np.concatenate(spoken), engine.sample_rate)
+
+    @cached_property
+    def _whisper(self) -> FasterWhisper:
+        return FasterWhisper(resolve("wheel:whisper-base"))
+
+    def _cuts(self, audio: Audio, parts: Sequence[str]) -> list[float]:
+        """Where the recording is cut, in seconds: between the last word of a part and the first one of the next."""
+        words = asyncio.run(self._whisper.pronounced(audio, " ".join(parts), language="pt"))
+        cuts, last = [], -1
+        for part in parts[:-1]:
+            last += len(words_of(part))
+            cuts.append(quietest(audio, words[last].end - SEARCH_S, words[last + 1].start + SEARCH_S))
+        return cuts
+
+
+def quietest(audio: Audio, start: float, end: float) -> float:
+    """The middle of the quietest window between two times, in seconds."""
+    size = round(WINDOW_S * STT_SAMPLE_RATE)
+    first, last = round(start * STT_SAMPLE_RATE), round(max(end, start + 2 * WINDOW_S) * STT_SAMPLE_RATE)
+    power = [float(np.mean(audio[at : at + size] ** 2)) for at in range(first, last - size, size // 4)]
+    return (first + int(np.argmin(power)) * (size // 4) + size / 2) / STT_SAMPLE_RATE

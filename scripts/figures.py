@@ -58,6 +58,31 @@ def soak() -> dict[tuple[str, str], str]:
     return {("docs/reliability.md", "soak"): soak_table.table(measured)} if measured else {}
 
 
+def turn_taking() -> dict[tuple[str, str], str]:
+    """What stands between the markers of docs/turn-taking.md; nothing where that was not run yet."""
+    measured = saved("turn_taking.json")
+    if measured is None:
+        return {}
+    head = (
+        "| way | utterances cut off | pauses cut off | wait after a finished one, median | 95th percentile |\n"
+        "| --- | --- | --- | --- | --- |\n"
+    )
+    rows = [
+        f"| {name} | {100 * of['cut_off_utterances']:.1f} % | {100 * of['cut_off_pauses']:.1f} % "
+        f"| {1000 * of['wait_median_s']:.0f} ms | {1000 * of['wait_p95_s']:.0f} ms |"
+        for name, of in measured["ways"].items()
+    ]
+    about = (
+        f"{measured['utterances']} utterances nothing was tuned on, {measured['hesitant']} of them with "
+        f"{measured['pauses']} pauses inside; the others are said in one go.\n\n"
+    )
+    costs = (
+        f"\n\nOne frame of 32 ms costs {measured['costs']['frame_ms']:.2f} ms of one core; Smart Turn "
+        f"{measured['costs']['sound_ms']:.0f} ms an answer, in a thread of its own and only in a pause."
+    )
+    return {("docs/turn-taking.md", "figures"): about + head + "\n".join(rows) + costs}
+
+
 def aim(f: dict[str, float], name: str) -> str:
     """The promised bound of a figure, and whether it is missed."""
     return f"{PROMISED[name]:g}{'' if f[name] <= PROMISED[name] else '; **not met**'}"
@@ -175,7 +200,9 @@ if __name__ == "__main__":
             tables = scaling()
         case ["soak"]:
             tables = soak()
+        case ["turn_taking"]:
+            tables = turn_taking()
         case _:
-            tables = scaling() | soak() | latency()
+            tables = scaling() | soak() | turn_taking() | latency()
     for (file, marker), text in tables.items():
         write(file, marker, text)

@@ -68,7 +68,8 @@ image = (
     .add_local_file(root / "README.md", f"{SOURCE}/README.md", copy=True)
     .add_local_file(root / "LICENSE", f"{SOURCE}/LICENSE", copy=True)
     .add_local_dir(root / "serve_app", f"{SOURCE}/serve_app", copy=True, ignore=["**/__pycache__"])
-    .run_commands(f"python -m pip install --no-deps {SOURCE}")
+    .add_local_file(root / "constraints/no-deps.txt", f"{SOURCE}/constraints/no-deps.txt", copy=True)
+    .run_commands(f"python -m pip install --no-deps {SOURCE} -r {SOURCE}/constraints/no-deps.txt")
     .add_local_dir(root / "configs", f"{SOURCE}/configs", copy=True)
     # Downloads into the volume while the image is built, so that no card waits for it.
     .run_commands(f"parle pull {SOURCE}/{STACK}", volumes={WEIGHTS: volume}, secrets=secrets)

@@ -254,7 +254,7 @@ def check(file: Path, gpu: str | None) -> None:
     """
     from serve_app.config import lint
     from serve_app.launch import card_sharing, exposure, preflight
-    from serve_app.weights.sources import not_downloaded
+    from serve_app.weights.sources import not_downloaded, without_smart_turn
 
     if gpu is not None:
         _check_on_card(file, gpu)
@@ -272,6 +272,8 @@ def check(file: Path, gpu: str | None) -> None:
     click.echo(f"  routes {', '.join(stack.args.routes)} on {http.host}:{http.port}")
     if (careful := exposure.warning(stack.args, http.host, http.port)) is not None:
         click.echo(f"  careful: {careful}")
+    if why := without_smart_turn():
+        click.echo(f"  hands-free learners are heard without the sound of their voice: {why}")
     if missing := not_downloaded(stack.args):
         click.echo(f"  not downloaded yet: {', '.join(missing)}; `parle pull {file}` downloads them")
 

@@ -118,12 +118,27 @@ class TeachingSettings(Strict):
         return known_style(style)
 
 
+class TurnTakingSettings(Strict):
+    """When a hands-free learner has finished, and what interrupts the tutor; for clients that choose nothing."""
+
+    patience: dict[CefrLevel, Annotated[float, Field(ge=0.3, le=5)]] = Field(default_factory=dict)
+    """Seconds of the longest pause, by level, where neither words nor sound tell whether more comes; a level that is
+    not named keeps its default."""
+    eagerness: Literal["low", "medium", "high", "auto"] = "auto"
+    """low waits 1.4 times as long, high .7 times; auto is medium."""
+    threshold: Annotated[float, Field(ge=0.1, le=0.95)] = 0.5
+    """Probability of a voice from which the detector hears one; higher where it is loud."""
+    interrupt_ms: Annotated[int, Field(ge=100, le=2000)] = 250
+    """Voice over the tutor's that interrupts it."""
+
+
 class IngressSettings(Strict):
     """`user_config` of Ingress."""
 
     level: CefrLevel | None = None
     """Level assumed for new learners; A2 if not given."""
     teaching: TeachingSettings = TeachingSettings()
+    turn_taking: TurnTakingSettings = TurnTakingSettings()
     limits: dict[str, float] = Field(default_factory=dict)
     """Limits that replace those of `args.limits`."""
 

@@ -14,7 +14,7 @@ from functools import partial
 from serve_app import audio
 from serve_app.config.limits import Limits
 from serve_app.config.stack import Order, StackArgs
-from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings
+from serve_app.config.user_config import CorrectionStyle, IngressSettings, TeachingSettings, TurnTakingSettings
 from serve_app.errors import BadAudio, Busy, StackError
 from serve_app.lesson.events import Event
 from serve_app.lesson.kept import ConversationStore
@@ -61,6 +61,7 @@ class Lessons:
         self._correction: CorrectionStyle = TeachingSettings().correction
         planner.warm()
         self.scenarios: Library = shipped()
+        self.turn_taking = TurnTakingSettings()
         self._voices = Voices(self._ask_voices)
         self._warmings = Warmings(queries)
         self.limits = args.limits.fitting(self._context_tokens)
@@ -87,6 +88,7 @@ class Lessons:
         self._places.limits_changed()
         self._default_level = wanted.level
         self.scenarios = scenarios
+        self.turn_taking = wanted.turn_taking
         of = wanted.teaching
         self._correction = of.correction
         self._planner = partial(

@@ -3,7 +3,7 @@
 from serve_app.turn_taking.detector import TurnDetector
 from serve_app.turn_taking.events import FalseStart, LikelyEnd, Paused, SpeechStarted, SpeechStopped, TurnEvent
 from serve_app.turn_taking.models import TurnModels, turn_models
-from serve_app.turn_taking.settings import TurnSettings
+from serve_app.turn_taking.settings import TurnSettings, settings_for
 
 __all__ = [
     "FalseStart",
@@ -15,5 +15,6 @@ __all__ = [
     "TurnEvent",
     "TurnModels",
     "TurnSettings",
+    "settings_for",
     "turn_models",
 ]

@@ -34,7 +34,7 @@ ASK_S = (0.2, 0.5)
 """Silences after which the sound is judged: soon, and again, because a little more silence says a little more."""
 
 LIKELY = 0.5
-"""Probability of an end from which a `LikelyEnd` is reported."""
+"""Probability of an end over which a `LikelyEnd` is reported."""
 
 FALSE_START_S = 0.4
 """Silence after which an interruption that was none is thrown away."""
@@ -52,14 +52,22 @@ LONGEST_S = 8.0
 class TurnDetector:
     """One stream. Not thread-safe: all methods from one event loop; `feed` takes .25 ms for every 32 ms of audio.
 
-    `models` None: those of the process, which are loaded now if they are not yet.
+    `models` None: those of the process, which are loaded now if they are not yet. `strategy` decides in place of the
+    one that the settings name.
     """
 
-    def __init__(self, settings: TurnSettings | None = None, models: TurnModels | None = None) -> None:
+    def __init__(
+        self,
+        settings: TurnSettings | None = None,
+        models: TurnModels | None = None,
+        *,
+        strategy: StopStrategy | None = None,
+    ) -> None:
         self.settings = settings or TurnSettings()
         models = models or turn_models()
         self._voice = models.voice.stream()
         self._sound = models.sound
+        self._own_strategy = strategy
         self._tutor = OverTutor()
         self._patience = Patience()
         self._after_question = False
@@ -172,7 +180,7 @@ class TurnDetector:
             self.reset()
             return [*events, false_start]
         wait = self._strategy()(pause)
-        if wait.probability >= LIKELY and pause.silent_s >= PAUSED_S and not self._likely:
+        if wait.probability > LIKELY and pause.silent_s >= PAUSED_S and not self._likely:
             self._likely = True
             events.append(LikelyEnd(self.now_s, wait.probability))
         if pause.silent_s >= wait.seconds:
@@ -203,6 +211,8 @@ class TurnDetector:
         return FalseStart(self.now_s, reason)
 
     def _strategy(self) -> StopStrategy:
+        if self._own_strategy is not None:
+            return self._own_strategy
         if self.settings.mode == "server_vad":
             return fixed_silence(self.settings)
         return by_votes(self.settings, self._patience, after_question=self._after_question)

@@ -13,8 +13,7 @@ from serve_app.engines.turns.smart_turn import SmartTurn
 from serve_app.errors import StackError
 from serve_app.protocols import Audio
 from serve_app.weights.model_names import resolve
-
-SMART_TURN = "wheel:smart-turn-v3.2"
+from serve_app.weights.sources import SMART_TURN
 
 log = logging.getLogger(__name__)
 

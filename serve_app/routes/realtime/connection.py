@@ -135,7 +135,7 @@ class RealtimeConnection:
 
     def _use_detector(self) -> None:
         detection = self._settings.audio.input.turn_detection
-        self._listening.use(detection.settings(self._floor.level) if detection else None)
+        self._listening.use(detection.settings(self._lessons.turn_taking, self._floor.level) if detection else None)
 
     def _view(self) -> dict[str, Any]:
         return self._settings.view(self._choice.session_id or "", self._model)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from serve_app.config.user_config import TurnTakingSettings
 from serve_app.errors import InvalidField
 from serve_app.protocols import CefrLevel
 from serve_app.routes.openai_speech import THEIR_VOICES
 from serve_app.routes.realtime.formats import RATES, Format
-from serve_app.turn_taking.settings import Eagerness, TurnSettings
+from serve_app.turn_taking.settings import Eagerness, TurnSettings, settings_for
 
 
 class _Part(BaseModel):
@@ -36,14 +38,17 @@ class TurnDetection(_Part):
     create_response: bool = True
     interrupt_response: bool = True
 
-    def settings(self, level: CefrLevel | None) -> TurnSettings:
-        return TurnSettings(
+    def settings(self, stack: TurnTakingSettings, level: CefrLevel | None) -> TurnSettings:
+        """The client's choices over those of the stack, whose `auto` is."""
+        chosen = settings_for(stack, level or TurnSettings.level)
+        if self.type == "semantic_vad":
+            return chosen if self.eagerness == "auto" else replace(chosen, eagerness=self.eagerness)
+        return replace(
+            chosen,
             mode=self.type,
             threshold=self.threshold,
             prefix_padding_ms=self.prefix_padding_ms,
             silence_duration_ms=self.silence_duration_ms,
-            eagerness=self.eagerness,
-            level=level or TurnSettings.level,
         )
 
     def view(self) -> dict[str, Any]:
