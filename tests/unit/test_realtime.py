@@ -332,9 +332,11 @@ def microphone(talk: RealtimeTalk, *parts: Any) -> None:
         talk.append(np.zeros(round(part * 24_000), np.float32) if isinstance(part, float) else part)
 
 
-def test_after_a_silence_the_tutor_answers_by_itself(site: Site, known: Audio) -> None:
+@pytest.mark.parametrize("mode", ["server_vad", "semantic_vad"])
+def test_after_a_silence_the_tutor_answers_by_itself(site: Site, known: Audio, mode: str) -> None:
     with realtime(site.url) as talk:
-        microphone(talk, 0.5, known, 1.2)
+        session(talk, audio={"input": {"turn_detection": {"type": mode}}})
+        microphone(talk, 0.5, known, 2.5)
         events = talk.until("response.done")
     order = kinds(events)
     assert order[:3] == [
