@@ -149,7 +149,7 @@ class RemoteCefrClassifier:
 @dataclass(frozen=True, slots=True)
 class RemoteTutorLLM:
     handle: DeploymentHandle
-    caller: str
+    caller: str = ""
     """This process; see serve_app.replicas.orphans."""
 
     def reply(self, request: TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
@@ -171,7 +171,7 @@ class RemoteStageQueries:
     """What the routes and the ingress ask of the stages outside of turns."""
 
     handles: dict[str, DeploymentHandle]
-    caller: str
+    caller: str = ""
     """This process; see serve_app.replicas.orphans."""
 
     async def voices(self) -> list[str]:
