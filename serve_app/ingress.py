@@ -13,6 +13,7 @@ from ray import serve
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 
+from serve_app import process_names
 from serve_app.cefr import CefrClassifier
 from serve_app.config.stack import HEAD_NODE, StackArgs, StageConfig
 from serve_app.config.user_config import IngressSettings
@@ -70,14 +71,17 @@ class Ingress:
         memory: SettingsMemory | None = None,
     ) -> None:
         self._args = args
+        caller = process_names.new_name()
         stages = Stages(
             RemoteSpeechToText(stt),
             RemoteCefrClassifier(cefr) if cefr is not None else None,
-            RemoteTutorLLM(llm),
+            RemoteTutorLLM(llm, caller),
             RemoteTextToSpeech(tts),
         )
         handles = {"stt": stt, "cefr": cefr, "llm": llm, "tts": tts}
-        self._queries = RemoteStageQueries({name: handle for name, handle in handles.items() if handle is not None})
+        self._queries = RemoteStageQueries(
+            {name: handle for name, handle in handles.items() if handle is not None}, caller
+        )
         self._observer = Observer(args)
         store = await open_store(args.store, stack_name(args))
         self._lessons = Lessons(stages, self._queries, store, args, self._observer)

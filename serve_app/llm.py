@@ -22,6 +22,7 @@ from serve_app.lesson.conversation import Exchange
 from serve_app.lesson.stage_protocols import ChatRequest
 from serve_app.protocols import ChatEngine, Sampling, TextDelta, Usage
 from serve_app.replicas.live_settings import LiveSettings, SettingsMemory
+from serve_app.replicas.orphans import ended_with
 from serve_app.replicas.replica import DEPLOYMENT_OPTIONS, WARM_S, in_time, load_engine, stage_errors
 from serve_app.weights.model_names import cache_folder
 from serve_app.weights.sources import fetched
@@ -110,18 +111,23 @@ class TutorLLM:
         """Why the latest user_config is not in force; None where it is."""
         return self._settings.refused
 
-    async def reply(self, request: tutor_prompt.TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
-        """Write the tutor's reply: deltas, then one Usage. Closing the stream aborts the generation."""
+    async def reply(
+        self, request: tutor_prompt.TutorRequest, caller: str = ""
+    ) -> AsyncGenerator[TextDelta | Usage, None]:
+        """Write the tutor's reply: deltas, then one Usage.
+
+        Closing the stream aborts the generation, and so does the death of the process `caller`.
+        """
         chosen = Sampling(**self._settings.now.sampling.model_dump())
         sampling = replace(chosen, max_tokens=request.max_tokens, form=request.form)
         messages = tutor_prompt.messages(self._prompt, request)
         with stage_errors("llm"):
-            async with aclosing(self._engine.stream(messages, sampling)) as stream:
+            async with ended_with(caller), aclosing(self._engine.stream(messages, sampling)) as stream:
                 async for item in stream:
                     yield item
 
-    async def chat(self, request: ChatRequest) -> AsyncGenerator[TextDelta | Usage, None]:
-        """Answer a client's own messages: deltas, then one Usage. Closing the stream aborts the generation."""
+    async def chat(self, request: ChatRequest, caller: str = "") -> AsyncGenerator[TextDelta | Usage, None]:
+        """Answer a client's own messages: deltas, then one Usage; see `reply`."""
         settings = self._settings.now.sampling.model_dump()
         asked = {"temperature": request.temperature, "top_p": request.top_p, "seed": request.seed}
         chosen = settings | {name: value for name, value in asked.items() if value is not None}
@@ -130,7 +136,7 @@ class TutorLLM:
         sampling = Sampling(**chosen, max_tokens=request.max_tokens, stop=stop)
         messages = tutor_prompt.chat_messages(self._prompt, request.messages)
         with stage_errors("llm"):
-            async with aclosing(self._engine.stream(messages, sampling)) as stream:
+            async with ended_with(caller), aclosing(self._engine.stream(messages, sampling)) as stream:
                 async for item in stream:
                     yield item
 

@@ -149,9 +149,11 @@ class RemoteCefrClassifier:
 @dataclass(frozen=True, slots=True)
 class RemoteTutorLLM:
     handle: DeploymentHandle
+    caller: str = ""
+    """This process; see serve_app.replicas.orphans."""
 
     def reply(self, request: TutorRequest) -> AsyncGenerator[TextDelta | Usage, None]:
-        return stream(keeping_to(self.handle, request.conversation_id).reply, request, stage="llm")
+        return stream(keeping_to(self.handle, request.conversation_id).reply, request, self.caller, stage="llm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ class RemoteStageQueries:
     """What the routes and the ingress ask of the stages outside of turns."""
 
     handles: dict[str, DeploymentHandle]
+    caller: str = ""
+    """This process; see serve_app.replicas.orphans."""
 
     async def voices(self) -> list[str]:
         return await call(self.handles["tts"].voices, stage="tts")
@@ -177,7 +181,7 @@ class RemoteStageQueries:
         return await call(self.handles["stt"].transcribe_as, audio, asked, stage="stt")
 
     def chat(self, request: ChatRequest) -> AsyncGenerator[TextDelta | Usage, None]:
-        return stream(self.handles["llm"].chat, request, stage="llm")
+        return stream(self.handles["llm"].chat, request, self.caller, stage="llm")
 
     async def warm(self, conversation_id: str, history: tuple[Exchange, ...]) -> None:
         await call(keeping_to(self.handles["llm"], conversation_id).warm, history, stage="llm")

@@ -20,9 +20,9 @@ from serve_app.config.store import StoreAddress
 from serve_app.errors import StoreUnavailable
 from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.kept import KeptConversation, KeptTurn, OneAtATime, StoreHealth
+from serve_app.process_names import has_died, new_name
 from serve_app.store import statements
 from serve_app.store.engine import FAILED
-from serve_app.store.holder import has_died, new_name
 from serve_app.store.recent import Recent
 from serve_app.store.writer import Pending, Writer
 

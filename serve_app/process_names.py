@@ -1,4 +1,4 @@
-"""The name of this process in a lease, by which another one on the same machine sees that it has died."""
+"""Names of processes, by which another one on the same machine sees that one has died: in leases and in calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ import psutil
 
 def new_name() -> str:
     """Machine, process, when that began, and a random part: two stores of one process have different names."""
-    return " ".join((_machine(), str(os.getpid()), _began(os.getpid()), secrets.token_hex(4)))
+    return f"{name_of(os.getpid())} {secrets.token_hex(4)}"
+
+
+def name_of(process: int) -> str:
+    """The machine, the process, and when that began."""
+    return " ".join((_machine(), str(process), _began(process)))
 
 
 def has_died(name: str) -> bool:
