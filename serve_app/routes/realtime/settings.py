@@ -40,7 +40,7 @@ class TurnDetection(_Part):
 
     def settings(self, stack: TurnTakingSettings, level: CefrLevel | None) -> TurnSettings:
         """The client's choices over those of the stack, whose `auto` is."""
-        chosen = settings_for(stack, level or TurnSettings.level)
+        chosen = settings_for(stack, level or TurnSettings().level)
         if self.type == "semantic_vad":
             return chosen if self.eagerness == "auto" else replace(chosen, eagerness=self.eagerness)
         return replace(
