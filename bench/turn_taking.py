@@ -40,8 +40,9 @@ from .hesitant_speech import VOICES, Part, Utterance, utterances
 SOUND_DELAY_S = 0.06
 """Until Smart Turn has answered."""
 
-TEXT_DELAY_S = {"CPU": 0.35, "GPU": 0.12}
-"""From a pause to its transcript: nine of ten took less for Whisper base on two cores, and for large-v3-turbo."""
+TEXT_DELAY_S = {"CPU": (0.15, 0.06), "GPU": (0.1, 0.01)}
+"""From a pause to its transcript: so long, and so much more for each second of what was said. CPU: Whisper base on two
+idle cores. GPU: large-v3-turbo."""
 
 SMART_TURN_GIVES_UP_S = 3.0
 """pipecat's limit of the silence after which a turn ends, whatever Smart Turn says."""
@@ -57,7 +58,7 @@ class Way:
     name: str
     settings: TurnSettings
     strategy: StopStrategy | None = None
-    text_delay_s: float | None = None
+    text_delay_s: tuple[float, float] | None = None
     by_level: bool = False
 
 
@@ -212,14 +213,14 @@ def stops(conversation: Conversation, way: Way, ears: Ears) -> list[float]:
     settings = TurnSettings(level=level) if way.by_level else way.settings
     detector = TurnDetector(settings, TurnModels(conversation.voice, late), strategy=way.strategy)
     texts: list[tuple[float, float, str]] = []
-    starts = dict.fromkeys(round(start * STT_SAMPLE_RATE) for start in conversation.starts_s)
+    starts = {round(start * STT_SAMPLE_RATE): number for number, start in enumerate(conversation.starts_s)}
     begun_s, ended = 0.0, []
-    for number, at in enumerate(range(0, len(conversation.audio), FRAME)):
+    for at in range(0, len(conversation.audio), FRAME):
         if at in starts:  # the tutor has spoken, and asked something every second time
             detector.tutor_speaking(True)
             detector.tutor_speaking(False)
             detector.reset()
-            if number % 2:
+            if starts[at] % 2:
                 detector.asked_question()
         now_s = at / STT_SAMPLE_RATE
         late.pass_to(now_s)
@@ -231,9 +232,10 @@ def stops(conversation: Conversation, way: Way, ears: Ears) -> list[float]:
                 case SpeechStarted():
                     begun_s = event.at_s
                     texts.clear()
-                case Paused() if way.text_delay_s is not None:
+                case Paused() if (delay := way.text_delay_s) is not None:
                     heard = conversation.audio[round(begun_s * STT_SAMPLE_RATE) : round(event.at_s * STT_SAMPLE_RATE)]
-                    texts.append((event.at_s + way.text_delay_s, event.at_s, ears.text(heard)))
+                    took_s = delay[0] + delay[1] * len(heard) / STT_SAMPLE_RATE
+                    texts.append((event.at_s + took_s, event.at_s, ears.text(heard)))
                 case SpeechStopped():
                     ended.append(event.at_s)
                 case _:

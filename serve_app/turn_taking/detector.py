@@ -27,10 +27,10 @@ RESUME_S = 0.064
 HYSTERESIS = 0.15
 """How far under the threshold the probability falls before a voice counts as ended."""
 
-PAUSED_S = 0.125
+PAUSED_S = 0.09
 """Silence after which a pause is reported; the closure of a plosive is shorter."""
 
-ASK_S = (0.2, 0.5)
+ASK_S = (0.15, 0.4)
 """Silences after which the sound is judged: soon, and again, because a little more silence says a little more."""
 
 LIKELY = 0.5
