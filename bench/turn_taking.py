@@ -1,6 +1,6 @@
 """Who is cut off, and how long does one wait: turn-taking on hesitant Portuguese.
 
-    python -m bench.turn_taking [--part held-out] [--save FILE]     # 10 minutes the first time, then 1
+    python -m bench.turn_taking [--part development] [--save FILE]     # 10 minutes the first time, then 1
 
 Every way of deciding hears the same utterances (bench/hesitant_speech.py) in stream time, one conversation a voice.
 Transcripts are Whisper base's of what was said up to a pause, and arrive late, as they do in a stack; Smart Turn's
@@ -290,7 +290,7 @@ def costs(audio: Audio) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Cut-offs and waits on hesitant Portuguese.")
-    parser.add_argument("--part", choices=("development", "held-out"), default="development")
+    parser.add_argument("--part", choices=("development", "held-out"), default="held-out")
     parser.add_argument("--save", type=Path)
     parser.add_argument("--show", action="store_true", help="the utterances that were cut off")
     args = parser.parse_args()
