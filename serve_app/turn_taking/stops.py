@@ -52,7 +52,7 @@ QUICK_S = 0.3
 """The wait where all votes agree that the learner has finished."""
 
 SURE, UNDECIDED, UNLIKELY = 4.0, 3.2, -2.0
-"""Log odds: from SURE on the wait is `QUICK_S`, from UNDECIDED down to 0 the patience, and below 0 more than that, up to
+"""Log odds: from SURE on the wait is `QUICK_S`, from UNDECIDED down to 0 the patience, and below 0 more of it, up to
 `STRETCH` of it at UNLIKELY. Fitted to the development sentences of bench/turn_taking.py."""
 
 STRETCH, HELD = 1.6, 2.0
