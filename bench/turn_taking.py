@@ -1,6 +1,6 @@
 """Who is cut off, and how long does one wait: turn-taking on hesitant Portuguese.
 
-    python -m bench.turn_taking [--part held-out] [--save FILE]     # 10 minutes the first time, then 1
+    python -m bench.turn_taking [--part development] [--save FILE]     # 10 minutes the first time, then 1
 
 Every way of deciding hears the same utterances (bench/hesitant_speech.py) in stream time, one conversation a voice.
 Transcripts are Whisper base's of what was said up to a pause, and arrive late, as they do in a stack; Smart Turn's
@@ -10,38 +10,31 @@ answers too. Both are computed once and kept beside the weights.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import random
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from serve_app.engines.cancel_scope import CancelScope
-from serve_app.engines.stt.faster_whisper import FasterWhisper
-from serve_app.engines.turns.silero import FRAME, VoiceStream, silero
+from serve_app.engines.turns.silero import FRAME, silero
 from serve_app.engines.turns.smart_turn import SmartTurn
 from serve_app.protocols import STT_SAMPLE_RATE, Audio
 from serve_app.turn_taking import Paused, SpeechStarted, SpeechStopped, TurnDetector, TurnModels, TurnSettings
 from serve_app.turn_taking.pause import Pause
 from serve_app.turn_taking.stops import StopStrategy, Wait
-from serve_app.weights.model_names import cache_folder, resolve
+from serve_app.weights.model_names import resolve
 from serve_app.weights.sources import SMART_TURN
 
 from .hesitant_speech import VOICES, Part, Utterance, utterances
+from .turn_ears import Ears, HeardVoice, Late
 
-SOUND_DELAY_S = 0.06
-"""Until Smart Turn has answered."""
-
-TEXT_DELAY_S = {"CPU": 0.35, "GPU": 0.12}
-"""From a pause to its transcript: nine of ten took less for Whisper base on two cores, and for large-v3-turbo."""
+TEXT_DELAY_S = {"CPU": (0.15, 0.06), "GPU": (0.1, 0.01)}
+"""From a pause to its transcript: so long, and so much more for each second of what was said. CPU: Whisper base on two
+idle cores. GPU: large-v3-turbo."""
 
 SMART_TURN_GIVES_UP_S = 3.0
 """pipecat's limit of the silence after which a turn ends, whatever Smart Turn says."""
@@ -57,7 +50,7 @@ class Way:
     name: str
     settings: TurnSettings
     strategy: StopStrategy | None = None
-    text_delay_s: float | None = None
+    text_delay_s: tuple[float, float] | None = None
     by_level: bool = False
 
 
@@ -100,83 +93,6 @@ def ways() -> list[Way]:
     return [*fixed, Way("Smart Turn v3.2 at .5", TurnSettings(), smart_turn_alone), without, *ours]
 
 
-class Ears:
-    """The models, each asked once for the same sound."""
-
-    def __init__(self) -> None:
-        self._path = cache_folder() / "bench" / "turn_taking.json"
-        self._known: dict[str, Any] = json.loads(self._path.read_text("utf-8")) if self._path.exists() else {}
-
-    def save(self) -> None:
-        self._path.write_text(json.dumps(self._known, ensure_ascii=False), "utf-8")
-
-    def text(self, audio: Audio) -> str:
-        key = self._key("text", audio)
-        if key not in self._known:
-            self._known[key] = self._whisper.transcribe_now(audio, "pt", None, (), CancelScope()).text
-        return self._known[key]
-
-    def finished(self, audio: Audio) -> float:
-        key = self._key("sound", audio)
-        if key not in self._known:
-            self._known[key] = self._smart_turn.finished(audio)
-        return self._known[key]
-
-    @staticmethod
-    def _key(kind: str, audio: Audio) -> str:
-        return f"{kind} {hashlib.sha256(audio.tobytes()).hexdigest()[:20]}"
-
-    @cached_property
-    def _whisper(self) -> FasterWhisper:
-        return FasterWhisper(resolve("wheel:whisper-base"))
-
-    @cached_property
-    def _smart_turn(self) -> SmartTurn:
-        return SmartTurn(resolve(SMART_TURN))
-
-
-class Late:
-    """Smart Turn, answering `SOUND_DELAY_S` of the stream after it was asked."""
-
-    def __init__(self, ears: Ears) -> None:
-        self._ears = ears
-        self._pending: list[tuple[float, float, Future[float]]] = []
-        self.now_s = 0.0
-
-    def ask(self, audio: Audio) -> Future[float]:
-        answer: Future[float] = Future()
-        self._pending.append((self.now_s + SOUND_DELAY_S, self._ears.finished(audio), answer))
-        return answer
-
-    def pass_to(self, now_s: float) -> None:
-        self.now_s = now_s
-        for item in [item for item in self._pending if item[0] <= now_s]:
-            item[2].set_result(item[1])
-            self._pending.remove(item)
-
-
-class HeardVoice:
-    """Silero's probabilities of one conversation, computed once for all ways."""
-
-    def __init__(self, audio: Audio) -> None:
-        self._audio = audio
-
-    @cached_property
-    def _probabilities(self) -> list[float]:
-        return silero().stream().feed(self._audio)
-
-    def stream(self) -> VoiceStream:
-        return _Replay(iter(self._probabilities))
-
-
-class _Replay(VoiceStream):
-    def __init__(self, probabilities: Iterator[float]) -> None:
-        self._left = probabilities
-
-    def feed(self, samples: Audio) -> list[float]:
-        return [next(self._left) for _ in range(len(samples) // FRAME)]
-
-
 @dataclass(slots=True)
 class Conversation:
     """The utterances of one voice, one after the other, as one stream."""
@@ -212,14 +128,14 @@ def stops(conversation: Conversation, way: Way, ears: Ears) -> list[float]:
     settings = TurnSettings(level=level) if way.by_level else way.settings
     detector = TurnDetector(settings, TurnModels(conversation.voice, late), strategy=way.strategy)
     texts: list[tuple[float, float, str]] = []
-    starts = dict.fromkeys(round(start * STT_SAMPLE_RATE) for start in conversation.starts_s)
+    starts = {round(start * STT_SAMPLE_RATE): number for number, start in enumerate(conversation.starts_s)}
     begun_s, ended = 0.0, []
-    for number, at in enumerate(range(0, len(conversation.audio), FRAME)):
+    for at in range(0, len(conversation.audio), FRAME):
         if at in starts:  # the tutor has spoken, and asked something every second time
             detector.tutor_speaking(True)
             detector.tutor_speaking(False)
             detector.reset()
-            if number % 2:
+            if starts[at] % 2:
                 detector.asked_question()
         now_s = at / STT_SAMPLE_RATE
         late.pass_to(now_s)
@@ -231,9 +147,10 @@ def stops(conversation: Conversation, way: Way, ears: Ears) -> list[float]:
                 case SpeechStarted():
                     begun_s = event.at_s
                     texts.clear()
-                case Paused() if way.text_delay_s is not None:
+                case Paused() if (delay := way.text_delay_s) is not None:
                     heard = conversation.audio[round(begun_s * STT_SAMPLE_RATE) : round(event.at_s * STT_SAMPLE_RATE)]
-                    texts.append((event.at_s + way.text_delay_s, event.at_s, ears.text(heard)))
+                    took_s = delay[0] + delay[1] * len(heard) / STT_SAMPLE_RATE
+                    texts.append((event.at_s + took_s, event.at_s, ears.text(heard)))
                 case SpeechStopped():
                     ended.append(event.at_s)
                 case _:
@@ -269,17 +186,17 @@ def measure(said: Sequence[Utterance], chosen: Sequence[Way], ears: Ears) -> dic
 
 
 def costs(audio: Audio) -> dict[str, float]:
-    """Milliseconds of one core: a frame of 32 ms through the whole detector, and one answer of Smart Turn."""
+    """Milliseconds of a core's time: a frame of 32 ms through the whole detector, and one answer of Smart Turn."""
     detector, sound = TurnDetector(TurnSettings(), TurnModels(silero(), None)), SmartTurn(resolve(SMART_TURN))
     frames, answers = [], []
     for at in range(0, len(audio) - FRAME, FRAME):
-        started = time.perf_counter()
+        started = time.thread_time()
         detector.feed(audio[at : at + FRAME])
-        frames.append(time.perf_counter() - started)
+        frames.append(time.thread_time() - started)
     for _ in range(20):
-        started = time.perf_counter()
+        started = time.thread_time()
         sound.finished(audio)
-        answers.append(time.perf_counter() - started)
+        answers.append(time.thread_time() - started)
     return {
         "frame_ms": round(1000 * statistics.median(frames), 3),
         "sound_ms": round(1000 * statistics.median(answers), 1),
@@ -288,7 +205,7 @@ def costs(audio: Audio) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Cut-offs and waits on hesitant Portuguese.")
-    parser.add_argument("--part", choices=("development", "held-out"), default="development")
+    parser.add_argument("--part", choices=("development", "held-out"), default="held-out")
     parser.add_argument("--save", type=Path)
     parser.add_argument("--show", action="store_true", help="the utterances that were cut off")
     args = parser.parse_args()

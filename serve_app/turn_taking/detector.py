@@ -27,11 +27,11 @@ RESUME_S = 0.064
 HYSTERESIS = 0.15
 """How far under the threshold the probability falls before a voice counts as ended."""
 
-PAUSED_S = 0.125
+PAUSED_S = 0.09
 """Silence after which a pause is reported; the closure of a plosive is shorter."""
 
-ASK_S = (0.2, 0.5)
-"""Silences after which the sound is judged: soon, and again, because a little more silence says a little more."""
+ASK_S = 0.15
+"""Silence after which the sound is judged, once a pause: with more silence everything sounds finished."""
 
 LIKELY = 0.5
 """Probability of an end over which a `LikelyEnd` is reported."""
@@ -128,7 +128,7 @@ class TurnDetector:
         self._run_s = self._spoken_s = 0.0
         self._pause: Pause | None = None
         self._asked: Future[float] | None = None
-        self._asks = 0
+        self._was_asked = False
         self._likely = False
         self._text, self._text_until_s = "", -1.0
 
@@ -159,7 +159,7 @@ class TurnDetector:
     def _voiced(self) -> list[TurnEvent]:
         if self._pause is not None:
             self._patience.learn(self.now_s - self._run_s - self._pause.began_s)
-            self._pause, self._asked, self._asks, self._likely = None, None, 0, False
+            self._pause, self._asked, self._was_asked, self._likely = None, None, False, False
             self._spoken_s += self._run_s
         else:
             self._spoken_s += FRAME_S
@@ -191,8 +191,8 @@ class TurnDetector:
 
     def _inquire(self, pause: Pause) -> None:
         """Ask for the sound's vote where it is due, and take what is known by now."""
-        if self._sound and self._asks < len(ASK_S) and pause.silent_s >= ASK_S[self._asks]:
-            self._asks += 1
+        if self._sound and not self._was_asked and pause.silent_s >= ASK_S:
+            self._was_asked = True
             since_s = self.now_s - self._begin_s + self.settings.prefix_padding_ms / 1000
             frames = min(round(since_s / FRAME_S), len(self._recent))
             self._asked = self._sound.ask(np.concatenate(list(self._recent)[-frames:]))

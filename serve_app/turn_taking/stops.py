@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from serve_app.turn_taking.clauses import Reading
 from serve_app.turn_taking.events import StopReason
 from serve_app.turn_taking.patience import EAGERNESS, Patience
@@ -37,23 +39,24 @@ def fixed_silence(settings: TurnSettings) -> StopStrategy:
     return lambda _: Wait(settings.silence_duration_ms / 1000, "silence", MOST_ARE_ENDS)
 
 
-SOUND_WEIGHT = 1.0
 WORDS: dict[Reading, float] = {
     "hold": -8.0,
-    "filler": -4.0,
-    "unfinished": -4.0,
-    "open": -1.0,
+    "filler": -7.0,
+    "unfinished": -7.0,
+    "open": -1.5,
     "complete": 1.0,
-    "question": 2.5,
+    "question": 2.0,
 }
-STRETCH: dict[Reading, float] = {"hold": 2.0, "filler": 1.5, "unfinished": 1.5}
-"""Factors of the patience where the words say that more comes."""
 
 QUICK_S = 0.3
 """The wait where all votes agree that the learner has finished."""
 
-SURE, UNSURE = 3.0, 0.0
-"""Log odds from which the wait is `QUICK_S`, and below which it is the patience."""
+SURE, UNDECIDED, UNLIKELY = 4.0, 3.2, -2.0
+"""Log odds: from SURE on the wait is `QUICK_S`, from UNDECIDED down to 0 the patience, and below 0 more of it, up to
+`STRETCH` of it at UNLIKELY. Fitted to the development sentences of bench/turn_taking.py."""
+
+STRETCH, HELD = 1.6, 2.0
+"""Factors of the patience: where more is likely to come, and where the learner asked for time."""
 
 
 def by_sound(pause: Pause) -> float:
@@ -61,7 +64,7 @@ def by_sound(pause: Pause) -> float:
     if pause.finished is None:
         return 0.0
     p = min(max(pause.finished, 0.01), 0.99)
-    return SOUND_WEIGHT * math.log(p / (1 - p))
+    return math.log(p / (1 - p))
 
 
 def by_words(pause: Pause) -> float:
@@ -69,18 +72,21 @@ def by_words(pause: Pause) -> float:
     return 0.0 if pause.reading is None else WORDS[pause.reading]
 
 
+VOTES: tuple[Vote, ...] = (by_sound, by_words)
+
+
 def by_votes(settings: TurnSettings, patience: Patience, *, after_question: bool) -> StopStrategy:
-    """`semantic_vad`: the surer the votes together, the shorter the wait, from the patience down to `QUICK_S`."""
+    """`semantic_vad`: the surer the votes together, the shorter the wait."""
     longest = patience.seconds(settings, after_question=after_question)
     quick = QUICK_S * EAGERNESS[settings.eagerness]
 
     def wait(pause: Pause) -> Wait:
-        odds = by_sound(pause) + by_words(pause)
+        odds = sum(vote(pause) for vote in VOTES)
         probability = 1 / (1 + math.exp(-odds))
-        if pause.reading in STRETCH:
-            return Wait(longest * STRETCH[pause.reading], "patience", probability)
-        sure = min(max((odds - UNSURE) / (SURE - UNSURE), 0.0), 1.0)
-        seconds = longest + sure * (quick - longest)
-        return Wait(seconds, "finished" if sure > 0 else "patience", probability)
+        if pause.reading == "hold":
+            return Wait(longest * HELD, "patience", probability)
+        points = (UNLIKELY, 0.0, UNDECIDED, SURE)
+        seconds = float(np.interp(odds, points, (STRETCH * longest, longest, longest, quick)))
+        return Wait(seconds, "finished" if odds > UNDECIDED else "patience", probability)
 
     return wait
