@@ -32,7 +32,7 @@ def as_json(learner_id: str, learner: Learner, now: float) -> dict[str, Any]:
                 "times": use.times,
                 "right": use.right,
             }
-            for word, use in reversed(learner.words.items())
+            for word, use in reversed(list(learner.words.items()))
         ],
     }
 

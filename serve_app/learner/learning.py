@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,8 +17,8 @@ from serve_app.learner.model import (
     MOST_WORDS,
     Fact,
     Item,
-    LevelAt,
     Learner,
+    LevelAt,
     WordUse,
 )
 from serve_app.teaching.error_rules import Correction, mended
@@ -140,13 +141,16 @@ def _is_said(item: Item, words: Sequence[str], doubtful: frozenset[str]) -> bool
         return found
     # "da viagem" is right in "uma viagem", too.
     ending = use[0].rstrip("s")[-1:]
-    pairs = zip(words, words[1:], strict=False)
+    pairs = itertools.pairwise(words)
     return any(noun == use[1] and before in _GENDERED and before.rstrip("s")[-1:] == ending for before, noun in pairs)
 
 
 _GENDERED = frozenset(
-    "o a os as do da dos das no na nos nas ao pelo pela uma numa duma meu minha seu sua nosso nossa esse essa este esta"
-    " aquele aquela muito muita".split()
+    re.findall(
+        r"\w+",
+        "o a os as do da dos das no na nos nas ao pelo pela uma numa meu minha seu sua nosso nossa esse essa este esta"
+        " aquele aquela muito muita",
+    )
 )
 
 

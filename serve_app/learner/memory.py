@@ -38,7 +38,7 @@ class LearnerStore(Protocol):
         ...
 
     async def save(self, learner_id: str, learner: Learner, version: int | None) -> bool:
-        """Write the version after `version`, or the first one if None. False: somebody else was first, or it is gone."""
+        """Write the version after `version`, None: the first. False: somebody else was first, or it is gone."""
         ...
 
     async def delete(self, learner_id: str) -> bool:
@@ -60,13 +60,17 @@ class Recollection:
         """Whether it is not known what is kept."""
         self._loading = loading
 
+    def look(self) -> None:
+        """Take what was loaded, if it was by now."""
+        if self.away and self._loading.done() and not self._loading.cancelled() and not self._loading.exception():
+            self.before, self.away = self._loading.result(), False
+
     async def learn(self, heard: Heard) -> News | None:
         """What the utterance changes; None where the store did not answer in time. Learned it is all the same."""
         self.heard = heard
-        with suppress(TimeoutError, StoreUnavailable):
-            async with asyncio.timeout(WAIT_S):
-                self.before = await asyncio.shield(self._loading)
-                self.away = False
+        if not self._loading.done():
+            await asyncio.wait([self._loading], timeout=WAIT_S)
+        self.look()
         if self.away:
             return None
         self.after, news = learned(self.before, heard)
@@ -80,6 +84,7 @@ class Memory:
         self._store = store
         self._running: set[Recollection] = set()
         self._unwritten: dict[str, list[Recollection]] = {}
+        self._writing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def begin(self, learner_id: str) -> Recollection:
@@ -94,13 +99,14 @@ class Memory:
         if (heard := recollection.heard) is None or recollection.forgotten:
             return
         recollection.heard = replace(heard, level=level)
+        recollection.look()
         waiting = self._unwritten.setdefault(recollection.learner_id, [])
         waiting.append(recollection)
         if sum(map(len, self._unwritten.values())) > MOST_UNWRITTEN:
             waiting.remove(recollection)
             logger.error("a turn is not learned from: the store of learners is away too long")
         elif len(waiting) == 1:
-            self._task(self._write(recollection.learner_id))
+            self._writing[recollection.learner_id] = self._task(self._write(recollection.learner_id))
 
     async def read(self, learner_id: str) -> Learner | None:
         """What is kept, with what this process has not written yet.
@@ -149,12 +155,11 @@ class Memory:
 
     async def flush(self, within_s: float, learner_id: str | None = None) -> bool:
         """Wait until everything, or everything of one learner, is written; returns whether that is so."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                while self._unwritten if learner_id is None else learner_id in self._unwritten:
-                    await asyncio.sleep(0.005)
-                return True
-        return False
+        writing = [task for name, task in self._writing.items() if learner_id in (None, name)]
+        if not writing:
+            return True
+        _, still = await asyncio.wait(writing, timeout=within_s)
+        return not still
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -178,7 +183,7 @@ class Memory:
                     break
                 del waiting[0]
         finally:
-            del self._unwritten[learner_id]
+            del self._unwritten[learner_id], self._writing[learner_id]
 
     async def _write_one(self, one: Recollection) -> None:
         for _ in range(TRIES):

@@ -35,7 +35,8 @@ def rested(schedule: Schedule, now: float) -> bool:
 
 def _reviewed(card: Card, rating: Rating, now: float) -> Schedule:
     card, _ = _SCHEDULER.review_card(card, rating, _at(now))
-    assert card.stability is not None and card.difficulty is not None
+    assert card.stability is not None
+    assert card.difficulty is not None
     return Schedule(card.state.value, card.stability, card.difficulty, card.due.timestamp(), now)
 
 

@@ -31,9 +31,7 @@ class Recalling:
             return
         doubtful = frozenset(word.text.strip(" .,!?…;:").lower() for word in words if word.probability < HEARD)
         asked = asked_for(text)
-        heard = Heard(
-            self._turn_id, time.time(), text, tuple(errors), doubtful, None, (asked,) if asked else (), acted
-        )
+        heard = Heard(self._turn_id, time.time(), text, tuple(errors), doubtful, None, (asked,) if asked else (), acted)
         self._news = await self.recollection.learn(heard)
 
     def for_plan(self) -> Memory:

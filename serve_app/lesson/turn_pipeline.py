@@ -256,7 +256,9 @@ class TurnPipeline:
         earlier, style = conversation.utterances, self._correction
         role = self._scene.role if self._scene else None
         memory = self._recalling.for_plan()
-        return self._planner(Said(self.transcript, self._mended, level, replies, earlier, self._error, style, role, memory))
+        return self._planner(
+            Said(self.transcript, self._mended, level, replies, earlier, self._error, style, role, memory)
+        )
 
     def _scene_now(self) -> Scene | None:
         estimate = self.estimate.estimate if self.estimate else None

@@ -5,23 +5,24 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-import simplemma
 from wordfreq import zipf_frequency
 
 from serve_app.teaching.base_forms import base_form
+from serve_app.teaching.rare_words import LEAST, likely_base
 
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
 
 @lru_cache(maxsize=4096)
 def lemma_of(word: str) -> str | None:
-    """Its base form in lower case; None for what is no Portuguese word."""
+    """Its base form in lower case, by the glossary or else by how words end; None for what is no Portuguese word.
+
+    Not by simplemma: its list takes 100 MiB, for words that are rare here.
+    """
     word = word.lower()
     if (known := base_form(word)) is not None:
         return known
-    if zipf_frequency(word, "pt") < 1.5 or not simplemma.is_known(word, lang="pt"):
-        return None
-    return simplemma.lemmatize(word, lang="pt").lower()
+    return likely_base(word) if zipf_frequency(word, "pt") >= LEAST else None
 
 
 def zipf(word: str) -> float:

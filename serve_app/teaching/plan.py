@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from serve_app.protocols import ReplyForm
 from serve_app.teaching.correction import Correction
-from serve_app.teaching.openings import fresh, openings_for
 from serve_app.teaching.memory import NOTHING, Memory
+from serve_app.teaching.openings import fresh, openings_for
 from serve_app.teaching.utterance_kind import Kind
 
 QUESTION_WORDS = (

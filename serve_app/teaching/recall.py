@@ -1,4 +1,4 @@
-"""What the tutor brings back: a word or form that is due, a fact that was told, and that something was right this time."""
+"""What the tutor brings back: what is due, what the learner told, and that something was right this time."""
 
 from __future__ import annotations
 
