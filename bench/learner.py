@@ -1,11 +1,11 @@
-"""A simulated learner over twenty lessons: are errors brought back when due, noticed when right, and gone from the list?
+"""A simulated learner over twenty lessons: are errors brought back when due, noticed when right, and then gone?
 
     python -m bench.learner [--docs docs/learners.md]
 
 The learner has fixed errors and forgets by a curve: the chance to say a form right is exp(-days / strength) since it
 was practised last, and each time the strength grows. An invitation by the tutor makes the learner use the form; without
-one, they use it now and then. What is measured is Parle's own bookkeeping and planner, text only, in process, on a clock
-of its own. A simulation is no learner: it says nothing of how well people learn.
+one, they use it now and then. What is measured is Parle's own bookkeeping and planner: text only, in process, on a
+clock of its own. A simulation is no learner: it says nothing of how well people learn.
 """
 
 from __future__ import annotations
