@@ -68,13 +68,19 @@ class Recollection:
     async def learn(self, heard: Heard) -> News | None:
         """What the utterance changes; None where the store did not answer in time. Learned it is all the same."""
         self.heard = heard
-        if not self._loading.done():
-            await asyncio.wait([self._loading], timeout=WAIT_S)
-        self.look()
+        await self.remember()
         if self.away:
             return None
         self.after, news = learned(self.before, heard)
         return news
+
+    async def remember(self) -> Learner | None:
+        """The learner as they are known before the turn; None where none is, or the store did not answer in time."""
+        if not self._loading.done():
+            await asyncio.wait([self._loading], timeout=WAIT_S)
+        self.look()
+        self.after = self.before
+        return self.before
 
 
 class Memory:

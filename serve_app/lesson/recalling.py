@@ -9,9 +9,11 @@ from serve_app.learner.learning import HEARD, Heard, News
 from serve_app.learner.memory import Recollection
 from serve_app.lesson.events import Remembered
 from serve_app.protocols import Word
+from serve_app.sentences import whole_sentences
 from serve_app.teaching.error_rules import Correction
 from serve_app.teaching.how_to_say import asked_for
 from serve_app.teaching.memory import NOTHING, Due, Memory
+from serve_app.teaching.recall import from_before
 
 OFFERED = 5
 """Due items that a reply chooses from."""
@@ -33,6 +35,14 @@ class Recalling:
         asked = asked_for(text)
         heard = Heard(self._turn_id, time.time(), text, tuple(errors), doubtful, None, (asked,) if asked else (), acted)
         self._news = await self.recollection.learn(heard)
+
+    async def opening(self, text: str, level: str, *, goes_on: bool) -> str:
+        """The opening of a lesson: with `goes_on`, its question goes on from earlier conversations."""
+        if self.recollection is None or await self.recollection.remember() is None:
+            return text
+        self._news = News()
+        question = from_before(self.for_plan(), level) if goes_on else ""
+        return f"{whole_sentences(text)[0].strip()} {question}" if question else text
 
     def for_plan(self) -> Memory:
         """What the reply may bring back: what was due before the utterance, and is not in it."""

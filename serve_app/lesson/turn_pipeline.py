@@ -114,11 +114,16 @@ class TurnPipeline:
         self.level = self._utterance.level or conversation.level or default_level
         made = unasked(conversation, self._utterance, self.level or DEFAULT_LEVEL)
         self._progress = made.progress
+        text = made.text
+        if self._utterance.kind == "start":
+            scenario = self._scenarios.find(made.progress.scenario) if made.progress else None
+            goes_on = not conversation.exchanges and scenario is not None and scenario.kind == "talk"
+            text = await self._recalling.opening(text, self.level or DEFAULT_LEVEL, goes_on=goes_on)
         self._recorder.reached("tts")
         for event in made.events:
             await self._waiting.put(event)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._say(made.text))
+            group.create_task(self._say(text))
             if not self._utterance.silent:
                 group.create_task(self._speak())
 

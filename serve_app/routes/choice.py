@@ -98,5 +98,5 @@ def utterance_of(
         asked if isinstance(asked, str) else "turn",
         asked.text if isinstance(asked, Typed) else "",
         asked.heard if isinstance(asked, Sound) else None,
-        choice.learner_id,
+        learner_id=choice.learner_id,
     )

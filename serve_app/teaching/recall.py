@@ -55,12 +55,6 @@ def from_before(memory: Memory, level: str) -> str:
     return ""
 
 
-def greeted(memory: Memory) -> str:
-    """The learner, greeted by the name they told."""
-    name = dict(memory.told).get("name")
-    return f"Que bom falar com você de novo, {name}!" if name else "Que bom falar com você de novo!"
-
-
 def _invitation(due: Due, level: str, replies: Sequence[str]) -> str:
     if not due.sentence:
         if due.said and due.said.lower() != due.use.lower():

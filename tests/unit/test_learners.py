@@ -13,13 +13,18 @@ import pytest
 from support.clients import Answer, parse
 from support.site_without_ray import Site, site_of
 
+from serve_app.errors import StoreUnavailable
 from serve_app.learner.editing import edited
 from serve_app.learner.facts import facts_in
 from serve_app.learner.forms import as_anki
 from serve_app.learner.learning import Heard, News, learned
+from serve_app.learner.memory import Memory
 from serve_app.learner.model import Learner
+from serve_app.store.learners import RecentLearners
+from serve_app.store.recent import Recent
 from serve_app.teaching.error_rules import find_errors, mended
-from serve_app.teaching.memory import Due, Memory
+from serve_app.teaching.memory import Due
+from serve_app.teaching.memory import Memory as Known
 from serve_app.teaching.plan import Said
 from serve_app.teaching.planner import plan
 
@@ -133,7 +138,7 @@ def test_anki_gets_one_line_a_card_and_no_text_ends_a_field() -> None:
 DUE = Due("fui", "vai", "fui", "Ontem eu fui na praia.")
 
 
-def planned(utterance: str, memory: Memory, *replies: str) -> str:
+def planned(utterance: str, memory: Known, *replies: str) -> str:
     errors = find_errors(utterance)
     said = Said(utterance, mended(utterance, errors), "A2", replies, error=errors[0] if errors else None, memory=memory)
     return plan(said, follow_ups=True).begin
@@ -141,7 +146,7 @@ def planned(utterance: str, memory: Memory, *replies: str) -> str:
 
 def test_the_tutor_invites_what_is_due_but_not_twice_nor_beside_an_error_or_a_question() -> None:
     asked = 'Você se lembra: a gente diz "eu fui" ou "eu vai"?'
-    memory = Memory(due=(DUE,))
+    memory = Known(due=(DUE,))
     assert planned("Hoje o tempo está bom.", memory).endswith(asked)
     assert asked not in planned("Hoje o tempo está bom.", memory, asked)
     assert asked not in planned("Eu gosta de café.", memory)
@@ -150,13 +155,13 @@ def test_the_tutor_invites_what_is_due_but_not_twice_nor_beside_an_error_or_a_qu
 
 
 def test_the_tutor_notices_what_is_right_this_time_where_it_fits() -> None:
-    memory = Memory(recalled=("fui",))
+    memory = Known(recalled=("fui",))
     assert 'Isso, "fui"!' in planned("Ontem eu fui ao cinema.", memory)
     assert "Isso" not in planned("Ontem eu fui ao enterro do meu avô.", memory)
 
 
 def test_a_new_conversation_goes_on_from_what_was_told() -> None:
-    memory = Memory(told=(("home", "em Lyon"),))
+    memory = Known(told=(("home", "em Lyon"),))
     assert "você contou que mora em Lyon" in planned("Oi, tudo bem?", memory)
     assert "Lyon" not in planned("Oi, tudo bem?", memory, "Oi! Como você está?")
 
@@ -214,6 +219,48 @@ def test_an_error_of_one_conversation_is_recalled_in_the_next(site: Site) -> Non
     assert say(site, "Oi, bom dia!").one("learner")["due"] == 1
     again = say(site, "Eu gosto de chá.")
     assert again.one("learner") == {"due": 0, "recalled": ["gosto"], "lapsed": [], "new": []}
+
+
+def start(site: Site, learner: str, **fields: str) -> Answer:
+    body = {"learner_id": learner, **fields}
+    with httpx.stream("POST", f"{site.url}/api/start", json=body, timeout=10) as response:
+        answer = Answer(list(parse(response.raise_for_status().iter_lines())))
+    site.wait_until_idle()
+    return answer
+
+
+def test_the_next_lesson_opens_from_what_is_known(site: Site) -> None:
+    say(site, "Eu moro em Lyon.", "edu")
+    opened = start(site, "edu")
+    assert opened.one("response")["response"].endswith(
+        "Da outra vez você contou que mora em Lyon. Como estão as coisas por lá?"
+    )
+    assert opened.one("learner")["due"] == 0
+    assert "Lyon" not in start(site, "edu", scenario="padaria").one("response")["response"]
+    assert "Lyon" not in start(site, "outra").one("response")["response"]
+
+
+class Away(RecentLearners):
+    """A store that can be away."""
+
+    here = False
+
+    async def load(self, learner_id: str) -> tuple[Learner, int] | None:
+        if not self.here:
+            raise StoreUnavailable()
+        return await super().load(learner_id)
+
+
+def test_a_store_that_is_away_costs_memory_and_not_the_turn(site: Site) -> None:
+    before, away = site.store.learners, Away(Recent())
+    site.store.learners = Memory(away)
+    answer = say(site, "Eu gosta de café.", "fora")
+    assert "learner" not in names(answer)
+    assert site.get("/api/learners/fora").json()["code"] == "store_unavailable"
+    away.here = True
+    assert site.run(site.store.learners.flush(10))
+    assert site.get("/api/learners/fora").json()["items"][0]["use"] == "gosto"
+    site.store.learners = before
 
 
 def test_without_a_learner_nothing_is_kept(site: Site) -> None:

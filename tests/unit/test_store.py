@@ -516,7 +516,7 @@ async def test_a_process_killed_in_mid_turn_keeps_nobody_waiting_and_loses_no_wo
 async def test_a_learner_is_kept_by_version_and_deleted(place: Place) -> None:
     store = (await place.open()).learners
     turn = store.begin("escola/ana")
-    await turn.learn(Heard("t-1", 1000.0, "Eu moro em Lyon."))
+    await turn.learn(Heard("t-1", time.time(), "Eu moro em Lyon."))
     store.end(turn, "A2")
     assert await store.flush(10)
     kept = await store.read("escola/ana")
@@ -533,7 +533,7 @@ async def test_two_replicas_that_hear_one_learner_at_once_lose_nothing(place: Pl
     said = ["Moro em Lyon.", "Tenho um gato.", "Sou professora.", "Tenho dois irmãos."]
     turns = [(both[number % 2], both[number % 2].begin("ana")) for number in range(len(said))]
     for number, (_, turn) in enumerate(turns):
-        await turn.learn(Heard(f"t-{number}", 1000.0, said[number]))
+        await turn.learn(Heard(f"t-{number}", time.time(), said[number]))
     for store, turn in turns:
         store.end(turn, None)
     for store in both:
@@ -548,7 +548,7 @@ async def test_a_learner_deleted_while_a_turn_runs_elsewhere_stays_deleted(place
     here, there = (await place.open()).learners, (await place.open()).learners
     for number in (1, 2):
         turn = here.begin("ana")
-        await turn.learn(Heard(f"t-{number}", 1000.0, "Moro em Lyon."))
+        await turn.learn(Heard(f"t-{number}", time.time(), "Moro em Lyon."))
         if number == 2:
             assert await there.delete("ana")
         here.end(turn, None)
