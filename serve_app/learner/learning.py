@@ -41,6 +41,7 @@ class Heard:
     """What one turn tells of its learner. `errors` are in `text`; `asked`: (what was asked for, the word it is)."""
 
     turn_id: str
+    """Of this turn only, unlike that of a request, which a client may send twice."""
     at: float
     text: str
     errors: tuple[Correction, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Sequence
 
 from serve_app.learner.learning import HEARD, Heard, News
@@ -22,9 +23,8 @@ OFFERED = 5
 class Recalling:
     """One turn's share of the memory; of a turn without a learner nothing is known and nothing kept."""
 
-    def __init__(self, recollection: Recollection | None, turn_id: str) -> None:
+    def __init__(self, recollection: Recollection | None) -> None:
         self.recollection = recollection
-        self._turn_id = turn_id
         self._news: News | None = None
 
     async def learn(self, text: str, words: Sequence[Word], errors: Sequence[Correction], *, acted: bool) -> None:
@@ -33,7 +33,9 @@ class Recalling:
             return
         doubtful = frozenset(word.text.strip(" .,!?…;:").lower() for word in words if word.probability < HEARD)
         asked = asked_for(text)
-        heard = Heard(self._turn_id, time.time(), text, tuple(errors), doubtful, None, (asked,) if asked else (), acted)
+        heard = Heard(
+            uuid.uuid4().hex, time.time(), text, tuple(errors), doubtful, None, (asked,) if asked else (), acted
+        )
         self._news = await self.recollection.learn(heard)
 
     async def opening(self, text: str, level: str, *, goes_on: bool) -> str:

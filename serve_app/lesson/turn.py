@@ -114,7 +114,7 @@ class Turn:
             self._planner,
             style,
             self._scenarios,
-            Recalling(recollection, utterance.turn_id),
+            Recalling(recollection),
         )
         notes = TurnNotes(utterance, pipeline, recorder)
         pipeline.noted = notes.so_far
