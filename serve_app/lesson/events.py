@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from serve_app.audio import wav
 from serve_app.errors import ParleError
+from serve_app.learner.learning import News
 from serve_app.protocols import Audio, LevelEstimate, Transcript
 from serve_app.scenarios.placement import Placement
 from serve_app.teaching.error_rules import Correction
@@ -196,6 +197,18 @@ class Summarised:
 
 
 @dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the turn changed of what is known of the learner. `due`: how many items should come back by now."""
+
+    name: ClassVar[str] = "learner"
+    due: int
+    news: News
+
+    def data(self) -> dict[str, Any]:
+        return {"due": self.due, **{name: list(uses) for name, uses in asdict(self.news).items()}}
+
+
+@dataclass(frozen=True, slots=True)
 class Complete:
     """The turn succeeded. `timing` holds the stages' times in ms; 0 for a stage that the stack lacks."""
 
@@ -238,6 +251,7 @@ Event = (
     | InScenario
     | Placed
     | Summarised
+    | Remembered
     | Complete
     | Failed
 )

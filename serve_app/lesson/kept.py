@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from weakref import WeakValueDictionary
 
+from serve_app.learner.memory import Memory
 from serve_app.lesson.conversation import KEPT_UTTERANCES, Conversation, Exchange
 from serve_app.protocols import Word
 from serve_app.scenarios.progress import Progress
@@ -128,6 +129,11 @@ class StoreHealth:
 
 class ConversationStore(Protocol):
     """Keeps conversations by the id that `Utterance.conversation_id` has."""
+
+    @property
+    def learners(self) -> Memory:
+        """What is kept across conversations."""
+        ...
 
     def turn(self, conversation_id: str) -> AbstractAsyncContextManager[OpenTurn]:
         """Wait until no other turn of this conversation runs, here or on another replica; then run until it is left.

@@ -116,10 +116,17 @@ class Utterance:
     """Whether the reply is only written."""
     heard_reply: str | None = None
     """What of the conversation's last reply was heard, where that was known only after its turn; None: all of it."""
+    learner_id: str | None = None
+    """Who learns; None: nothing is kept beyond the conversation."""
 
     @property
     def conversation_id(self) -> str:
         return conversation_id_of(self.owner, self.session_id)
+
+    @property
+    def learner(self) -> str | None:
+        """The learner in the store: as with a session, that of another key is another one."""
+        return conversation_id_of(self.owner, self.learner_id) if self.learner_id else None
 
 
 def conversation_id_of(owner: str, session_id: str) -> str:

@@ -21,6 +21,7 @@ from serve_app.errors import ParleError, StoreUnavailable, TurnTimeout
 from serve_app.lesson.conversation import Conversation, Exchange
 from serve_app.lesson.events import Complete, Event, Failed
 from serve_app.lesson.kept import ConversationStore, KeptTurn
+from serve_app.lesson.recalling import Recalling
 from serve_app.lesson.speech_cutter import Pace
 from serve_app.lesson.stage_limits import limited
 from serve_app.lesson.stage_protocols import Stages, Utterance
@@ -101,14 +102,27 @@ class Turn:
     async def _run(self, utterance: Utterance, waiting: asyncio.Queue[Event | None]) -> None:
         recorder = TurnRecorder(utterance)
         style = utterance.correction or self._correction
+        learner = utterance.learner
+        recollection = self._store.learners.begin(learner) if learner else None
         pipeline = TurnPipeline(
-            self._stages, self._limits, self._pace, utterance, recorder, waiting, self._planner, style, self._scenarios
+            self._stages,
+            self._limits,
+            self._pace,
+            utterance,
+            recorder,
+            waiting,
+            self._planner,
+            style,
+            self._scenarios,
+            Recalling(recollection),
         )
         notes = TurnNotes(utterance, pipeline, recorder)
         pipeline.noted = notes.so_far
         try:
             await self._finish(pipeline, notes, utterance, recorder, waiting)
         finally:
+            if recollection is not None:
+                self._store.learners.end(recollection, pipeline.level)
             self._ended(recorder.record())
 
     async def _finish(

@@ -20,6 +20,7 @@ from serve_app.config.user_config import CorrectionStyle
 from serve_app.errors import NoSpeech, StageFailed
 from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.events import Corrected, Delta, Event, Heard, Level, Placed, Response, Spoken, Status
+from serve_app.lesson.recalling import Recalling
 from serve_app.lesson.speech_cutter import Pace, PieceCutter
 from serve_app.lesson.speech_sender import SpeechSender
 from serve_app.lesson.stage_protocols import Stages, Utterance
@@ -53,6 +54,7 @@ class TurnPipeline:
         planner: Callable[[Said], Plan] | None,
         correction: CorrectionStyle,
         scenarios: Library,
+        recalling: Recalling,
     ) -> None:
         self._stages = stages
         self._limits = limits
@@ -63,6 +65,7 @@ class TurnPipeline:
         self._planner = planner
         self._correction: CorrectionStyle = correction
         self._scenarios = scenarios
+        self._recalling = recalling
         self._scene: Scene | None = None
         self._progress: Progress | None = None
         self._mended = ""
@@ -93,7 +96,10 @@ class TurnPipeline:
         self.conversation = conversation
         self._progress = progress_of(conversation, self._utterance)
         await (self._read() if self._utterance.text else self._transcribe(conversation))
-        await self._correct()
+        errors = await self._correct()
+        scenario = self._scenarios.find(self._progress.scenario) if self._progress else None
+        acted = scenario is not None and scenario.kind == "role-play"
+        await self._recalling.learn(self.transcript, self.words, errors, acted=acted)
         await self._classify(conversation, default_level)
         self._scene = self._scene_now()
         await self._enter("llm")
@@ -108,11 +114,16 @@ class TurnPipeline:
         self.level = self._utterance.level or conversation.level or default_level
         made = unasked(conversation, self._utterance, self.level or DEFAULT_LEVEL)
         self._progress = made.progress
+        text = made.text
+        if self._utterance.kind == "start":
+            scenario = self._scenarios.find(made.progress.scenario) if made.progress else None
+            goes_on = not conversation.exchanges and scenario is not None and scenario.kind == "talk"
+            text = await self._recalling.opening(text, self.level or DEFAULT_LEVEL, goes_on=goes_on)
         self._recorder.reached("tts")
         for event in made.events:
             await self._waiting.put(event)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._say(made.text))
+            group.create_task(self._say(text))
             if not self._utterance.silent:
                 group.create_task(self._speak())
 
@@ -146,11 +157,11 @@ class TurnPipeline:
         self.noted()
         await self._waiting.put(Heard(Transcript(self.transcript), 0, self._utterance.session_id, typed=True))
 
-    async def _correct(self) -> None:
+    async def _correct(self) -> list[Correction]:
         """Find the errors (a millisecond of work), and send the one that is surest."""
         self._mended = self.transcript
         if self._correction == "none":
-            return
+            return []
         errors = sure_errors(self.transcript, self.words)
         self._mended = mended(self.transcript, errors)
         if errors:
@@ -158,6 +169,7 @@ class TurnPipeline:
             self._error = surest
             self.corrected = Corrected(surest)
             await self._waiting.put(self.corrected)
+        return errors
 
     async def _classify(self, conversation: Conversation, default_level: str | None) -> None:
         fixed = self._utterance.level
@@ -204,6 +216,8 @@ class TurnPipeline:
             await self._waiting.put(news_of(self._scene))
             if self._scene.placement is not None:
                 await self._waiting.put(Placed(self._scene.placement))
+        if (remembered := self._recalling.event()) is not None:
+            await self._waiting.put(remembered)
         self._cutter.finish()
         self._more_text.set()
         await self.speech.release()
@@ -246,7 +260,10 @@ class TurnPipeline:
         level = self.level or DEFAULT_LEVEL
         earlier, style = conversation.utterances, self._correction
         role = self._scene.role if self._scene else None
-        return self._planner(Said(self.transcript, self._mended, level, replies, earlier, self._error, style, role))
+        memory = self._recalling.for_plan()
+        return self._planner(
+            Said(self.transcript, self._mended, level, replies, earlier, self._error, style, role, memory)
+        )
 
     def _scene_now(self) -> Scene | None:
         estimate = self.estimate.estimate if self.estimate else None

@@ -23,6 +23,7 @@ from serve_app.errors import ParleError
 from serve_app.refusal import refusal
 from serve_app.routes.api_docs import ApiDocs
 from serve_app.routes.gate import Gate, TokenRoute
+from serve_app.routes.learners import LearnerRoutes
 from serve_app.routes.lessons import Lessons
 from serve_app.routes.openai import OpenAiRoutes
 from serve_app.routes.origins import OriginCheck, Origins, hosts_of, path_of
@@ -59,12 +60,13 @@ def app_for(
     others = [origin.rstrip("/") for origin in args.cors_origins]
     if others:
         app.add_middleware(
-            CORSMiddleware, allow_origins=others, allow_methods=["GET", "POST", "DELETE"], allow_headers=["*"]
+            CORSMiddleware, allow_origins=others, allow_methods=["GET", "POST", "PATCH", "DELETE"], allow_headers=["*"]
         )
     app.add_middleware(OriginCheck, origins=Origins([*args.hosts, *hosts_of(environment)], others))
     app.add_middleware(SafeHeaders)
     app.include_router(SystemRoutes(args, lessons, refused_settings).router())
     app.include_router(SessionRoutes(lessons).router())
+    app.include_router(LearnerRoutes(lessons).router())
     app.include_router(ScenarioRoute(lessons).router())
     if keys.required:
         app.include_router(TokenRoute(tokens).router())

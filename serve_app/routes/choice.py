@@ -38,6 +38,9 @@ class Choice(BaseModel):
     """How the tutor treats errors."""
     scenario: Annotated[str, Field(max_length=60)] | None = None
     """One of /api/scenarios; the conversation goes on in it. Without it in the one that it is in."""
+    learner_id: Annotated[str, Field(pattern=SESSION_ID)] | None = None
+    """Who learns: what they said is remembered in their later conversations (docs/learners.md). Without it nothing is
+    kept beyond this one."""
 
     @field_validator("correction", mode="before")  # runs after the one below, which is for all fields
     @classmethod
@@ -95,4 +98,5 @@ def utterance_of(
         asked if isinstance(asked, str) else "turn",
         asked.text if isinstance(asked, Typed) else "",
         asked.heard if isinstance(asked, Sound) else None,
+        learner_id=choice.learner_id,
     )

@@ -8,8 +8,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from serve_app.learner.memory import Memory
+from serve_app.learner.model import Learner
 from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.kept import KeptConversation, KeptTurn, OneAtATime, StoreHealth
+from serve_app.store.learners import RecentLearners
 from serve_app.store.recent import Recent
 
 MOST_TURNS = 500
@@ -46,6 +49,8 @@ class MemoryStore:
     def __init__(self, capacity: int = 1000, idle_s: float = 3600.0, stack: str = "") -> None:
         self._stack = stack
         self._recent: Recent[_Kept] = Recent(capacity, idle_s)
+        self._learners: Recent[tuple[Learner, int]] = Recent(capacity, idle_s)
+        self.learners = Memory(RecentLearners(self._learners))
         self._running: dict[str, MemoryTurn] = {}
         self._one_at_a_time = OneAtATime()
 
@@ -83,9 +88,10 @@ class MemoryStore:
 
     def keep(self, capacity: int, idle_s: float) -> None:
         self._recent.keep(capacity, idle_s)
+        self._learners.keep(capacity, idle_s)
 
     def health(self) -> StoreHealth:
         return StoreHealth("memory")
 
     async def close(self) -> None:
-        """Nothing to end."""
+        await self.learners.close()

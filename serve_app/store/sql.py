@@ -18,11 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from serve_app.config.store import StoreAddress
 from serve_app.errors import StoreUnavailable
+from serve_app.learner.memory import Memory
 from serve_app.lesson.conversation import Conversation
 from serve_app.lesson.kept import KeptConversation, KeptTurn, OneAtATime, StoreHealth
 from serve_app.process_names import has_died, new_name
 from serve_app.store import statements
 from serve_app.store.engine import FAILED
+from serve_app.store.learners import SqlLearners, expire
 from serve_app.store.recent import Recent
 from serve_app.store.writer import Pending, Writer
 
@@ -81,6 +83,7 @@ class SqlStore:
         self._taking: dict[str, asyncio.Task[object]] = {}
         """Of the operations those that take a lease, by its token."""
         self._writer = Writer(engine, stack)
+        self.learners = Memory(SqlLearners(self._ask_if_there))
         self._tasks = [
             asyncio.create_task(self._every(RENEW_S, self._renew), name="store leases"),
             asyncio.create_task(self._every(EXPIRE_S, self._expire), name="store expiry"),
@@ -193,6 +196,9 @@ class SqlStore:
         return StoreHealth(self._address.kind, self._writer.reachable, len(self._writer))
 
     async def close(self) -> None:
+        if self._writer.reachable and not await self.learners.flush(LAST_WRITE_S):
+            logger.error("what was learned in the latest turns was not stored in time")
+        await self.learners.close()
         if self._writer.reachable and not await self._writer.flush(LAST_WRITE_S):
             logger.error("%d turns were not stored in time", len(self._writer))
         for task in self._tasks:
@@ -212,6 +218,12 @@ class SqlStore:
         except FAILED as error:
             self._writer.failed(error)
             raise StoreUnavailable() from None
+
+    async def _ask_if_there(self, work: Work[Result], /) -> Result:
+        """As `_ask`, without waiting for a database that is known to be away."""
+        if not self._writer.reachable:
+            raise StoreUnavailable()
+        return await self._ask(work)
 
     async def _run(self, work: Work[Result], within_s: float, token: str = "") -> Result:
         """One transaction. Not ended with whoever waits for it: that would cost the connection, too.
@@ -263,3 +275,5 @@ class SqlStore:
     async def _expire(self) -> None:
         while deleted := await self._run(lambda connection: statements.expire(connection, self._keep_days), READ_S):
             logger.info("%d conversations deleted that rested for %g days", deleted, self._keep_days)
+        while deleted := await self._run(lambda connection: expire(connection, self._keep_days), READ_S):
+            logger.info("%d learners deleted who rested for %g days", deleted, self._keep_days)

@@ -30,7 +30,7 @@ async def lease(
     known to be `dead`.
     """
     wanted = {"conversation_id": conversation_id, "token": token, "holder": holder}
-    given = _insert(connection, leases).values(**wanted, ends=_now(connection) + LEASE_S)
+    given = insert(connection, leases).values(**wanted, ends=_now(connection) + LEASE_S)
     free = or_(leases.c.holder.in_([holder, dead]), leases.c.ends < _now(connection))
     changed = {name: given.excluded[name] for name in ("token", "holder", "ends")}
     statement = given.on_conflict_do_update(index_elements=["conversation_id"], set_=changed, where=free)
@@ -94,12 +94,12 @@ async def write(
         if holder is not None and (await connection.execute(select(leases.c.token).where(own))).first() is None:
             return
         head = {"id": conversation_id, "owner": owner_of(conversation_id), "stack": stack[:500]}
-        given = _insert(connection, conversations).values(**head, created=turn.began, seen=now)
+        given = insert(connection, conversations).values(**head, created=turn.began, seen=now)
         await connection.execute(given.on_conflict_do_update(index_elements=["id"], set_={"seen": given.excluded.seen}))
     last = select(func.max(turns.c.number)).where(turns.c.conversation_id == conversation_id)
     number = ((await connection.execute(last)).scalar() or 0) + 1
     row = {"key": key, "conversation_id": conversation_id, "number": number, **row_of(turn)}
-    inserted = _insert(connection, turns).values(**row).on_conflict_do_nothing(index_elements=["key"])
+    inserted = insert(connection, turns).values(**row).on_conflict_do_nothing(index_elements=["key"])
     if (await connection.execute(inserted)).rowcount == 0:  # written by a try that was cut off before it was told so
         await change(connection, key, turn)
 
@@ -149,6 +149,6 @@ def _now(connection: AsyncConnection) -> ColumnElement[float]:
     return literal(time.time(), Double)
 
 
-def _insert(connection: AsyncConnection, table: Any) -> Any:
+def insert(connection: AsyncConnection, table: Any) -> Any:
     """An insert with ON CONFLICT, which both databases have and SQL has not."""
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)

@@ -62,3 +62,14 @@ leases = Table(
     Column("holder", String(200), nullable=False),  # its process
     Column("ends", Double, nullable=False),
 )
+
+learners = Table(
+    "learners",
+    metadata,
+    Column("id", String(200), primary_key=True),  # OWNER/LEARNER, or LEARNER where no key is needed
+    Column("owner", String(64), nullable=False, index=True),
+    Column("created", Double, nullable=False),
+    Column("seen", Double, nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("data", JSON, nullable=False),  # serve_app.learner.model.Learner
+)

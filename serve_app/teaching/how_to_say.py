@@ -21,7 +21,7 @@ from serve_app.teaching.glossary import (
 from serve_app.teaching.meanings import has_meaning, meaning_of
 from serve_app.teaching.spoken_signs import in_words
 from serve_app.teaching.translation import into_english, into_portuguese
-from serve_app.teaching.word_answer import WordAnswer, fold
+from serve_app.teaching.word_answer import WordAnswer, fold, plain_quotes
 from serve_app.teaching.word_forms import forms
 
 MOST_WORDS = 14
@@ -111,6 +111,21 @@ def how_to_say(text: str) -> WordAnswer | None:
                 if plain or not _found(words[0], order):
                     continue
             return _in_portuguese(words, order, quoted=quoted, sure=frame is _SAY or quoted)
+    return None
+
+
+def asked_for(text: str) -> tuple[str, str] | None:
+    """The word that an utterance asks the Portuguese of, and that Portuguese, where the data has it."""
+    plain = plain_quotes(text)
+    answered = how_to_say(plain)
+    told = _QUOTED.search(answered.text) if answered else None
+    if told is None:
+        return None
+    for frame in (_SAY, _SAY_PERHAPS):
+        for lead in frame.finditer(plain):
+            words, _, language = _operands(plain, lead)
+            if words and language in (None, "pt") and words[0].lower() != told[1].lower():
+                return words[0], told[1].lower()
     return None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from serve_app.protocols import ReplyForm
 from serve_app.teaching.correction import Correction
+from serve_app.teaching.memory import NOTHING, Memory
 from serve_app.teaching.openings import fresh, openings_for
 from serve_app.teaching.utterance_kind import Kind
 
@@ -76,6 +77,8 @@ class Said:
     """How: see CorrectionStyle in serve_app.config.user_config."""
     role: Role | None = None
     """In a scenario."""
+    memory: Memory = NOTHING
+    """What is known of the learner from before."""
 
 
 def pleased(utterance: str) -> str:

@@ -22,6 +22,7 @@ from serve_app.teaching.known_answers import known_answer
 from serve_app.teaching.moods import mood_of
 from serve_app.teaching.openings import fresh, of_replies
 from serve_app.teaching.plan import Plan, Said, opening_for, pleased, question_form
+from serve_app.teaching.recall import from_before, invited, noticed
 from serve_app.teaching.recast import recast_beside, right_sentence, shown_right
 from serve_app.teaching.role_play import in_role, in_scene
 from serve_app.teaching.second_person import SaidBack, said_back, sentences
@@ -60,6 +61,7 @@ def plan(
     follow_ups = follow_ups or said.role is not None
     if recast and follow_ups and said.style == "recast":
         made = _with_recast(made, said)
+    made = _with_memory(made, said, kind, recast=recast)
     if not (openings_on or recast or questions or follow_ups) or (made.whole and not openings_on):
         return Plan(kind)
     if follow_ups and not made.whole:
@@ -78,6 +80,29 @@ def warm() -> None:
     words = ("Como se diz 'window'?", "¿Cómo se dice 'zorbing'?", "O que quer dizer 'correram'?")
     for said in ("Eu moro em Recife.", *words, "Você tem uma dica?"):
         plan(Said(said, said, "A2"), follow_ups=True)
+
+
+def _with_memory(made: Plan, said: Said, kind: Kind, *, recast: bool) -> Plan:
+    """The plan with what was due and right noticed in place of an echo, and with something that is due brought back."""
+    if said.role is not None:
+        return made
+    first = not said.replies and kind == "greeting"
+    question = from_before(said.memory, said.level) if first else ""
+    if question and made.whole:
+        return replace(made, begin=question)
+    notice = noticed(said.memory, kind) if recast and said.error is None and not made.whole else ""
+    if notice:
+        made = replace(made, begin=notice, form=question_form(said))
+    question = "" if said.error is not None else invited(said.memory, kind, said.level, said.replies)
+    if not question or (made.form is not None and made.form.sentence and made.begin):
+        return made
+    if kind in _NO_ANSWER:
+        return replace(made, begin=question, form=None, whole=True)
+    return replace(made, begin=f"{made.begin} {question}".strip(), form=None, whole=True)
+
+
+_NO_ANSWER: tuple[Kind, ...] = ("greeting", "thanks", "understood")
+"""Their planned reply is a question alone, whose place another one takes."""
 
 
 def _with_follow_up(made: Plan, said: Said, kind: Kind | Special) -> Plan:

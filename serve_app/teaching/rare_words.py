@@ -35,11 +35,21 @@ def rare_words(text: str, level: str) -> list[str]:
     return list(found)
 
 
+def likely_base(word: str) -> str | None:
+    """The commonest word that `word`, in lower case, may be a form of; None where none of them is a word."""
+    best = max(sorted(_bases(word)), key=lambda form: (zipf_frequency(form, "pt"), form == word))
+    return best if zipf_frequency(best, "pt") >= LEAST else None
+
+
 def _frequency(word: str) -> float:
+    return max(zipf_frequency(form, "pt") for form in _bases(word))
+
+
+def _bases(word: str) -> set[str]:
     forms = {word, *_singular(word)}
     for form in tuple(forms):
         forms |= _infinitives(form)
-    return max(zipf_frequency(form, "pt") for form in forms)
+    return forms
 
 
 def _singular(word: str) -> set[str]:

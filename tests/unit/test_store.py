@@ -20,6 +20,7 @@ from support.waiting import until
 
 from serve_app.config.store import StoreSettings
 from serve_app.errors import StackError, StoreUnavailable
+from serve_app.learner.learning import Heard
 from serve_app.lesson.conversation import KEPT_UTTERANCES, Conversation, Exchange
 from serve_app.protocols import Word
 from serve_app.scenarios.progress import Progress
@@ -509,3 +510,61 @@ async def test_a_process_killed_in_mid_turn_keeps_nobody_waiting_and_loses_no_wo
     await other.wait()
     async with asyncio.timeout(60):  # whose process is dead, its lease is not waited for
         assert (await next_turn).exchanges == (Exchange("fala 1", "Que legal!"),)
+
+
+@each(KINDS)
+async def test_a_learner_is_kept_by_version_and_deleted(place: Place) -> None:
+    store = (await place.open()).learners
+    turn = store.begin("escola/ana")
+    await turn.learn(Heard("t-1", time.time(), "Eu moro em Lyon."))
+    store.end(turn, "A2")
+    assert await store.flush(10)
+    kept = await store.read("escola/ana")
+    assert kept is not None
+    assert [fact.text for fact in kept.facts] == ["Você mora em Lyon"]
+    assert await store.read("ana") is None
+    assert await store.delete("escola/ana") is True
+    assert await store.delete("escola/ana") is False
+
+
+@each(SHARED)
+async def test_two_replicas_that_hear_one_learner_at_once_lose_nothing(place: Place) -> None:
+    both = [(await place.open()).learners, (await place.open()).learners]
+    said = ["Moro em Lyon.", "Tenho um gato.", "Sou professora.", "Tenho dois irmãos."]
+    turns = [(both[number % 2], both[number % 2].begin("ana")) for number in range(len(said))]
+    for number, (_, turn) in enumerate(turns):
+        await turn.learn(Heard(f"t-{number}", time.time(), said[number]))
+    for store, turn in turns:
+        store.end(turn, None)
+    for store in both:
+        assert await store.flush(10)
+    kept = await both[0].read("ana")
+    assert kept is not None
+    assert {fact.about for fact in kept.facts} == {"home", "pet:gato", "work", "family:irmãos"}
+
+
+@each(SHARED)
+async def test_a_learner_deleted_while_a_turn_runs_elsewhere_stays_deleted(place: Place) -> None:
+    here, there = (await place.open()).learners, (await place.open()).learners
+    for number in (1, 2):
+        turn = here.begin("ana")
+        await turn.learn(Heard(f"t-{number}", time.time(), "Moro em Lyon."))
+        if number == 2:
+            assert await there.delete("ana")
+        here.end(turn, None)
+        assert await here.flush(10)
+    assert await there.read("ana") is None
+
+
+@each(SHARED)
+async def test_a_learner_who_rested_too_long_is_deleted(place: Place) -> None:
+    place.keep_days = 1.0
+    turn = (store := (await place.open()).learners).begin("ana")
+    await turn.learn(Heard("t-1", time.time() - 2 * 86400, "Moro em Lyon."))
+    store.end(turn, None)
+    assert await store.flush(10)
+    again = (await place.open()).learners
+
+    async with asyncio.timeout(30):
+        while await again.read("ana") is not None:  # noqa: ASYNC110 - another task deletes it
+            await asyncio.sleep(0.02)

@@ -22,7 +22,7 @@ PATHS = ("/v1/realtime", "/realtime")
 SUBPROTOCOL = "realtime"
 FULL, WRONG = 1013, 4400
 """Close codes: try again later; the address asks for what cannot be."""
-OF_ADDRESS = ("session_id", "level", "correction", "scenario")
+OF_ADDRESS = ("session_id", "level", "correction", "scenario", "learner_id")
 """What the address may choose; voice and speed are the session's."""
 
 
