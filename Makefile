@@ -118,6 +118,7 @@ $(GPU_BIN)/uv: $(PINS)
 
 $(GPU_VENV)/.done: pyproject.toml $(GPU_PINS) | $(GPU_BIN)/uv
 	$(GPU_BIN)/uv pip install --python $(GPU_BIN)/python --no-deps -r $(GPU_PINS)
+	$(GPU_BIN)/uv pip install --python $(GPU_BIN)/python --no-deps -r constraints/no-deps.txt
 	$(GPU_BIN)/uv pip install --python $(GPU_BIN)/python --no-deps -e .
 	@touch $@
 
