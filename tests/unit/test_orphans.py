@@ -42,7 +42,7 @@ async def test_the_death_of_the_caller_cancels_the_work(
     assert working.cancelled()
 
 
-@pytest.mark.parametrize("caller", ["", "another-machine/1 1 1.00", new_name()])
+@pytest.mark.parametrize("caller", ["", "another-machine/1 1 1.00", new_name()], ids=["none", "far", "own"])
 async def test_work_for_who_lives_or_is_not_known_is_done_and_nobody_looks_any_more(caller: str) -> None:
     async with ended_with(caller):
         await asyncio.sleep(0.01)
