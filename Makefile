@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STACK ?= configs/cpu_stack.yaml
 PINS := constraints/cpu.txt
 PEER_VENV := .venv-peer
+CLIENTS_VENV := .venv-realtime-clients
 GPU_VENV := .venv-gpu-engines
 GPU_BIN := $(GPU_VENV)/bin
 GPU_PINS := constraints/gpu-engines.txt
@@ -26,7 +27,7 @@ ifdef PIP_EXTRA_INDEX_URL
 export UV_INDEX ?= $(PIP_EXTRA_INDEX_URL)
 endif
 
-.PHONY: help serve rehearse test fuzz soak test-browser test-gpu-engines resolve-gpu lint types types-gpu bench bench-capacity bench-gpu-engines clean
+.PHONY: help serve rehearse test fuzz soak test-browser test-realtime-clients test-gpu-engines resolve-gpu lint types types-gpu bench bench-capacity bench-gpu-engines clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -51,6 +52,9 @@ soak: $(VENV)/.dev ## eight talkers while processes are killed and stopped, 20 m
 test-browser: $(VENV)/.dev ## the page in Chromium, with a microphone that speaks Portuguese (installs Debian's; as root)
 	@scripts/install_chromium.sh
 	$(BIN)/python -m pytest tests/browser $(call JUNIT,browser) $(ARGS)
+
+test-realtime-clients: $(VENV)/.dev $(CLIENTS_VENV)/.done ## OpenAI's SDK and Agents, LiveKit and pipecat, unmodified, at /v1/realtime (0.7 GB of their own)
+	$(BIN)/python -m pytest tests/realtime_clients $(call JUNIT,realtime-clients) $(ARGS)
 
 test-gpu-engines: $(GPU_VENV)/.done ## the GPU engines on this CPU, tiny checkpoints through the real libraries (5 GB of its own)
 	HF_HUB_OFFLINE=1 $(GPU_BIN)/python -m pytest -m "not cpu_engine" tests/gpu_engines $(wildcard tests/engines/test_*_contract.py) $(call JUNIT,gpu-engines) $(ARGS)
@@ -106,6 +110,11 @@ $(VENV)/.dev: pyproject.toml $(PINS) | $(BIN)/uv
 	$(BIN)/uv pip install --python $(BIN)/python -c $(PINS) -e '.[cpu,test,browser]'
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps -r constraints/no-deps.txt
 	@touch $@ $(VENV)/.cpu
+
+$(CLIENTS_VENV)/.done: constraints/realtime-clients.txt | $(BIN)/uv
+	$(PYTHON) -m venv $(CLIENTS_VENV)
+	$(BIN)/uv pip install --python $(CLIENTS_VENV)/bin/python --no-deps -r constraints/realtime-clients.txt
+	@touch $@
 
 $(PEER_VENV)/.done: constraints/peer.txt | $(BIN)/uv
 	$(PYTHON) -m venv $(PEER_VENV)
