@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing, suppress
+from typing import Any
 
 from serve_app.audio import duration_s
 from serve_app.config.limits import Limits
 from serve_app.config.user_config import CorrectionStyle
-from serve_app.errors import NoSpeech, StageFailed
+from serve_app.errors import StageFailed
 from serve_app.lesson.conversation import Conversation
-from serve_app.lesson.events import Corrected, Delta, Event, Heard, Level, Placed, Response, Spoken, Status
+from serve_app.lesson.events import Corrected, Delta, Event, Level, Placed, Response, Spoken, Status
+from serve_app.lesson.hearing import hear
 from serve_app.lesson.recalling import Recalling
 from serve_app.lesson.speech_cutter import Pace, PieceCutter
 from serve_app.lesson.speech_sender import SpeechSender
@@ -27,7 +29,7 @@ from serve_app.lesson.stage_protocols import Stages, Utterance
 from serve_app.lesson.staging import Speaker, news_of, progress_of, scene_now, staged
 from serve_app.lesson.turn_record import StageCall, TurnRecorder
 from serve_app.lesson.tutor_prompt import DEFAULT_LEVEL, TutorRequest
-from serve_app.protocols import STT_SAMPLE_RATE, Transcript, Usage, Word
+from serve_app.protocols import Usage, Word
 from serve_app.scenarios.library import Library
 from serve_app.scenarios.progress import Progress
 from serve_app.scenarios.scene import Scene
@@ -95,18 +97,14 @@ class TurnPipeline:
         """
         self.conversation = conversation
         self._progress = progress_of(conversation, self._utterance)
-        await (self._read() if self._utterance.text else self._transcribe(conversation))
+        await self._hear(conversation)
         errors = await self._correct()
-        scenario = self._scenarios.find(self._progress.scenario) if self._progress else None
-        acted = scenario is not None and scenario.kind == "role-play"
+        acted = self._kind_of(self._progress) == "role-play"
         await self._recalling.learn(self.transcript, self.words, errors, acted=acted)
         await self._classify(conversation, default_level)
         self._scene = self._scene_now()
         await self._enter("llm")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._write())
-            if not self._utterance.silent:
-                group.create_task(self._speak())
+        await self._beside(self._write())
 
     async def say(self, conversation: Conversation, default_level: str | None, unasked: Speaker) -> None:
         """Speak without having been spoken to."""
@@ -116,16 +114,24 @@ class TurnPipeline:
         self._progress = made.progress
         text = made.text
         if self._utterance.kind == "start":
-            scenario = self._scenarios.find(made.progress.scenario) if made.progress else None
-            goes_on = not conversation.exchanges and scenario is not None and scenario.kind == "talk"
+            goes_on = not conversation.exchanges and self._kind_of(made.progress) == "talk"
             text = await self._recalling.opening(text, self.level or DEFAULT_LEVEL, goes_on=goes_on)
         self._recorder.reached("tts")
         for event in made.events:
             await self._waiting.put(event)
+        await self._beside(self._say(text))
+
+    async def _beside(self, writing: Coroutine[Any, Any, None]) -> None:
+        """Speak while the reply is being written, unless the client wants it in writing alone."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._say(text))
+            group.create_task(writing)
             if not self._utterance.silent:
                 group.create_task(self._speak())
+
+    def _kind_of(self, progress: Progress | None) -> str | None:
+        """The kind of the scenario that the conversation is in."""
+        scenario = self._scenarios.find(progress.scenario) if progress else None
+        return scenario.kind if scenario else None
 
     @property
     def progress(self) -> Progress | None:
@@ -137,25 +143,14 @@ class TurnPipeline:
         """Whether there is something to keep."""
         return bool(self.transcript or (self._utterance.kind != "turn" and self.reply))
 
-    async def _transcribe(self, conversation: Conversation) -> None:
-        await self._enter("stt")
-        audio = self._utterance.audio
-        with self._recorder.calling("stt", duration_s(audio, STT_SAMPLE_RATE)) as call:
-            heard = self._utterance.heard or self._stages.stt.transcribe(audio, conversation.last_reply)
-            transcript = await heard
-            call.received(transcript.compute_s)
-        if transcript.no_speech:
-            raise NoSpeech("No speech was heard in the recording; speak closer to the microphone and try again.")
-        self.transcript = transcript.text
-        self.words, self.language = transcript.words, transcript.language
+    async def _hear(self, conversation: Conversation) -> None:
+        if not self._utterance.text:
+            await self._enter("stt")
+        heard = await hear(self._stages.stt, self._utterance, self._recorder, conversation.last_reply)
+        said = heard.transcript
+        self.transcript, self.words, self.language = said.text, said.words, said.language
         self.noted()
-        await self._waiting.put(Heard(transcript, call.milliseconds, self._utterance.session_id))
-
-    async def _read(self) -> None:
-        """What was typed needs no hearing."""
-        self.transcript = self._utterance.text
-        self.noted()
-        await self._waiting.put(Heard(Transcript(self.transcript), 0, self._utterance.session_id, typed=True))
+        await self._waiting.put(heard)
 
     async def _correct(self) -> list[Correction]:
         """Find the errors (a millisecond of work), and send the one that is surest."""
