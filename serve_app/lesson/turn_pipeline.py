@@ -32,7 +32,7 @@ from serve_app.scenarios.progress import Progress
 from serve_app.scenarios.scene import Scene
 from serve_app.sentences import whole_sentences
 from serve_app.teaching.error_rules import Correction, mended
-from serve_app.teaching.heard_errors import sure_errors
+from serve_app.teaching.heard_errors import sure_errors, surely_heard
 from serve_app.teaching.level_style import speed_of
 from serve_app.teaching.plan import Plan, Said
 
@@ -248,8 +248,9 @@ class TurnPipeline:
         replies = tuple(exchange.tutor for exchange in conversation.exchanges if exchange.tutor)
         level = self.level or DEFAULT_LEVEL
         earlier, style = conversation.utterances, self._correction
-        role = self._scene.role if self._scene else None
-        return self._planner(Said(self.transcript, self._mended, level, replies, earlier, self._error, style, role))
+        role, sure = self._scene.role if self._scene else None, surely_heard(self.transcript, self.words)
+        said = Said(self.transcript, self._mended, level, replies, earlier, self._error, style, role, sure)
+        return self._planner(said)
 
     def _scene_now(self) -> Scene | None:
         estimate = self.estimate.estimate if self.estimate else None

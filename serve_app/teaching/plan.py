@@ -76,6 +76,8 @@ class Said:
     """How: see CorrectionStyle in serve_app.config.user_config."""
     role: Role | None = None
     """In a scenario."""
+    sure: str | None = None
+    """The utterance with "…" for what was heard badly; None: all of it was heard well."""
 
 
 def pleased(utterance: str) -> str:
