@@ -35,7 +35,7 @@ from serve_app.scenarios.progress import Progress
 from serve_app.scenarios.scene import Scene
 from serve_app.sentences import whole_sentences
 from serve_app.teaching.error_rules import Correction, mended
-from serve_app.teaching.heard_errors import sure_errors
+from serve_app.teaching.heard_errors import sure_errors, surely_heard
 from serve_app.teaching.level_style import speed_of
 from serve_app.teaching.plan import Plan, Said
 
@@ -254,10 +254,10 @@ class TurnPipeline:
         replies = tuple(exchange.tutor for exchange in conversation.exchanges if exchange.tutor)
         level = self.level or DEFAULT_LEVEL
         earlier, style = conversation.utterances, self._correction
-        role = self._scene.role if self._scene else None
+        role, sure = self._scene.role if self._scene else None, surely_heard(self.transcript, self.words)
         memory = self._recalling.for_plan()
         return self._planner(
-            Said(self.transcript, self._mended, level, replies, earlier, self._error, style, role, memory)
+            Said(self.transcript, self._mended, level, replies, earlier, self._error, style, role, memory, sure)
         )
 
     def _scene_now(self) -> Scene | None:

@@ -1,4 +1,4 @@
-"""Errors that both the rules and the hearing are sure of: a word that was heard badly may not have been said."""
+"""What both the rules and the hearing are sure of: a word that was heard badly may not have been said."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from serve_app.teaching.error_rules import Correction, find_errors
 SURE_RULE = 0.8
 SURE_HEARING = 0.5
 """Lowest confidence of a correction, and lowest probability of the words it is about."""
+
+SMALL_WORD = 2
 
 
 def sure_errors(transcript: str, words: Sequence[Word]) -> list[Correction]:
@@ -25,6 +27,20 @@ def sure_errors(transcript: str, words: Sequence[Word]) -> list[Correction]:
             if start < error.span[1] and end > error.span[0]
         )
     ]
+
+
+def surely_heard(transcript: str, words: Sequence[Word]) -> str:
+    """The transcript with "…" for every word heard less surely than `SURE_HEARING`; all of it without `words`.
+
+    Articles and other words of up to `SMALL_WORD` letters stay: they tell nothing alone, and others need them.
+    """
+    kept, at = [], 0
+    for start, end, probability in _places(transcript, words):
+        spoken = transcript[start:end]
+        if probability < SURE_HEARING and sum(map(str.isalpha, spoken)) > SMALL_WORD:
+            kept += [transcript[at:start], "…"]
+            at = end
+    return "".join((*kept, transcript[at:]))
 
 
 def _places(transcript: str, words: Sequence[Word]) -> list[tuple[int, int, float]]:

@@ -69,6 +69,17 @@ def mood_of(utterance: str) -> Mood:
     return "glad" if glad else "neutral"
 
 
+def sure_mood(utterance: str, sure: str | None) -> Mood:
+    """The mood of a statement if what was heard well (`sure`; None: all of it) has one too, else "neutral".
+
+    A doubtful "não" must not turn bad news into good ones, nor a doubtful word make any.
+    """
+    mood = mood_of(utterance)
+    if mood == "neutral" or sure is None or sure == utterance:
+        return mood
+    return mood if mood_of(sure) == mood else "neutral"
+
+
 def _tells(sign: re.Pattern[str], said: str) -> bool:
     """Whether a sign is there that is not denied and not told of others."""
     signs = _signs()

@@ -79,6 +79,8 @@ class Said:
     """In a scenario."""
     memory: Memory = NOTHING
     """What is known of the learner from before."""
+    sure: str | None = None
+    """The utterance with "…" for what was heard badly; None: all of it was heard well."""
 
 
 def pleased(utterance: str) -> str:

@@ -19,7 +19,7 @@ from serve_app.teaching.answers import answer_about_word, answer_question, answe
 from serve_app.teaching.follow_ups import Special, follow_up
 from serve_app.teaching.general_knowledge import known_fact
 from serve_app.teaching.known_answers import known_answer
-from serve_app.teaching.moods import mood_of
+from serve_app.teaching.moods import sure_mood
 from serve_app.teaching.openings import fresh, of_replies
 from serve_app.teaching.plan import Plan, Said, opening_for, pleased, question_form
 from serve_app.teaching.recall import from_before, invited, noticed
@@ -45,7 +45,7 @@ def plan(
 
     `questions` decides how the model's question may begin, `follow_ups` takes the question from a list by topic.
     """
-    kind = kind_of(said.utterance)
+    kind = kind_of(said.utterance, said.sure)
     fact = told = None
     of_word = None if kind == "off_task" else answer(said.utterance, said.level)
     if said.role is not None and of_word is None and in_scene(kind, said.role):
@@ -193,7 +193,7 @@ def _fixed(said: Said, kind: Kind) -> Plan:
 
 def _goodbye(said: Said, kind: Kind) -> Plan:
     """Who tells something on leaving hears that it was heard: "Que bom! Tchau, até a próxima!"."""
-    mood = mood_of(said.utterance)
+    mood = sure_mood(said.utterance, said.sure)
     if mood == "neutral":
         return _fixed(said, kind)
     return Plan(kind, opening_for(mood, said), opening_for(kind, said), whole=True)

@@ -11,8 +11,14 @@ from serve_app.teaching.error_rules import find_errors, mended
 from serve_app.teaching.second_person import said_back, sentences
 
 _WORD = re.compile(r"[^\W\d_]+")
-_ABOUT_LEARNER = re.compile(r"\b(eu|meus?|minhas?|comigo|me|nós|nos|noss[oa]s?|a gente|mim|conosco)\b", re.IGNORECASE)
-_ASKS_TUTOR = re.compile(r"\b(você|a senhora) (pode|poderia|quer|sabe|conhece|acha|gosta|tem|já)\b", re.IGNORECASE)
+_ABOUT_LEARNER = re.compile(
+    r"\b(eu|meus?|minhas?|comigo|me cham\w+|nós|nos|noss[oa]s?|a gente|mim|conosco)\b", re.IGNORECASE
+)
+_ASKS_TUTOR = re.compile(
+    r"\b(?:você|a senhora) (?:pode|poderia|quer|sabe|conhece|acha|gosta|tem|já)\b"
+    r"|\b(?:podes|podias|queres|sabes|conheces|achas|gostas)\b",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"\b(?:chama\w*|nome)\b", re.IGNORECASE)
 _WHERE = re.compile(r"\b(?:cidade|bairro|país|onde)\b", re.IGNORECASE)
 _LIVES = re.compile(
@@ -61,6 +67,7 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
 
     The latest sentence that shares most words with the question, if the question is about the learner.
     """
+    question = _asked(question)
     if not _ABOUT_LEARNER.search(question) or _ASKS_TUTOR.search(question):
         return ""
     if _OWN_NAME.search(question):
@@ -98,6 +105,12 @@ def answer_from(question: str, utterances: Sequence[str]) -> str:
         return _quoted(named[-1]) if named else ""
     called = [part for part in named if _NAME.search(part)] if _NAME.search(question) else []
     return _quoted(called[-1]) if called else ""
+
+
+def _asked(utterance: str) -> str:
+    """What is asked in an utterance, without what is told beside it; all of it where nothing has a question mark."""
+    asked = [sentence for sentence in re.split(r"(?<=[.!?…])\s+", utterance) if sentence.rstrip("\"' ”’").endswith("?")]
+    return " ".join(asked) or utterance
 
 
 def _fits_the_question(question: str, sentence: str, said: set[str]) -> float:

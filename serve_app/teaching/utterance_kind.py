@@ -10,7 +10,7 @@ from typing import Literal
 
 from wordfreq import zipf_frequency
 
-from serve_app.teaching.moods import mood_of
+from serve_app.teaching.moods import mood_of, sure_mood
 
 Kind = Literal[
     "grave",
@@ -108,8 +108,8 @@ _SMALL = frozenset(
 _FOREIGN = frozenset(("en", "el", "la", "los", "las", "y", "con", "mi", "mis", "the", "my", "and", "of", "in"))
 
 
-def kind_of(utterance: str) -> Kind:
-    """The kind of an utterance, by its words."""
+def kind_of(utterance: str, sure: str | None = None) -> Kind:
+    """The kind of an utterance, by its words; its mood only by those heard well (`sure`, None: all of them)."""
     if _OFF_TASK.search(utterance):
         return "off_task"
     if _GOODBYE.search(utterance):
@@ -128,7 +128,7 @@ def kind_of(utterance: str) -> Kind:
         return "greeting"
     if asks(utterance):
         return "question"
-    return mood_of(utterance)
+    return sure_mood(utterance, sure)
 
 
 def asks(utterance: str) -> bool:

@@ -67,3 +67,18 @@ CASES = [
 @pytest.mark.parametrize(("question", "utterances", "told"), CASES)
 def test_the_answer_is_what_was_told_not_what_was_asked(question: str, utterances: list[str], told: str) -> None:
     assert answer_from(question, utterances) == told
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Pode me avisar quando a frase sair errada?",
+        "A minha vizinha nunca concorda. Quantas patas tem uma aranha?",
+        "Qual é a origem da palavra viagem? Eu acho linda.",
+        "Sabes em que ano começou a viagem de Cabral? Eu já esqueci.",
+    ],
+)
+def test_what_is_told_beside_a_question_is_not_what_is_asked(asked: str) -> None:
+    told = ("Eu contei da viagem, e a frase saiu errada.", "A minha vizinha tem uma aranha, ela vive na varanda.")
+    assert answer_from(asked, told) == ""
+    assert answer_from("Onde eu moro? Você lembra?", ("Eu moro em Recife.",)) != ""
