@@ -47,6 +47,7 @@ def latency() -> dict[tuple[str, str], str]:
     return {
         ("README.md", "bench"): key_figures(measured),
         ("docs/performance.md", "bench"): turns(measured),
+        ("docs/performance.md", "hands-free"): hands_free(figures("hands_free.json")["figures"]),
         ("docs/performance.md", "batching"): batching(figures("batching.json")),
         ("docs/transport.md", "figures"): transport(figures("transport.json")),
     }
@@ -157,6 +158,19 @@ def key_figures(f: dict[str, float]) -> str:
         ("ready after `parle serve`", f"{f['ready_s']:.0f} s, with {f['memory_gb']:.1f} GB of memory"),
     ]
     return table(rows)
+
+
+def hands_free(f: dict[str, float]) -> str:
+    names = {"server_vad": "hands free, a silence of 500 ms", "semantic_vad": "hands free, sound and words decide"}
+    rows = [("a recording, sent whole", "", "", f"{f['recording_s']:.2f} s", "1")]
+    for mode, name in names.items():
+        decided, after, first = (f[f"{mode}_{what}"] for what in ("decided_s", "after_decision_s", "s"))
+        rows.append((name, f"{decided:.2f} s", f"{after:.2f} s", f"{first:.2f} s", f"{f[f'{mode}_ratio']:.2f}"))
+    head = (
+        "| medians, since the end of the voice or of the upload | the turn is over | from there to the first sound "
+        "| first sound | of a recording's |\n| --- | ---: | ---: | ---: | ---: |\n"
+    )
+    return head + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def batching(f: dict[str, dict[str, float]]) -> str:
