@@ -20,10 +20,11 @@ from serve_app.teaching.follow_ups import Special, follow_up
 from serve_app.teaching.general_knowledge import known_fact
 from serve_app.teaching.known_answers import known_answer
 from serve_app.teaching.moods import sure_mood
-from serve_app.teaching.openings import fresh, of_replies
+from serve_app.teaching.openings import fresh, of_replies, openings
 from serve_app.teaching.plan import Plan, Said, opening_for, pleased, question_form
 from serve_app.teaching.recall import from_before, invited, noticed
 from serve_app.teaching.recast import recast_beside, right_sentence, shown_right
+from serve_app.teaching.requests import Request, requested
 from serve_app.teaching.role_play import in_role, in_scene
 from serve_app.teaching.second_person import SaidBack, said_back, sentences
 from serve_app.teaching.utterance_kind import Kind, kind_of
@@ -47,10 +48,13 @@ def plan(
     """
     kind = kind_of(said.utterance, said.sure)
     fact = told = None
-    of_word = None if kind == "off_task" else answer(said.utterance, said.level)
+    asked = requested(said.utterance, said.replies) if follow_ups and kind not in _NO_REQUEST else None
+    of_word = None if kind == "off_task" or asked is not None else answer(said.utterance, said.level)
     if said.role is not None and of_word is None and in_scene(kind, said.role):
         return in_role(said, said.role, kind, opening_on=openings_on, recast=recast, follow_ups=follow_ups)
-    if of_word is not None:  # before "foreign": the question may be in English
+    if asked is not None and said.role is None:
+        kind, made = "question", _granted(asked, said)
+    elif of_word is not None:  # before "foreign": the question may be in English
         kind, made = "question", answer_about_word(of_word, said, follow_ups=follow_ups)
     elif kind == "question" and (fact := known_fact(said.utterance)):
         made = answer_about_word(WordAnswer(fact), said, follow_ups=follow_ups)
@@ -191,6 +195,17 @@ def _fixed(said: Said, kind: Kind) -> Plan:
     )
 
 
+def _granted(asked: Request, said: Said) -> Plan:
+    """A request: what it asks for, and a question."""
+    if not asked.text:
+        return Plan("question", fresh(openings()["unknown_word"], said.replies), "", question_form(said))
+    if asked.then == "question":
+        return Plan("question", opening_for("question", said), f"{asked.text} {asked.question}", whole=True)
+    if asked.then == "new":
+        return Plan("question", asked.text, _listed_question(said), whole=True)
+    return Plan("question", asked.text, "", question_form(said))
+
+
 def _goodbye(said: Said, kind: Kind) -> Plan:
     """Who tells something on leaving hears that it was heard: "Que bom! Tchau, até a próxima!"."""
     mood = sure_mood(said.utterance, said.sure)
@@ -205,6 +220,9 @@ def _repeated(said: Said, kind: Kind) -> Plan:
         last = last.removeprefix(opening).strip()
     return Plan(kind, opening_for(kind, said), last or _listed_question(said), whole=True)
 
+
+_NO_REQUEST: tuple[Kind, ...] = ("off_task", "goodbye", "foreign", "repeat")
+"""Kinds that are no request, whatever words they hold."""
 
 _PLANS: dict[Kind, Callable[[Said, Kind], Plan]] = {
     "goodbye": _goodbye,
