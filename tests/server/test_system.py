@@ -59,7 +59,7 @@ def test_info_tells_models_routes_voices_and_limits(small_server: Server) -> Non
         "tts": "kokoro-onnx",
     }
     assert info["stages"]["llm"]["model"] == "wheel:gemma-3-270m"
-    assert info["routes"] == ["sse", "websocket", "web", "openai", "pronunciation"]
+    assert info["routes"] == ["sse", "websocket", "web", "openai", "realtime", "pronunciation"]
     assert set(info["voices"]) == set(VOICE_NAMES)
     assert info["limits"]["max_audio_s"] == 20
 
