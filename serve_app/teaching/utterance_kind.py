@@ -40,8 +40,12 @@ _GOODBYE = re.compile(
     r"^\W*(?:(?:então|bom|ok|obrigad[oa]|tá|certo|bem)[\s,.!]+)*"
     r"(?:tchau|adeus|até (?:logo|amanhã|mais|breve|a próxima|segunda|terça|quarta|quinta|sexta|sábado"
     r"|domingo|depois|(?:a )?semana que vem|outro dia|lá)|preciso ir|tenho que ir|boa noite e|bye)"
-    r"|\b(?:goodbye|bye|see you|i have to go|adiós|até a próxima|tchau|(?:um )?abraço|a gente se (?:vê|fala))\W*$"
-    r"|\bvou indo\b|\baté a próxima\b|^\W*falou\W",
+    r"|\b(?:goodbye|bye|see you|i have to go|adiós|até a próxima|tchau|a gente se (?:vê|fala))\W*$"
+    r"|\bvou indo\b|\baté a próxima\b|^\W*falou\W"
+    r"|(?:^|[,.!?…]) ?(?:até(?: logo| mais| já| breve| amanhã)?|(?:um |muitos )?(?:abraç|beij)(?:o|os|inho|inhos)"
+    r"|se cuid[ae]|fi(?:ca|que) com deus|ciao|au revoir|tschüss|hasta luego|gute nacht)\W*$"
+    r"|^\W*(?!oi\b|olá\b|hola\b|ei\b)\w[^?]{2,40}[,.!] (?:uma )?boa noite\W*$"
+    r"|\b(?:preciso|tenho que|tenho de|vou ter que) (?:ir embora|ir agora|ir já|desligar(?: agora| já)?)\W*$",
     re.IGNORECASE,
 )
 _UNDERSTOOD = re.compile(

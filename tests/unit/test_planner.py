@@ -218,3 +218,26 @@ def test_an_opening_can_be_spoken_alone() -> None:
     """Two words at least: one word alone is garbled by the voice."""
     of_one_word = [opening for opening in all_openings() if len(opening.split()) < 2]
     assert set(of_one_word) <= {"Imagina!"}
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Bueno, muchas gracias, até logo!", "goodbye"),
+        ("Gostei da aula. Um abraço!", "goodbye"),
+        ("Tenho que fazer o jantar. Beijo!", "goodbye"),
+        ("Perfeito, me ajudou muito. Até!", "goodbye"),
+        ("Obrigado pela ajuda, boa noite!", "goodbye"),
+        ("Valeu mesmo, fica com Deus.", "goodbye"),
+        ("Desculpa, eu preciso desligar agora.", "goodbye"),
+        ("Ontem eu fui.", "neutral"),
+        ("Ele me deu um beijo.", "neutral"),
+        ("Eu dei um abraço.", "neutral"),
+        ("Amanhã eu tenho que ir.", "neutral"),
+        ("Boa noite, professora.", "greeting"),
+        ("Olá, professora, boa noite!", "greeting"),
+        ("Como se diz beijo?", "question"),
+    ],
+)
+def test_who_takes_leave_in_whatever_words_is_let_go(said: str, kind: str) -> None:
+    assert kind_of(said) == kind
