@@ -98,6 +98,20 @@ _PERSONAL = re.compile(r"(?:your|my|his|her|our|their|he|she|they|you|we|i)\b", 
 
 def how_to_say(text: str) -> WordAnswer | None:
     """The answer where `text` (with plain quotation marks) asks for the Portuguese of a word."""
+    told = _how_to_say(text)
+    return told if told is None or told.whole else _named_again(text) or told
+
+
+def _named_again(text: str) -> WordAnswer | None:
+    """Of up to three words of another language that stand by themselves: "Como se diz khleb? Bread."."""
+    for sentence in re.split(r"[.!?…]+", text):
+        word = sentence.strip(" ,\"'")
+        if 0 < len(word.split()) <= 3 and not is_portuguese(word) and _found(word, LANGUAGES):
+            return _in_portuguese([word.lower()], LANGUAGES, quoted=False, sure=False)
+    return None
+
+
+def _how_to_say(text: str) -> WordAnswer | None:
     for frame in (_SAY, _SAY_PERHAPS):
         for lead in frame.finditer(text):
             words, quoted, language = _operands(text, lead)

@@ -447,3 +447,12 @@ def test_the_data_is_as_large_as_everyday_talk_needs() -> None:
         assert all(found is not None and found.whole for found in answers)
     assert len(json.loads(data_file("teaching/meanings.json").read_text("utf-8"))) >= 450
     assert len(json.loads(data_file("teaching/differences.json").read_text("utf-8"))) >= 220
+
+
+def test_a_word_that_is_not_known_may_be_named_again_in_another_language() -> None:
+    named = answer("Como dizer khleb em português? Bread.", "A2")
+    assert named is not None
+    assert named.text == 'Em português, "bread" é "o pão".'
+    unknown = answer("Como se diz khleb? Eu não sei.", "A2")
+    assert unknown is not None
+    assert not unknown.whole
