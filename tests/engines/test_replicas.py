@@ -93,7 +93,7 @@ class Streaming:
 async def test_what_is_streamed_inside_a_sentence_is_one_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("serve_app.tts.build_engine", lambda config, model: Streaming())
     tts = await started(TextToSpeech, KokoroOnnxConfig(engine="kokoro-onnx"), NOT_AHEAD)
-    parts = [part.samples for part in await said(tts, "Muito bem!")]
+    parts = [part.samples for part in await said(tts, "Isto só se diz uma vez!")]
     np.testing.assert_array_equal(np.concatenate(parts[:-1]), Streaming.tone)
     assert len(parts[-1]) == round(SENTENCE_PAUSE_S * 24_000)
     assert not parts[-1].any()
