@@ -28,6 +28,8 @@ class StoreSettings(Strict):
     `postgresql` (its address is in PARLE_STORE_URL) or `memory`."""
     keep_days: Annotated[float, Field(gt=0)] = 90.0
     """A conversation is deleted this long after its last turn."""
+    keep_learners_days: Annotated[float, Field(gt=0)] = 90.0
+    """What is remembered of a learner is deleted this long after their last turn."""
 
     @field_validator("url", mode="before")
     @classmethod

@@ -42,7 +42,7 @@ async def open_store(
     except StackError:
         await engine.dispose()
         raise
-    return SqlStore(engine, address, stack, settings.keep_days)
+    return SqlStore(engine, address, stack, settings.keep_days, settings.keep_learners_days)
 
 
 async def _migrate_once_free(engine: AsyncEngine) -> None:

@@ -66,10 +66,13 @@ class SqlTurn:
 class SqlStore:
     """`open_store` makes one, for the event loop it runs on."""
 
-    def __init__(self, engine: AsyncEngine, address: StoreAddress, stack: str, keep_days: float) -> None:
+    def __init__(
+        self, engine: AsyncEngine, address: StoreAddress, stack: str, keep_days: float, keep_learners_days: float
+    ) -> None:
         self.engine = engine
         self._address = address
         self._keep_days = keep_days
+        self._keep_learners_days = keep_learners_days
         self._holder = new_name()
         self._recent: Recent[Conversation] = Recent()
         self.blind: set[str] = set()
@@ -275,5 +278,5 @@ class SqlStore:
     async def _expire(self) -> None:
         while deleted := await self._run(lambda connection: statements.expire(connection, self._keep_days), READ_S):
             logger.info("%d conversations deleted that rested for %g days", deleted, self._keep_days)
-        while deleted := await self._run(lambda connection: expire(connection, self._keep_days), READ_S):
-            logger.info("%d learners deleted who rested for %g days", deleted, self._keep_days)
+        while deleted := await self._run(lambda connection: expire(connection, self._keep_learners_days), READ_S):
+            logger.info("%d learners deleted who rested for %g days", deleted, self._keep_learners_days)

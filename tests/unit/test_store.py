@@ -47,9 +47,11 @@ class Place:
     url: str
     opened: list[MemoryStore | SqlStore]
     keep_days: float = 90.0
+    keep_learners_days: float = 90.0
 
     async def open(self) -> MemoryStore | SqlStore:
-        settings = StoreSettings.model_validate({"url": self.url, "keep_days": self.keep_days})
+        days = {"keep_days": self.keep_days, "keep_learners_days": self.keep_learners_days}
+        settings = StoreSettings.model_validate({"url": self.url, **days})
         store = await open_store(settings, "whisper, qwen", {})
         self.opened.append(store)
         return store
@@ -558,7 +560,7 @@ async def test_a_learner_deleted_while_a_turn_runs_elsewhere_stays_deleted(place
 
 @each(SHARED)
 async def test_a_learner_who_rested_too_long_is_deleted(place: Place) -> None:
-    place.keep_days = 1.0
+    place.keep_learners_days = 1.0
     turn = (store := (await place.open()).learners).begin("ana")
     await turn.learn(Heard("t-1", time.time() - 2 * 86400, "Moro em Lyon."))
     store.end(turn, None)
@@ -568,3 +570,21 @@ async def test_a_learner_who_rested_too_long_is_deleted(place: Place) -> None:
     async with asyncio.timeout(30):
         while await again.read("ana") is not None:  # noqa: ASYNC110 - another task deletes it
             await asyncio.sleep(0.02)
+
+
+@each(SHARED)
+async def test_a_learner_outlives_conversations_that_rested_too_long(place: Place) -> None:
+    store = await place.open()
+    await take(store, "a", 1)
+    turn = store.learners.begin("ana")
+    await turn.learn(Heard("t-1", time.time(), "Moro em Lyon."))
+    store.learners.end(turn, None)
+    await store.close()
+    place.keep_days = 1e-9
+    again = await place.open()
+    async with asyncio.timeout(30):
+        while await again.read("a") is not None:  # noqa: ASYNC110 - the store tells nobody
+            await asyncio.sleep(0.02)
+    assert isinstance(again, SqlStore)
+    await again._expire()
+    assert await again.learners.read("ana") is not None
