@@ -29,7 +29,7 @@ import httpx
 from serve_app.launch import child_process
 from serve_app.package_data import data_file
 
-from . import fuzz_requests
+from . import fuzz_realtime, fuzz_requests
 from .damaged import damaged
 from .fuzz_requests import ANSWER_S, Wrong, over_sse, over_websocket
 
@@ -42,7 +42,7 @@ from support.site_without_ray import site_of  # noqa: E402
 AT_A_TIME = 4
 """Recordings on their way; with fewer than `limits.max_turns` none is refused as busy."""
 SHOWN = 10
-WAYS = ("forms", "schema", "messages", "recordings")
+WAYS = ("forms", "schema", "messages", "realtime", "recordings")
 """The last one takes the time that the others leave."""
 
 
@@ -140,7 +140,9 @@ def main() -> int:
             if way == "recordings":
                 recordings(run, options.files, until)
             else:
-                sent = getattr(fuzz_requests, way)(run.add, url, options.examples, options.seed, until)
+                sent = (fuzz_realtime.realtime if way == "realtime" else getattr(fuzz_requests, way))(
+                    run.add, url, options.examples, options.seed, until
+                )
                 print(f"  {sent} sent")
             run.add(f"after {way}", lambda: (at_rest(run), "at rest")[1])
         logged = log()

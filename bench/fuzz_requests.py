@@ -75,7 +75,7 @@ def forms(add: Add, url: str, examples: int, number: int, until: float) -> int:
             sent = sent[:cut]
         return lambda: _posted(url, content=sent, headers={"content-type": media})
 
-    return _each(add, "form", st.builds(send, body, media), examples, number, until)
+    return each(add, "form", st.builds(send, body, media), examples, number, until)
 
 
 def messages(add: Add, url: str, examples: int, number: int, until: float) -> int:
@@ -88,7 +88,7 @@ def messages(add: Add, url: str, examples: int, number: int, until: float) -> in
     message = st.one_of(command, deep.map(json.dumps), st.text(max_size=100), st.binary(max_size=300))
     with _connected(url) as socket:
         sends = message.map(lambda sent: lambda: _said(socket, sent))
-        return _each(add, "message", sends, examples, number, until)
+        return each(add, "message", sends, examples, number, until)
 
 
 def schema(add: Add, url: str, examples: int, number: int, until: float, only: Collection[str] = ()) -> int:
@@ -107,7 +107,7 @@ def schema(add: Add, url: str, examples: int, number: int, until: float, only: C
                 return lambda: _outcome(_called(case, url))
 
             with suppress(Unsatisfiable):  # a route without parameters cannot be called wrongly
-                sent += _each(add, operation.label, cases.map(call), examples, number, until)
+                sent += each(add, operation.label, cases.map(call), examples, number, until)
     return sent
 
 
@@ -117,7 +117,7 @@ def _called(case: Any, url: str) -> httpx.Response:
     return httpx.Response(answer.status_code, headers={"content-type": media}, content=answer.content)
 
 
-def _each(
+def each(
     add: Add, what: str, sends: SearchStrategy[Callable[[], str]], examples: int, number: int, until: float
 ) -> int:
     """Send `examples` of them, or as many as there is time for; how many that were."""

@@ -13,7 +13,7 @@ from support.clients import ask
 from support.containers import FORMATS, recording
 from support.site_without_ray import Site, site_of
 
-from bench import fuzz_requests
+from bench import fuzz_realtime, fuzz_requests
 from bench.damaged import DAMAGES, damaged
 from bench.fuzz_requests import Wrong, over_sse, over_websocket
 
@@ -40,7 +40,7 @@ def test_damaged_recordings_of_every_container_are_answered_or_refused(
     in_order(site, caplog)
 
 
-@pytest.mark.parametrize(("way", "examples"), [("forms", 25), ("messages", 60), ("schema", 3)])
+@pytest.mark.parametrize(("way", "examples"), [("forms", 25), ("messages", 60), ("realtime", 150), ("schema", 3)])
 def test_odd_requests_are_answered_or_refused(
     site: Site, caplog: pytest.LogCaptureFixture, way: str, examples: int
 ) -> None:
@@ -49,7 +49,7 @@ def test_odd_requests_are_answered_or_refused(
     def add(what: str, send: Callable[[], str]) -> None:
         outcomes[send()] += 1
 
-    send_all = getattr(fuzz_requests, way)
+    send_all = fuzz_realtime.realtime if way == "realtime" else getattr(fuzz_requests, way)
     if way == "schema":  # all of them take seconds, most of them to be thought up
         send_all = partial(send_all, only=("/api/stream-audio", "/v1/audio/transcriptions"))
     sent = send_all(add, site.url, examples, SEED, time.monotonic() + 60)

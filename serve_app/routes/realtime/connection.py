@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from serve_app.errors import InvalidField, ParleError, did_you_mean
-from serve_app.protocols import Audio, Transcript
+from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript
 from serve_app.routes.choice import Choice
 from serve_app.routes.dialogue import Dialogue
 from serve_app.routes.gate import client_of
@@ -32,7 +33,7 @@ from serve_app.routes.realtime.item_events import (
 from serve_app.routes.realtime.items import Item, Items, new_id
 from serve_app.routes.realtime.listening import Listening, Utterance
 from serve_app.routes.realtime.response import Response
-from serve_app.routes.realtime.settings import RealtimeSettings
+from serve_app.routes.realtime.settings import RealtimeSettings, asked_of
 from serve_app.turn_taking import FalseStart, SpeechStarted, SpeechStopped, TurnEvent
 
 logger = logging.getLogger("ray.serve")
@@ -49,7 +50,7 @@ class RealtimeConnection:
         self._choice = choice
         self._dialogue = Dialogue(lessons, client_of(socket.scope), ROUTE, socket.headers)
         self._settings = RealtimeSettings()
-        self._items = Items()
+        self._items = Items(lessons.limits.max_audio_s)
         self._intake = Intake("audio/pcm")
         self._listening = Listening(self._hear, self._has_time, lessons.limits.max_audio_s)
         self._floor = Floor(self._listening)
@@ -99,6 +100,7 @@ class RealtimeConnection:
                     await self._handle(message.get("text"), message.get("bytes"))
                 finally:
                     self._handling = False
+                await asyncio.sleep(0)  # many may be here at once: others of this process come in between
         finally:
             self._listening.close()
             self._floor.close()
@@ -177,6 +179,7 @@ class RealtimeConnection:
         await self._send({"type": "input_audio_buffer.speech_stopped", **stopped})
 
     async def _commit(self, _: dict[str, Any]) -> None:
+        self._items.check_room(self._listening.seconds)
         said = self._listening.utterance()
         if said is None:
             raise InvalidField("There is no sound to commit.", code="input_audio_buffer_commit_empty")
@@ -187,6 +190,7 @@ class RealtimeConnection:
     async def _committed(self, said: Utterance) -> None:
         item = Item(self._next_item, "user", [{"type": "input_audio", "transcript": None}], asked=said.sound)
         self._next_item = new_id("item")
+        self._items.check_room(len(said.sound.samples) / STT_SAMPLE_RATE)
         before = self._items.add(item)
         await self._send({"type": "input_audio_buffer.committed", "previous_item_id": before, "item_id": item.id})
         await tell_added(self._send, item, before)
@@ -215,20 +219,15 @@ class RealtimeConnection:
     # --- answers -------------------------------------------------------------------------------------------
 
     async def _create_response(self, event: dict[str, Any]) -> None:
-        asked = {} if event.get("response") is None else event["response"]
-        if not isinstance(asked, dict):
-            raise InvalidField("response must be an object.", code="invalid_value", param="response")
         if self._response is not None and self._response.active:
             raise InvalidField(
                 "An answer is being given; cancel it first.", code="conversation_already_has_active_response"
             )
-        change = {name: asked[name] for name in ("output_modalities", "audio") if asked.get(name) is not None}
-        metadata = asked.get("metadata")
-        settings = self._settings.changed(change)
+        settings, metadata = asked_of(event.get("response"), self._settings)
         await self._lessons.check_voice(settings.voice)
-        await self._respond(metadata if isinstance(metadata, dict) else None, settings)
+        await self._respond(metadata, settings)
 
-    async def _respond(self, metadata: dict[str, Any] | None, settings: RealtimeSettings | None = None) -> None:
+    async def _respond(self, metadata: dict[str, str] | None, settings: RealtimeSettings | None = None) -> None:
         """Answer what of the learner's has no answer yet; where there is nothing, the tutor speaks first."""
         settings = settings or self._settings
         answers = self._items.unanswered()

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from serve_app.errors import InvalidField
-from serve_app.protocols import Audio, Transcript
+from serve_app.errors import InvalidField, shown
+from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript
 from serve_app.routes.asked import Asked, Sound, Typed, typed
 from serve_app.routes.realtime.formats import Format, Intake
 from serve_app.routes.realtime.items import Item, Items, item_of
@@ -17,6 +17,11 @@ from serve_app.routes.realtime.response import Response, Send
 
 MOST_CHARACTERS = 15_000_000
 """Of one event: OpenAI's limit of 15 MB for an append."""
+MOST_TEXT = 20_000
+"""Characters of all texts of one item."""
+TEXT = {"user": "input_text", "system": "input_text", "assistant": "output_text"}
+"""What a text is called in an item of each role."""
+TEXTS = ("input_text", "output_text", "text")
 
 
 def parsed(text: str) -> dict[str, Any]:
@@ -29,12 +34,13 @@ def parsed(text: str) -> dict[str, Any]:
         raise InvalidField(f"An event may have {MOST_CHARACTERS} characters.", code="invalid_event")
     try:
         event = json.loads(text)
-        if isinstance(event, dict):
-            json.dumps(event.get("item"), ensure_ascii=False).encode()  # half of a pair of surrogates fails here
+        if "\\u" in text:
+            json.dumps(event, ensure_ascii=False).encode()  # half of a pair of surrogates fails here
     except (ValueError, RecursionError):  # RecursionError: thousands of open brackets
         event = None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
-        raise InvalidField('An event must be a JSON object with a "type".', code="invalid_event")
+        wrong = 'An event must be a JSON object with a "type", and its texts whole characters.'
+        raise InvalidField(wrong, code="invalid_event")
     return event
 
 
@@ -47,7 +53,7 @@ async def create_item(items: Items, send: Send, format_: Format, event: dict[str
     """A message of the client's; the learner's waits for an answer.
 
     Raises:
-        InvalidField: it is none that can be answered, or its place does not exist.
+        InvalidField: it is none that can be answered, too long, or its place does not exist.
     """
     given = event.get("item")
     item = item_of(given)
@@ -55,18 +61,26 @@ async def create_item(items: Items, send: Send, format_: Format, event: dict[str
     texts: list[str] = []
     sounds: list[Audio] = []
     for part in given["content"]:
-        match part.get("type"):
-            case "input_text" | "output_text" | "text" if isinstance(part.get("text"), str):
-                texts.append(part["text"])
-                item.content.append({"type": part["type"], "text": part["text"]})
-            case "input_audio":
-                sounds.append(Intake(format_).samples(part.get("audio")))
-                item.content.append({"type": "input_audio", "transcript": part.get("transcript")})
-            case _:
-                kinds = "input_text or input_audio"
-                raise InvalidField(f"A part must be {kinds}.", code="invalid_value", param="item.content")
+        kind, transcript = part.get("type"), part.get("transcript")
+        if kind in TEXTS and isinstance(part.get("text"), str):
+            texts.append(part["text"])
+            item.content.append({"type": TEXT[item.role], "text": part["text"]})
+        elif kind == "input_audio" and item.role == "user":
+            sounds.append(Intake(format_).samples(part.get("audio")))
+            item.content.append({"type": kind, "transcript": transcript if isinstance(transcript, str) else None})
+        elif kind == "output_audio" and item.role == "assistant" and isinstance(transcript, str):
+            texts.append(transcript)
+            item.content.append({"type": kind, "transcript": transcript})
+        else:
+            kinds = f"{TEXT[item.role]}{' or input_audio' if item.role == 'user' else ''}, not {shown(str(kind))}"
+            raise InvalidField(f"A part of {item.role} must be {kinds}.", code="invalid_value", param="item.content")
+    if sum(map(len, texts)) > MOST_TEXT:
+        wrong = f"An item may have {MOST_TEXT} characters of text."
+        raise InvalidField(wrong, code="invalid_value", param="item.content")
     if item.role == "user" and sounds:
-        item.asked = Sound(np.concatenate(sounds))
+        sound = Sound(np.concatenate(sounds))
+        items.check_room(len(sound.samples) / STT_SAMPLE_RATE)
+        item.asked = sound
     elif item.role == "user":
         item.asked = typed(" ".join(texts))
     await tell_added(send, item, items.add(item, event.get("previous_item_id")))

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from serve_app.errors import InvalidField
+from serve_app.protocols import STT_SAMPLE_RATE
 from serve_app.routes.asked import Sound, Typed
 
 MOST_ITEMS = 400
 """Kept of one connection; then the oldest is forgotten here. The conversation itself is in the store."""
+
+ROUNDING_S = 0.001
 
 
 @dataclass(slots=True)
@@ -35,10 +38,11 @@ class Item:
 
 
 class Items:
-    """In the order of the conversation."""
+    """In the order of the conversation. `longest_s`: of sound that may wait for an answer, all of it together."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_s: float) -> None:
         self._items: list[Item] = []
+        self._longest_s = longest_s
 
     def __len__(self) -> int:
         return len(self._items)
@@ -74,6 +78,19 @@ class Items:
         """The learner's that wait for an answer."""
         return [item for item in self._items if item.asked is not None]
 
+    def check_room(self, seconds: float) -> None:
+        """Whether so much more sound may wait for an answer.
+
+        Raises:
+            InvalidField: it would be too much for one.
+        """
+        sounds = [item.asked.samples for item in self._items if isinstance(item.asked, Sound)]
+        if sum(map(len, sounds)) / STT_SAMPLE_RATE + seconds > self._longest_s + ROUNDING_S:
+            raise InvalidField(
+                f"An answer is to {self._longest_s:g} s of sound at most; send response.create before more of it.",
+                code="input_audio_too_long",
+            )
+
     def _at(self, item_id: Any, param: str) -> int:
         for number, item in enumerate(self._items):
             if item.id == item_id:
@@ -86,10 +103,10 @@ def new_id(kind: str) -> str:
 
 
 def item_of(given: Any) -> Item:
-    """An item that a client made, without its sound.
+    """An item that a client made, without its content.
 
     Raises:
-        InvalidField: it is no message of text.
+        InvalidField: it is no message with a list of parts.
     """
     if not isinstance(given, dict) or given.get("type") != "message":
         raise InvalidField("Only items of type 'message' are known here.", code="invalid_value", param="item.type")

@@ -8,11 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from serve_app.errors import InvalidField, ParleError
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript
 from serve_app.routes.asked import Sound
+from serve_app.routes.realtime.tape import Tape
 from serve_app.turn_taking import FalseStart, Paused, SpeechStarted, SpeechStopped, TurnDetector, TurnEvent
 from serve_app.turn_taking.settings import TurnSettings
 
@@ -40,9 +39,7 @@ class Listening:
         self, hear: Callable[[Audio], Coroutine[Any, Any, Transcript]], spare: Callable[[], bool], longest_s: float
     ) -> None:
         self._hear, self._spare, self._longest_s = hear, spare, longest_s
-        self._sound: Audio = np.zeros(0, np.float32)
-        self._first = 0
-        """Number of the first sample that is kept, since the beginning of the stream."""
+        self._tape = Tape()
         self._detector: TurnDetector | None = None
         self._offset_s = 0.0
         """When the detector was switched on."""
@@ -56,7 +53,7 @@ class Listening:
 
     @property
     def now_s(self) -> float:
-        return (self._first + len(self._sound)) / STT_SAMPLE_RATE
+        return self._tape.end / STT_SAMPLE_RATE
 
     @property
     def speaking(self) -> bool:
@@ -64,8 +61,8 @@ class Listening:
 
     @property
     def seconds(self) -> float:
-        """Of sound that waits for a commit."""
-        return len(self._sound) / STT_SAMPLE_RATE
+        """Of sound that waits for a commit, as far as it can be committed."""
+        return min(self._longest_s, len(self._tape) / STT_SAMPLE_RATE)
 
     def use(self, settings: TurnSettings | None) -> None:
         """Who decides when the learner has finished: the detector with these settings; None: the client."""
@@ -83,12 +80,12 @@ class Listening:
             InvalidField: the client never commits.
         """
         detector = self._detector
-        if detector is None and self.seconds + len(samples) / STT_SAMPLE_RATE > self._longest_s:
+        if detector is None and (len(self._tape) + len(samples)) / STT_SAMPLE_RATE > self._longest_s:
             raise InvalidField(
                 f"The buffer holds {self._longest_s:g} s of sound at most; commit or clear it.",
                 code="input_audio_buffer_full",
             )
-        self._sound = np.concatenate([self._sound, samples])
+        self._tape.add(samples)
         if detector is None:
             return []
         if len(samples) <= AT_ONCE_S * STT_SAMPLE_RATE:
@@ -101,7 +98,8 @@ class Listening:
         if self._began_s is None and not found:
             self._forget_before(self.now_s - KEPT_S)
         if self._began_s is not None and self.now_s - self._began_s > self._longest_s:
-            found.append((SpeechStopped(self.now_s, "patience", self.now_s), self.now_s))
+            stop_s = self._began_s + self._longest_s
+            found.append((SpeechStopped(stop_s, "patience", stop_s), stop_s))
             detector.reset()
         return found
 
@@ -110,10 +108,9 @@ class Listening:
 
         `voice_end_s`: where the voice ended, so that what was transcribed after it counts.
         """
-        start_s = self._first / STT_SAMPLE_RATE if self._began_s is None else self._began_s
+        start_s = self._tape.first / STT_SAMPLE_RATE if self._began_s is None else self._began_s
         end_s = self.now_s if until_s is None else until_s
-        first, last = (max(0, round(at_s * STT_SAMPLE_RATE) - self._first) for at_s in (start_s, end_s))
-        samples = self._sound[first:last]
+        samples = self._between(start_s, min(end_s, start_s + self._longest_s))
         heard = None
         if self._heard is not None and voice_end_s is not None and self._heard[0] >= voice_end_s:
             heard, self._heard = self._heard[1], None
@@ -137,7 +134,7 @@ class Listening:
     def _follow(self, event: TurnEvent, at_s: float) -> None:
         match event:
             case SpeechStarted():
-                self._began_s = max(at_s, self._first / STT_SAMPLE_RATE)
+                self._began_s = max(at_s, self._tape.first / STT_SAMPLE_RATE)
             case Paused() if self._began_s is not None:
                 self._forget_hearing()
                 if self._spare():
@@ -150,8 +147,7 @@ class Listening:
 
     def _start_hearing(self, at_s: float) -> None:
         assert self._began_s is not None
-        first, last = (round(moment * STT_SAMPLE_RATE) - self._first for moment in (self._began_s, at_s))
-        task = asyncio.create_task(self._hear(self._sound[max(0, first) : last].copy()))
+        task = asyncio.create_task(self._hear(self._between(self._began_s, at_s)))
         self._heard = (at_s, task)
         task.add_done_callback(lambda done: self._tell(done, at_s))
 
@@ -169,7 +165,8 @@ class Listening:
             self._heard[1].cancel()
             self._heard = None
 
+    def _between(self, start_s: float, end_s: float) -> Audio:
+        return self._tape.cut(round(start_s * STT_SAMPLE_RATE), round(end_s * STT_SAMPLE_RATE))
+
     def _forget_before(self, at_s: float) -> None:
-        dropped = min(len(self._sound), max(0, round(at_s * STT_SAMPLE_RATE) - self._first))
-        self._sound = self._sound[dropped:]
-        self._first += dropped
+        self._tape.forget_before(round(at_s * STT_SAMPLE_RATE))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from serve_app.config.user_config import TurnTakingSettings
-from serve_app.errors import InvalidField
+from serve_app.errors import InvalidField, shown
 from serve_app.protocols import CefrLevel
 from serve_app.routes.openai_speech import THEIR_VOICES
 from serve_app.routes.realtime.formats import RATES, Format
@@ -22,6 +23,14 @@ class _Part(BaseModel):
 
 class AudioFormat(_Part):
     type: Format = "audio/pcm"
+    rate: int | None = None
+
+    @model_validator(mode="after")
+    def _of_its_type(self) -> AudioFormat:
+        """A client that sends another rate would be heard at the wrong speed."""
+        if self.rate not in (None, RATES[self.type]):
+            raise ValueError(f"{self.type} has a rate of {RATES[self.type]}")
+        return self
 
     def view(self) -> dict[str, Any]:
         return {"type": self.type, "rate": 24_000} if self.type == "audio/pcm" else {"type": self.type}
@@ -95,20 +104,16 @@ class RealtimeSettings(_Part):
     instructions: Annotated[str, Field(max_length=100_000)] = ""
     audio: Sounds = Sounds()
 
-    def changed(self, change: Any) -> RealtimeSettings:
+    def changed(self, change: Any, of: str = "session") -> RealtimeSettings:
         """A copy with `change` merged in, deep; null is the default, or none where there may be none.
 
         Raises:
-            InvalidField: a value cannot be; `param` says which.
+            InvalidField: a value cannot be; `param` says which, in `of`.
         """
         if not isinstance(change, dict):
-            raise InvalidField("session must be an object.", code="invalid_value", param="session")
-        try:
+            raise InvalidField(f"{of} must be an object.", code="invalid_value", param=of)
+        with _wrong_values(of):
             return RealtimeSettings.model_validate(_merged(self.model_dump(), change))
-        except ValidationError as error:
-            fault = error.errors(include_url=False, include_input=False)[0]
-            param = ".".join(["session", *(str(part) for part in fault["loc"])])
-            raise InvalidField(f"{param}: {fault['msg']}", code="invalid_value", param=param) from None
 
     @property
     def silent(self) -> bool:
@@ -153,6 +158,44 @@ class RealtimeSettings(_Part):
                 },
             },
         }
+
+
+class _Asked(_Part):
+    """Of `response.create`, with OpenAI's limits."""
+
+    metadata: (
+        Annotated[
+            dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+        ]
+        | None
+    ) = None
+
+
+def asked_of(response: Any, session: RealtimeSettings) -> tuple[RealtimeSettings, dict[str, str] | None]:
+    """The settings and the metadata of one answer, as `response.create` asks for it.
+
+    Raises:
+        InvalidField: a value cannot be; `param` says which.
+    """
+    response = {} if response is None else response
+    if not isinstance(response, dict):
+        raise InvalidField("response must be an object.", code="invalid_value", param="response")
+    with _wrong_values("response"):
+        metadata = _Asked.model_validate(response).metadata
+    change = {name: response[name] for name in ("output_modalities", "audio") if response.get(name) is not None}
+    return session.changed(change, of="response"), metadata
+
+
+@contextmanager
+def _wrong_values(of: str) -> Iterator[None]:
+    """Tells a client which of its values cannot be."""
+    try:
+        yield
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        param = ".".join([of, *(shown(str(part)) for part in fault["loc"])])
+        why = fault["msg"].removeprefix("Value error, ")
+        raise InvalidField(f"{param}: {why}", code="invalid_value", param=param) from None
 
 
 _MAY_BE_NONE = {("audio", "input", "transcription"), ("audio", "input", "turn_detection")}
