@@ -43,7 +43,7 @@ else
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder tests/server tests/engines tests/unit $(call JUNIT,test)
 endif
 
-fuzz: $(VENV)/.dev ## damaged recordings, odd forms and messages, 20 minutes at the most; ARGS="--server --minutes 60": a real server, an hour
+fuzz: $(VENV)/.dev ## damaged recordings, odd forms, messages and Realtime events, 20 minutes at the most; ARGS="--server --minutes 60": a real server, an hour
 	$(BIN)/python -m bench.fuzz $(ARGS)
 
 soak: $(VENV)/.dev ## eight talkers while processes are killed and stopped, 20 minutes; ARGS="--minutes 6 --faults 12 --stack quick": less of it

@@ -112,6 +112,7 @@ def _answered(socket: ClientConnection, sent: str | bytes) -> str:
     """Send it and then something unknown: what came before the refusal of that."""
     mark = uuid.uuid4().hex
     kinds: list[str] = []
+    event: dict[str, Any] = {}
     try:
         socket.send(sent)
         socket.send(json.dumps({"type": "mark", "event_id": mark}))

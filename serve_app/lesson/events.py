@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from serve_app.audio import wav
 from serve_app.errors import ParleError
 from serve_app.learner.learning import News
-from serve_app.protocols import Audio, LevelEstimate, Transcript
+from serve_app.protocols import Audio, LevelEstimate, Transcript, Usage
 from serve_app.scenarios.placement import Placement
 from serve_app.teaching.error_rules import Correction
 from serve_app.teaching.running_level import likely_range, uncertainty
@@ -216,6 +216,8 @@ class Complete:
     transcript: str
     response: str
     timing: dict[str, int] = field(default_factory=dict)
+    usage: Usage | None = None
+    """Of the LLM, for the routes whose form has a place for it; None where it was not asked."""
 
     def data(self) -> dict[str, Any]:
         return {"transcript": self.transcript, "response": self.response, "timing": self.timing}

@@ -138,7 +138,7 @@ class Turn:
             async with self._cuttable(), self._store.turn(utterance.conversation_id) as kept:
                 notes.kept = kept
                 await self._answer(pipeline, notes, utterance, kept.conversation.hearing(utterance.heard_reply))
-            await waiting.put(Complete(pipeline.transcript, pipeline.reply, recorder.timing()))
+            await waiting.put(Complete(pipeline.transcript, pipeline.reply, recorder.timing(), pipeline.usage))
             recorder.completed()
         except Exception as error:  # noqa: BLE001 - the turn's outermost edge: whatever failed, the client gets one answer
             if isinstance(error, TimeoutError):

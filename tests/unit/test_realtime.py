@@ -72,6 +72,8 @@ def test_a_typed_turn_is_answered_in_the_order_that_clients_rely_on(site: Site) 
     assert deltas.strip() == spoken
     done = events[-1]["response"]
     assert done["status"] == "completed"
+    assert done["usage"]["output_tokens"] == len(site.house.llm.reply_text.split())
+    assert done["usage"]["total_tokens"] == site.house.llm.prompt_tokens + done["usage"]["output_tokens"]
     [item] = done["output"]
     assert item["content"] == [{"type": "output_audio", "transcript": spoken}]
     assert len(sound_of(events)) > 0
@@ -252,6 +254,19 @@ WRONG: list[tuple[str, str, str | None]] = [
     ('{"type": "response.cancel"}', "response_cancel_not_active", None),
     ('{"type": "response.create", "response": []}', "invalid_value", "response"),
     ('{"type": "conversation.item.create", "item": "\\ud800"}', "invalid_event", None),
+    ('{"type": "response.cancel", "event_id": "\\ud800"}', "invalid_event", None),
+    ('{"type": "response.create", "response": {"metadata": {"a": 1}}}', "invalid_value", "response.metadata.a"),
+    (
+        '{"type": "session.update", "session": {"audio": {"input": {"format": {"type": "audio/pcm", "rate": 8000}}}}}',
+        "invalid_value",
+        "session.audio.input.format",
+    ),
+    (
+        '{"type": "conversation.item.create", "item": {"type": "message", "role": "assistant", "content":'
+        ' [{"type": "input_audio", "audio": "AAAA"}]}}',
+        "invalid_value",
+        "item.content",
+    ),
 ]
 
 
@@ -370,6 +385,7 @@ def test_who_speaks_over_the_tutor_silences_it(site: Site, known: Audio) -> None
             talk.until("response.output_audio.delta")
             microphone(talk, known)
             events = talk.until("response.done")
+            assert site.house.llm.work.running == site.house.tts.work.running == 0, "cancelled before it is told"
     finally:
         site.house.tts.part_s = 0.0
     assert "input_audio_buffer.speech_started" in kinds(events)

@@ -14,6 +14,7 @@ from fastapi import WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from serve_app.errors import InvalidField, ParleError, did_you_mean
+from serve_app.lesson.events import Heard, Opened
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript
 from serve_app.routes.choice import Choice
 from serve_app.routes.dialogue import Dialogue
@@ -28,6 +29,7 @@ from serve_app.routes.realtime.item_events import (
     parsed,
     retrieve_item,
     tell_added,
+    told_of,
     truncate_item,
 )
 from serve_app.routes.realtime.items import Item, Items, new_id
@@ -39,6 +41,8 @@ from serve_app.turn_taking import FalseStart, SpeechStarted, SpeechStopped, Turn
 logger = logging.getLogger("ray.serve")
 
 ROUTE = "realtime"
+BEGINS = (Heard, Opened)
+"""Events from which on the conversation has the turn."""
 FAILED = ParleError("The server failed.", code="internal")
 
 
@@ -230,12 +234,10 @@ class RealtimeConnection:
     async def _respond(self, metadata: dict[str, str] | None, settings: RealtimeSettings | None = None) -> None:
         """Answer what of the learner's has no answer yet; where there is nothing, the tutor speaks first."""
         settings = settings or self._settings
+        await self._interrupt("turn_detected")
         answers = self._items.unanswered()
         asked = [item.asked for item in answers]
-        for item in answers:
-            item.asked = None
         response = Response(self._send, self._items, settings, answers, metadata, own=self._own)
-        await self._interrupt("turn_detected")
         self._response = response
         self._lessons.presence.sign_of_life()
         await response.begin()
@@ -245,10 +247,11 @@ class RealtimeConnection:
     async def _answer(self, response: Response, asked: list[Any], choice: Choice, *, silent: bool) -> None:
         try:
             what = await joined(asked, self._hear)
-            heard_reply, self._heard_reply = self._heard_reply, None
-            turn = self._dialogue.events(what, choice, silent=silent, heard_reply=heard_reply)
+            turn = self._dialogue.events(what, choice, silent=silent, heard_reply=self._heard_reply)
             async with aclosing(turn) as events:
                 async for event in events:
+                    if isinstance(event, BEGINS):
+                        self._heard_reply = None
                     await response.take(event)
                     self._floor.follow(event, response)
         except ParleError as error:
@@ -281,15 +284,7 @@ class RealtimeConnection:
         self._floor.quiet()
 
     async def _tell_error(self, error: ParleError, event_id: str | None) -> None:
-        kind = "invalid_request_error" if error.status < 500 else "server_error"
-        told = {
-            "type": kind,
-            "code": error.code,
-            "message": error.message,
-            "param": getattr(error, "param", None),
-            "event_id": event_id,
-        }
-        await self._send({"type": "error", "error": told})
+        await self._send({"type": "error", "error": told_of(error, event_id)})
 
     async def _send(self, event: dict[str, Any]) -> None:
         if self._socket.application_state is not WebSocketState.CONNECTED:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serve_app.errors import InvalidField, shown
+from serve_app.errors import InvalidField, ParleError, shown
 from serve_app.protocols import STT_SAMPLE_RATE, Audio, Transcript
 from serve_app.routes.asked import Asked, Sound, Typed, typed
 from serve_app.routes.realtime.formats import Format, Intake
@@ -42,6 +42,12 @@ def parsed(text: str) -> dict[str, Any]:
         wrong = 'An event must be a JSON object with a "type", and its texts whole characters.'
         raise InvalidField(wrong, code="invalid_event")
     return event
+
+
+def told_of(error: ParleError, event_id: str | None) -> dict[str, Any]:
+    """An error in the protocol's form; `event_id` is that of the client's event."""
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    return {"type": kind, "code": error.code, "message": error.message, "param": error.param, "event_id": event_id}
 
 
 async def tell_added(send: Send, item: Item, before: str | None) -> None:
@@ -120,8 +126,13 @@ async def joined(asked: list[Sound | Typed], hear: Callable[[Audio], Awaitable[T
     if not asked:
         return "start"
     if len(asked) == 1:
-        return asked[0]
+        return asked[0] if isinstance(asked[0], Typed) else _unheard(asked[0])
     sounds = [one.samples for one in asked if isinstance(one, Sound)]
     if len(sounds) == len(asked):
         return Sound(np.concatenate(sounds))
     return typed(" ".join([one.text if isinstance(one, Typed) else (await hear(one.samples)).text for one in asked]))
+
+
+def _unheard(sound: Sound) -> Sound:
+    """The sound where its hearing was cancelled with the answer before."""
+    return Sound(sound.samples) if sound.heard is not None and sound.heard.cancelled() else sound

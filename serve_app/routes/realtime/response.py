@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from serve_app.errors import ParleError
+from serve_app.errors import Busy, ParleError
 from serve_app.lesson.events import (
     Complete,
     Corrected,
@@ -22,6 +22,7 @@ from serve_app.lesson.events import (
     Spoken,
     Summarised,
 )
+from serve_app.protocols import Usage
 from serve_app.routes.realtime.formats import Outlet
 from serve_app.routes.realtime.items import Item, Items, new_id
 from serve_app.routes.realtime.settings import RealtimeSettings
@@ -66,6 +67,7 @@ class Response:
         self._audio_ms = 0.0
         self._began_playing: float | None = None
         self._part_open = False
+        self._usage: Usage | None = None
 
     @property
     def active(self) -> bool:
@@ -91,8 +93,10 @@ class Response:
             case Spoken():
                 await self._spoken(event)
             case Complete():
+                self._usage = event.usage
                 await self.end("completed")
             case Failed():
+                self._answered()
                 await self.failed(event.code, event.message)
             case Level():
                 self.level = event.level
@@ -117,6 +121,8 @@ class Response:
             await self.end("failed", {"type": "failed", "error": {"type": "server_error", "code": code}}, message)
 
     async def refused(self, error: ParleError) -> None:
+        if not isinstance(error, Busy):  # what was said to a busy server still waits for an answer
+            self._answered()
         await self.failed(error.code, error.message)
 
     async def end(self, status: Status, details: dict[str, Any] | None = None, message: str = "") -> None:
@@ -149,7 +155,13 @@ class Response:
             return ""
         return self.said_until(1000 * (time.perf_counter() - self._began_playing))
 
+    def _answered(self) -> None:
+        """The conversation has it now, or cannot. Until then it waits: for the next answer where this one is cut."""
+        for item in self._answers:
+            item.asked = None
+
     async def _heard(self, event: Heard) -> None:
+        self._answered()
         transcript = event.transcript
         for item in self._answers:
             for part in item.content:
@@ -236,5 +248,17 @@ class Response:
             "audio": {"output": {"format": output.format.view(), "voice": output.voice or "alloy"}},
             "max_output_tokens": "inf",
             "metadata": self._metadata,
-            "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0},
+            "usage": _usage(self._usage),
         }
+
+
+def _usage(of: Usage | None) -> dict[str, Any]:
+    """The LLM's tokens. A reply that it did not write, or not to its end, has none."""
+    read, cached, written = (of.prompt_tokens, of.cached_tokens, of.completion_tokens) if of else (0, 0, 0)
+    return {
+        "input_tokens": read,
+        "input_token_details": {"text_tokens": read, "audio_tokens": 0, "cached_tokens": cached},
+        "output_tokens": written,
+        "output_token_details": {"text_tokens": written, "audio_tokens": 0},
+        "total_tokens": read + written,
+    }
