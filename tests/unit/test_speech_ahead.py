@@ -64,7 +64,6 @@ async def test_what_is_not_kept_yet_is_made_in_order(voice: Voice, kept: KeptSpe
     assert kept.find("Que pena.", "alex", 1.0) is None
 
 
-@in_virtual_time
 async def test_nothing_is_made_while_somebody_is_spoken_to(voice: Voice, kept: KeptSpeech) -> None:
     ahead = ahead_of(voice, kept)
     with ahead.in_use():
